@@ -1,0 +1,92 @@
+"""Vectors and matrices dealt in blocks to the PEs of a line, and the constants that tell a PE its share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.errors import ProgramError
+from wse_sim.hardware import Region, i32
+from wse_sim.kernels.axis import Axis
+from wse_sim.program.builder import Builder
+from wse_sim.program.memory import Buffer
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """`total` elements dealt to `parts` PEs in blocks of one size; the last blocks are shorter, or empty."""
+
+    total: int
+    parts: int
+
+    def __post_init__(self) -> None:
+        if self.total < 1 or self.parts < 1:
+            raise ProgramError(f"{self.total} elements in {self.parts} blocks: expected 1 or more of each")
+
+    @property
+    def size(self) -> int:
+        """Elements of a full block."""
+        return -(-self.total // self.parts)
+
+    @property
+    def starts(self) -> Array:
+        """First element of each block, (parts,) int."""
+        return np.minimum(np.arange(self.parts) * self.size, self.total)
+
+    @property
+    def counts(self) -> Array:
+        """Valid elements of each block, (parts,) int."""
+        return np.minimum(self.total - self.starts, self.size)
+
+    def deal(self, values: Array, dimension: int = -1) -> Array:
+        """Splits a dimension of length `total` into two, (parts, size), padded with zeros."""
+        at = dimension % values.ndim
+        if values.shape[at] != self.total:
+            raise ProgramError(f"an array of shape {values.shape} dealt as {self}: expected {self.total} at {at}")
+        widths = [(0, self.parts * self.size - self.total if i == at else 0) for i in range(values.ndim)]
+        padded = np.pad(values, widths)
+        return padded.reshape(*values.shape[:at], self.parts, self.size, *values.shape[at + 1 :])
+
+    def join(self, blocks: Array, dimension: int = -1) -> Array:
+        """The inverse of `deal`: merges (parts, size), `dimension` naming the second, without the pads."""
+        at = dimension % blocks.ndim
+        merged = blocks.reshape(*blocks.shape[: at - 1], self.parts * self.size, *blocks.shape[at + 1 :])
+        return merged.take(np.arange(self.total), axis=at - 1)
+
+
+def spread(blocks: Array, axis: Axis) -> Array:
+    """One entry per PE along `axis`, (parts, ...), as an array for every PE, (height, width, ...), to broadcast."""
+    return blocks[None] if axis is Axis.X else blocks[:, None]
+
+
+def vector_tiles(values: Array, blocks: Blocks, axis: Axis) -> Array:
+    """A vector (total,) split along `axis` and the same across it: (height, width, size), to broadcast."""
+    return spread(blocks.deal(values), axis)
+
+
+def read_vector(tiles: Array, blocks: Blocks, axis: Axis) -> Array:
+    """The vector (total,) out of what PEs hold, (height, width, size): those of the first row or column."""
+    return blocks.join(tiles[0] if axis is Axis.X else tiles[:, 0])
+
+
+def counts_of(build: Builder, name: str, blocks: Blocks, axis: Axis, region: Region) -> Buffer:
+    """i32[1] on each PE: how many valid elements its block has; load it into the `count` of a kernel."""
+    _fits(blocks, axis, region)
+    return build.constant(name, i32, spread(blocks.counts, axis), on=region)
+
+
+def starts_of(build: Builder, name: str, blocks: Blocks, axis: Axis, region: Region) -> Buffer:
+    """i32[1] on each PE: which element its block starts at; `index * size`, also for empty blocks."""
+    _fits(blocks, axis, region)
+    return build.constant(name, i32, spread(np.arange(blocks.parts) * blocks.size, axis), on=region)
+
+
+def _fits(blocks: Blocks, axis: Axis, region: Region) -> None:
+    length = region.width if axis is Axis.X else region.height
+    if blocks.parts != length:
+        raise ProgramError(f"{blocks} along {axis.name} of {region!r}: expected {length} blocks, one per PE of a line")

@@ -1,0 +1,83 @@
+"""GELU, element by element on each PE, in the exact form and in the form by tanh.
+
+x, to     (size,) on each PE, f32 or f16; only `count` elements are read and written, so that pads stay 0
+rounding  inside in f32; once to the type of `to`
+forms     erf   x/2 (1 + erf(x / sqrt 2))
+          tanh  x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the `gelu_new` of GPT-2
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.transformer.views import Operand, first
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer, View
+from wse_sim.program.register import Register
+
+Floats = NDArray[np.floating[Any]]
+Form = Literal["erf", "tanh"]
+_LINEAR = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715 * _LINEAR
+
+
+def reference(x: Floats, form: Form) -> Floats:
+    """In float64, rounded to the type of `x`."""
+    exact = x.astype(np.float64)
+    if form == "erf":
+        share = np.vectorize(math.erf, otypes=[np.float64])(exact / math.sqrt(2))
+    else:
+        share = np.tanh(_LINEAR * exact + _CUBIC * exact**3)
+    result: Floats = (exact / 2 * (1 + share)).astype(x.dtype)
+    return result
+
+
+def cost(wafer: Wafer, count: int, form: Form, *, dtype: DType = f32) -> int:
+    """Cycles of `count` elements on one PE; where `x` and the scratch lie in different banks."""
+    price = Price(wafer)
+    if form == "erf":
+        inner = price.vector("mul", count, f32, dtype)
+    else:
+        inner = price.vector("mul", count, f32, dtype, dtype, in_place=dtype is not f32, clash=True)
+        inner = price.vector("mul", count, f32, dtype, dtype, clash=True)
+        inner += price.vector("mul", count, f32, f32, in_place=True)
+        inner += price.vector("add", count, f32, f32, in_place=True)
+        inner += price.vector("mul", count, f32, f32, dtype, in_place=True)
+    outer = price.vector(form, count, f32, f32, in_place=True)
+    outer += price.vector("add", count, f32, f32, in_place=True)
+    outer += price.vector("mul", count, f32, f32, dtype, in_place=True)
+    return inner + outer + price.vector("mul", count, dtype, f32)
+
+
+def make_scratch(build: Builder, size: int, region: Region) -> Buffer:
+    """f32[size], free again after the kernel; off the banks of a buffer that starts at bank 0."""
+    return build.buffer("gelu.scratch", f32, size, on=region, bank_offset=8)
+
+
+def emit(pe: Code, x: Operand, to: Operand, count: Register, form: Form, scratch: Buffer) -> None:
+    """to[:count] = gelu(x[:count]); `to` may be `x`."""
+    source, work = first(x, count), first(scratch, count)
+    with pe.builder.section("gelu"):
+        if form == "erf":
+            pe.mul(work, source, 1 / math.sqrt(2))
+        else:
+            _cubic(pe, work, source)
+        pe.vector(form, work, work)
+        pe.add(work, work, 1.0)
+        pe.mul(work, work, source)
+        pe.mul(first(to, count), work, 0.5)
+
+
+def _cubic(pe: Code, work: View, x: View) -> None:
+    """work = sqrt(2 / pi) (x + 0.044715 x^3)"""
+    pe.mul(work, x, x)
+    pe.mul(work, work, _CUBIC)
+    pe.add(work, work, _LINEAR)
+    pe.mul(work, work, x)

@@ -1,0 +1,36 @@
+"""Residual: adds the output of a half-block to the residual stream, element by element.
+
+hidden, update  (size,) on each PE, split and replicated alike; pads hold 0 and stay 0
+rounding        once per element, to the type of `hidden`
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.program.code import Code
+
+Floats = NDArray[np.floating[Any]]
+
+
+def reference(hidden: Floats, update: Floats) -> Floats:
+    """hidden + update, in the type of `hidden`."""
+    total: Floats = (hidden + update).astype(hidden.dtype)
+    return total
+
+
+def cost(wafer: Wafer, size: int, *, dtype: DType = f32, update: DType | None = None) -> int:
+    """Cycles on each PE if the two lie in different banks: one buffer at `bank_offset=8`."""
+    return Price(wafer).vector("add", size, dtype, dtype, update or dtype, in_place=True)
+
+
+def emit(pe: Code, hidden: Operand, update: Operand) -> None:
+    """hidden += update on every PE of `pe`."""
+    with pe.builder.section("residual"):
+        pe.add(whole(hidden), whole(hidden), whole(update))

@@ -1,0 +1,93 @@
+"""Cores: who issues in a cycle, and what the cycle counts as.
+
+The main thread comes before the background slots, so its own time never depends on them. Where no slot is live it
+runs ahead: instructions on memory and registers are done at once and their cycles counted in bulk. An instruction
+that meets the fabric waits for its cycle. While slots are live the main thread goes one segment at a time: a segment
+is some overhead cycles, in which a slot may issue, and then cycles that hold the issue slot.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.engine import layout as at
+from wse_sim.engine.cycle.main_thread import run_main
+from wse_sim.engine.cycle.slots import finish_slots, run_slots
+from wse_sim.engine.cycle.tally import recount, set_label
+from wse_sim.engine.cycle.wake import wake_core
+from wse_sim.engine.jit import jit
+from wse_sim.engine.state import GROUP, PLANES, State
+from wse_sim.hardware.states import State as Doing
+
+_IDLE, _SLOT_WAIT = np.int64(Doing.IDLE), np.int64(Doing.SLOT_WAIT)
+NEVER = np.int64(1 << 62)
+
+
+@jit
+def work(state: State, now: int, first_group: int, last_group: int, strip: int) -> None:
+    """One cycle of the cores of some groups of PEs."""
+    wakes = state.wakes
+    plane = now & (PLANES - 1)
+    for group in range(first_group, last_group):
+        if wakes.core_group[plane, group]:
+            wakes.core_group[plane, group] = 0
+            for pe in range(group * GROUP, group * GROUP + GROUP):
+                if wakes.core[plane, pe]:
+                    wakes.core[plane, pe] = 0
+                    visit(state, pe, now, strip)
+
+
+@jit
+def visit(state: State, pe: int, now: int, strip: int) -> None:
+    """Completions first, then the main thread, then a background slot in what the main thread leaves free."""
+    core = state.cores.state
+    if core[pe, at.LIVE] == 0 and core[pe, at.READY] > now:
+        wake_core(state.wakes, pe, now, core[pe, at.READY])
+        return
+    if core[pe, at.LIVE] > 0:
+        finish_slots(state, pe, now)
+    run_main(state, pe, now, strip)
+    issued = -1
+    if core[pe, at.LIVE] > 0 and not core[pe, at.OCCUPIED] <= now < core[pe, at.READY]:
+        issued = run_slots(state, pe, now)
+    if issued >= 0:
+        if core[pe, at.SINCE] > now:
+            recount(state, pe, strip, core[pe, at.BUBBLE], issued)
+        else:
+            set_label(state, pe, now, strip, issued)
+    elif core[pe, at.READY] <= now:
+        set_label(state, pe, now, strip, waiting_label(state, pe))
+    book_next(state, pe, now, issued >= 0)
+
+
+@jit
+def waiting_label(state: State, pe: int) -> int:
+    """What a cycle counts as in which nothing issued: the main thread's reason, else the lowest live slot's."""
+    core = state.cores.state
+    first = pe * state.cores.threads
+    if core[pe, at.MODE] == at.STREAMING:
+        return state.cores.thread[first, at.T_WHY]
+    if core[pe, at.MODE] == at.RUNNING:
+        return _SLOT_WAIT
+    for slot in range(1, state.cores.threads):
+        if state.cores.thread[first + slot, at.T_STATE] != at.UNUSED:
+            return state.cores.thread[first + slot, at.T_WHY]
+    return _IDLE
+
+
+@jit
+def book_next(state: State, pe: int, now: int, issued: bool) -> None:
+    """Books the next cycle in which this core may go on by itself; wavelets and room wake it besides."""
+    core = state.cores.state
+    due = core[pe, at.READY] if core[pe, at.READY] > now else NEVER
+    if core[pe, at.LIVE] > 0:
+        if issued:
+            due = now + 1
+        first = pe * state.cores.threads
+        for slot in range(1, state.cores.threads):
+            if state.cores.thread[first + slot, at.T_STATE] != at.UNUSED:
+                ready = state.cores.thread[first + slot, at.T_READY]
+                if ready > now:
+                    due = min(due, ready)
+    if due < NEVER:
+        wake_core(state.wakes, pe, now, due)

@@ -1,0 +1,63 @@
+"""Background slots: asynchronous operations, and what they do to tasks when they end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.engine import layout as at
+from wse_sim.engine.cycle.stream import advance_all, step
+from wse_sim.engine.jit import jit
+from wse_sim.engine.state import State
+from wse_sim.hardware.states import State as Doing
+from wse_sim.program.instruction import Done
+
+_OVERHEAD = np.int64(Doing.OVERHEAD)
+_ACTIVATE, _UNBLOCK = np.int64(Done.ACTIVATE.value), np.int64(Done.UNBLOCK.value)
+
+
+@jit
+def finish_slots(state: State, pe: int, now: int) -> None:
+    """Applies the completions that are due."""
+    core, record, rows = state.cores.state, state.cores.thread, state.code.row
+    first = pe * state.cores.threads
+    for thread in range(first + 1, first + state.cores.threads):
+        if record[thread, at.T_STATE] == at.UNUSED or record[thread, at.T_READY] > now:
+            continue
+        if record[thread, at.T_STATE] == at.WORKING and record[thread, at.T_COUNT] == 0:
+            end_slot(state, thread, now)
+        elif record[thread, at.T_STATE] == at.FINISHING:
+            row = record[thread, at.T_ROW]
+            record[thread, at.T_STATE] = at.UNUSED
+            core[pe, at.LIVE] -= 1
+            advance_all(state, pe, row)
+            if rows[row, at.DONE] == _ACTIVATE:
+                core[pe, at.ACTIVE] |= 1 << rows[row, at.TASK]
+            elif rows[row, at.DONE] == _UNBLOCK:
+                core[pe, at.BLOCKED] &= ~(1 << rows[row, at.TASK])
+
+
+@jit
+def end_slot(state: State, thread: int, when: int) -> None:
+    """The last element is done at `when`; the completion is seen a little later."""
+    record = state.cores.thread
+    record[thread, at.T_STATE] = at.FINISHING
+    record[thread, at.T_WHY] = _OVERHEAD
+    record[thread, at.T_READY] = when + state.costs.completion
+
+
+@jit
+def run_slots(state: State, pe: int, now: int) -> int:
+    """Lets one slot issue, asked round-robin; returns the state it works in, -1: none could."""
+    core, record = state.cores.state, state.cores.thread
+    slots = state.cores.threads - 1
+    for k in range(slots):
+        slot = (core[pe, at.TURN] + k) % slots
+        thread = pe * state.cores.threads + 1 + slot
+        if record[thread, at.T_STATE] != at.WORKING or record[thread, at.T_READY] > now:
+            continue
+        if step(state, pe, thread, now):
+            core[pe, at.TURN] = (slot + 1) % slots
+            if record[thread, at.T_DONE] == record[thread, at.T_COUNT]:
+                end_slot(state, thread, record[thread, at.T_READY])
+            return state.code.row[record[thread, at.T_ROW], at.STATE]
+    return -1

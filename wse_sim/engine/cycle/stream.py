@@ -1,0 +1,172 @@
+"""Vector operations with a stream operand, and all operations in background slots: a group of elements at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.engine.arithmetic import compute, decode, encode, reads_destination
+from wse_sim.engine.cycle.fifo import has_room, peek, pop, push, visible
+from wse_sim.engine.cycle.operand import advance, read, start_of, write
+from wse_sim.engine.cycle.wake import wake_router
+from wse_sim.engine.half import bits_of_single, single_of_bits
+from wse_sim.engine.jit import jit
+from wse_sim.engine.layout import (
+    A,
+    B,
+    BITS,
+    DST,
+    EACH,
+    NONE,
+    O_BASE,
+    O_DTYPE,
+    O_KIND,
+    O_STRIDE,
+    OP,
+    PLAIN,
+    S_CYCLES,
+    S_LANES,
+    STREAM,
+    T_A,
+    T_B,
+    T_COUNT,
+    T_DONE,
+    T_DST,
+    T_EACH,
+    T_READY,
+    T_ROW,
+    T_STEP,
+    T_STEPS,
+    T_WHY,
+)
+from wse_sim.engine.state import State
+from wse_sim.hardware.states import State as Doing
+
+_INPUT_WAIT, _OUTPUT_BLOCKED = np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT_BLOCKED)
+
+
+@jit
+def prepare(state: State, pe: int, thread: int, row: int, count: int, steps: int, ready: int) -> None:
+    """Loads a thread with an operation: resolves addresses and queues."""
+    record = state.cores.thread
+    record[thread, T_ROW] = row
+    record[thread, T_DONE] = 0
+    record[thread, T_COUNT] = count
+    record[thread, T_READY] = ready
+    record[thread, T_DST] = place_of(state, pe, row, DST)
+    record[thread, T_A] = place_of(state, pe, row, A)
+    record[thread, T_B] = place_of(state, pe, row, B)
+    record[thread, T_EACH] = place_of(state, pe, row, EACH)
+    record[thread, T_STEP] = 0
+    record[thread, T_STEPS] = steps
+
+
+@jit
+def place_of(state: State, pe: int, row: int, operand: int) -> int:
+    """FIFO of a stream operand, byte address of a memory operand."""
+    if state.code.row[row, operand + O_KIND] != STREAM:
+        return start_of(state.code, state.cores, state.memory, pe, row, operand)
+    role = state.cores.role[pe]
+    color = state.code.row[row, operand + O_BASE]
+    if operand == DST:
+        return state.fabric.at[state.fabric.first[pe] + state.code.output[role, color]]
+    return state.fabric.at[state.fabric.queue[pe] + state.code.input[role, color]]
+
+
+@jit
+def step(state: State, pe: int, thread: int, now: int) -> bool:
+    """Does the next group of elements if its wavelets are there and there is room for what it sends.
+
+    Returns whether it did; else T_WHY says what it waits for.
+    """
+    record, rows, fabric = state.cores.thread, state.code.row, state.fabric
+    row = record[thread, T_ROW]
+    from_a, from_b = rows[row, A + O_KIND] == STREAM, rows[row, B + O_KIND] == STREAM
+    sends = rows[row, DST + O_KIND] == STREAM
+    if (from_a and not visible(fabric, record[thread, T_A], now)) or (
+        from_b and not visible(fabric, record[thread, T_B], now)
+    ):
+        record[thread, T_WHY] = _INPUT_WAIT
+        return False
+    if sends and not has_room(fabric, record[thread, T_DST], now):
+        record[thread, T_WHY] = _OUTPUT_BLOCKED
+        return False
+    word = do_plain(state, thread, row) if rows[row, PLAIN] else do_group(state, pe, thread, row)
+    if from_a and pop(fabric, record[thread, T_A], now):
+        wake_router(state.wakes, pe, now + 1)
+    if from_b and pop(fabric, record[thread, T_B], now):
+        wake_router(state.wakes, pe, now + 1)
+    if sends:
+        push(fabric, record[thread, T_DST], word, now)
+        wake_router(state.wakes, pe, now + state.costs.ramp_out)
+    record[thread, T_READY] = now + rows[row, S_CYCLES]
+    return True
+
+
+@jit
+def do_plain(state: State, thread: int, row: int) -> int:
+    """`do_group` for one f32 element between streams and one-dimensional views."""
+    record, rows, memory = state.cores.thread, state.code.row, state.memory.f32
+    index = record[thread, T_DONE]
+    record[thread, T_DONE] = index + 1
+    first = second = 0.0
+    if rows[row, A + O_KIND] == STREAM:
+        first = np.float64(single_of_bits(np.uint32(peek(state.fabric, record[thread, T_A]))))
+    else:
+        first = np.float64(memory[(record[thread, T_A] + index * rows[row, A + O_STRIDE]) >> 2])
+    if rows[row, B + O_KIND] == STREAM:
+        second = np.float64(single_of_bits(np.uint32(peek(state.fabric, record[thread, T_B]))))
+    elif rows[row, B + O_KIND] != NONE:
+        second = np.float64(memory[(record[thread, T_B] + index * rows[row, B + O_STRIDE]) >> 2])
+    result = np.float32(compute(rows[row, OP], 0.0, first, second))
+    if rows[row, DST + O_KIND] == STREAM:
+        return np.int64(bits_of_single(result))
+    memory[(record[thread, T_DST] + index * rows[row, DST + O_STRIDE]) >> 2] = result
+    return np.int64(0)
+
+
+@jit
+def do_group(state: State, pe: int, thread: int, row: int) -> int:
+    """Computes the thread's next group; returns the wavelet it sends, elements in order from the low bits."""
+    record, rows = state.cores.thread, state.code.row
+    op = rows[row, OP]
+    done, count = record[thread, T_DONE], record[thread, T_COUNT]
+    width = rows[row, BITS]
+    word_a = peek(state.fabric, record[thread, T_A]) if rows[row, A + O_KIND] == STREAM else np.int64(0)
+    word_b = peek(state.fabric, record[thread, T_B]) if rows[row, B + O_KIND] == STREAM else np.int64(0)
+    word = np.int64(0)
+    last = min(count, done + rows[row, S_LANES])
+    for i in range(done, last):
+        shift = (i - done) * width
+        first = operand_value(state, pe, thread, row, A, T_A, i, word_a >> shift, width)
+        second = operand_value(state, pe, thread, row, B, T_B, i, word_b >> shift, width)
+        if rows[row, DST + O_KIND] == STREAM:
+            word |= encode(rows[row, DST + O_DTYPE], compute(op, 0.0, first, second)) << shift
+        else:
+            start = record[thread, T_DST]
+            old = 0.0
+            if reads_destination(op):
+                old = read(state.code, state.cores, state.memory, pe, row, DST, start, i)
+            value = compute(op, old, first, second)
+            write(state.code, state.cores, state.memory, pe, row, DST, start, i, value)
+    record[thread, T_DONE] = last
+    return word
+
+
+@jit
+def operand_value(state: State, pe: int, thread: int, row: int, operand: int, place: int, index: int, bits: int,
+                  width: int) -> float:
+    """A source element: from the wavelet's bits, or from memory, register or immediate."""
+    kind = state.code.row[row, operand + O_KIND]
+    if kind == STREAM:
+        return decode(state.code.row[row, operand + O_DTYPE], bits & ((1 << width) - 1))
+    if kind == NONE:
+        return 0.0
+    start = state.cores.thread[thread, place]
+    return read(state.code, state.cores, state.memory, pe, row, operand, start, index)
+
+
+@jit
+def advance_all(state: State, pe: int, row: int) -> None:
+    """Auto-advance of every operand, once the operation is done."""
+    for operand in (DST, A, B):
+        advance(state.code, state.cores, pe, row, operand)

@@ -1,0 +1,45 @@
+"""The one decorator of jitted code, and where its compiled form is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _cache_folder() -> Path:
+    """A folder named by everything that compiled code depends on.
+
+    Numba does not notice a change in a callee of another file, so the name holds the hash of the engine's own
+    sources, of the tables that it freezes as constants, and numba's version.
+    """
+    digest = hashlib.sha256(numba.__version__.encode())
+    package = Path(__file__).resolve().parent.parent
+    for source in sorted([*(package / "engine").rglob("*.py"), *(package / "hardware").rglob("*.py")]):
+        digest.update(source.read_bytes())
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return home / "wse_sim" / digest.hexdigest()[:16]
+
+
+CACHE = Path(os.environ["NUMBA_CACHE_DIR"]) if "NUMBA_CACHE_DIR" in os.environ else _cache_folder()
+numba.config.CACHE_DIR = str(CACHE)
+
+
+def is_cached() -> bool:
+    """Whether compiled code of these sources is on disk."""
+    return any(CACHE.rglob("*.nbi"))
+
+
+def jit(function: _F) -> _F:
+    """Compiled without the reference counts of arrays.
+
+    The engine allocates nothing inside compiled code. Without counts a helper that takes arrays costs nothing
+    (measured: 1.2 ns a call against 42 ns), so phases can be written as small functions.
+    """
+    return numba.njit(cache=True, _nrt=False, error_model="numpy", nogil=True)(function)  # type: ignore[no-any-return]

@@ -1,0 +1,220 @@
+"""Program + wafer -> the arrays that compiled code runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wse_sim.engine import layout as at
+from wse_sim.engine.arithmetic import Memory
+from wse_sim.engine.fabric import build_fabric
+from wse_sim.engine.rows import end_of_task, row_of
+from wse_sim.engine.state import GROUP, PLANES, Code, Cores, Costs, State, Tally, Wakes
+from wse_sim.hardware import VECTOR_OPERATIONS, Wafer
+from wse_sim.hardware.states import State as Doing
+from wse_sim.program.instruction import Mark
+from wse_sim.program.program import Placed, Program, Role
+
+ALIGNMENT = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A program made ready for a wafer.
+
+    placed  instruction of each row of `code.row`
+    used    bytes of SRAM pool of each PE, (pes,) int64
+    """
+
+    program: Program
+    wafer: Wafer
+    code: Code
+    placed: tuple[Placed, ...]
+    used: np.ndarray
+
+
+def lower(program: Program, wafer: Wafer) -> Lowered:
+    """Encodes instructions once, and each role's way through them."""
+    rows = [row_of(p, wafer) for p in program.placed] + [end_of_task()]
+    sequence, jump, entry = _sequences(program)
+    roles, colors = len(program.roles), len(program.colors)
+    trigger = np.full((roles, len(program.tasks)), -1, np.int64)
+    argument = np.array([t.argument.index if t.argument else -1 for t in program.tasks], np.int64)
+    inputs = np.full((roles, max(colors, 1)), -1, np.int64)
+    outputs = np.full((roles, max(colors, 1)), -1, np.int64)
+    fifo = np.full((roles, max(colors, 1), 5), -1, np.int64)
+    used = np.zeros(roles, np.int64)
+    for role in program.roles:
+        used[role.index] = -(-program.sram_bytes(role) // ALIGNMENT) * ALIGNMENT
+        for color, queue in program.input_queues(role).items():
+            inputs[role.index, color.id] = queue
+        for local, (color_id, port) in enumerate(router_fifos(program, role)):
+            fifo[role.index, color_id, port] = local
+        outputs[role.index] = fifo[role.index, :, 4]
+        for task in program.tasks:
+            if task.trigger is not None:
+                trigger[role.index, task.id] = inputs[role.index, task.trigger.id]
+    code = Code(
+        row=np.array(rows, np.int64),
+        sequence=sequence,
+        jump=jump,
+        entry=entry,
+        trigger=trigger,
+        tasks=len(program.tasks),
+        argument=argument,
+        input=inputs,
+        output=outputs,
+        fifo=fifo,
+    )
+    return Lowered(program, wafer, code, program.placed, used[program.role_map.ravel()])
+
+
+def router_fifos(program: Program, role: Role) -> list[tuple[int, int]]:
+    """(colour, input port) of each router buffer of the role, in the order of arbitration."""
+    routes = program.routes_of(role)
+    return sorted({(color.id, int(route.input)) for color, found in routes.items() for route in found})
+
+
+def _sequences(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows in the order each role's tasks run them, where branches jump to, and where each task begins."""
+    region_index = {region: i for i, region in enumerate(program.regions)}
+    region_of = np.array([region_index[p.region] for p in program.placed], np.int64)
+    task_of = np.array([p.task.id for p in program.placed], np.int64)
+    marks = np.array([_mark(p) for p in program.placed], np.int64)
+    end = len(program.placed)
+    pieces: list[np.ndarray] = []
+    jumps: list[np.ndarray] = []
+    entry = np.full((len(program.roles), len(program.tasks)), -1, np.int64)
+    length = 0
+    for role in program.roles:
+        inside = np.array([program.covers(role, region) for region in program.regions], np.bool_)
+        covered = inside[region_of] if end else np.zeros(0, np.bool_)
+        for task in program.tasks:
+            found = np.flatnonzero(covered & (task_of == task.id))
+            if not len(found):
+                continue
+            entry[role.index, task.id] = length
+            pieces.append(np.append(found, end))
+            jumps.append(_jumps(marks[found], length))
+            length += len(found) + 1
+    empty = [np.zeros(0, np.int64)]
+    return (
+        np.concatenate(pieces or empty).astype(np.int64),
+        np.concatenate(jumps or empty).astype(np.int64),
+        entry,
+    )
+
+
+_MARKS = list(Mark)
+
+
+def _mark(placed: Placed) -> int:
+    mark = getattr(placed.instruction, "mark", None)
+    return -1 if mark is None else _MARKS.index(mark)
+
+
+def _jumps(marks: np.ndarray, start: int) -> np.ndarray:
+    """Where each loop end goes back to, and where each loop or branch goes on to."""
+    jump = np.full(len(marks) + 1, -1, np.int64)
+    open_marks: list[int] = []
+    for i in np.flatnonzero(marks >= 0).tolist():
+        mark = _MARKS[marks[i]]
+        if mark in (Mark.LOOP, Mark.WHEN):
+            open_marks.append(i)
+        elif mark is Mark.END_LOOP:
+            begin = open_marks.pop()
+            jump[begin], jump[i] = start + i + 1, start + begin + 1
+        elif mark is Mark.OTHERWISE:
+            jump[open_marks.pop()] = start + i + 1
+            open_marks.append(i)
+        else:
+            jump[open_marks.pop()] = start + i
+    return jump
+
+
+# -- state ------------------------------------------------------------------------------------------------
+
+
+def new_state(lowered: Lowered, *, strips: int, start: int) -> State:
+    """A machine at rest at cycle `start`, its SRAM zero but for initial values."""
+    program, wafer = lowered.program, lowered.wafer
+    pes = program.width * program.height
+    role = program.role_map.ravel().astype(np.int64)
+    return State(
+        fabric=build_fabric(program, wafer, lowered.code, role, start),
+        cores=_cores(program, role, pes, start),
+        code=lowered.code,
+        wakes=_wakes(pes, start),
+        tally=_tally(program, pes, strips),
+        memory=_memory(lowered.used),
+        costs=_costs(wafer),
+    )
+
+
+def _cores(program: Program, role: np.ndarray, pes: int, start: int) -> Cores:
+    state = np.zeros((pes, at.CORE), np.int64)
+    state[:, at.READY] = state[:, at.SINCE] = state[:, at.OCCUPIED] = state[:, at.FINISH] = start
+    state[:, at.LABEL] = int(Doing.IDLE)
+    for task, region in program.blocked.items():
+        blocked = region.mask(program.width, program.height).ravel()
+        state[blocked, at.BLOCKED] |= 1 << task.id
+    ints = np.zeros((pes, max(1, program.registers)), np.int32)
+    thread = np.zeros((pes * (1 + program.slots), at.THREAD), np.int64)
+    return Cores(state=state, thread=thread, ints=ints, floats=ints.view(np.float32), role=role, threads=1 + program.slots)
+
+
+def _wakes(pes: int, start: int) -> Wakes:
+    groups = -(-pes // GROUP)
+    return Wakes(
+        router=np.zeros((PLANES, groups * GROUP), np.uint8),
+        router_group=np.zeros((PLANES, groups), np.uint8),
+        core=np.zeros((PLANES, groups * GROUP), np.uint8),
+        core_group=np.zeros((PLANES, groups), np.uint8),
+        any=np.zeros(PLANES, np.uint8),
+        horizon=np.zeros(1, np.int64),
+        aged=np.full(1, start, np.int64),
+    )
+
+
+def _tally(program: Program, pes: int, strips: int) -> Tally:
+    sections = len(program.sections)
+    span = np.zeros((strips, sections, 2), np.int64)
+    span[:, :, 0] = np.iinfo(np.int64).max
+    return Tally(
+        state=np.zeros((pes, len(Doing)), np.int64),
+        section=np.zeros((strips, sections, len(Doing)), np.int64),
+        span=span,
+        work=np.zeros((pes, 4), np.int64),
+        elements=np.zeros((strips, len(VECTOR_OPERATIONS)), np.int64),
+        strips=strips,
+        fault=np.zeros((strips, 5), np.int64),
+    )
+
+
+def _memory(used: np.ndarray) -> Memory:
+    pool = np.zeros(max(int(used.sum()), ALIGNMENT), np.uint8)
+    base = np.concatenate([[0], np.cumsum(used)[:-1]]).astype(np.int64)
+    return Memory(
+        f32=pool.view(np.float32),
+        i32=pool.view(np.int32),
+        u32=pool.view(np.uint32),
+        i16=pool.view(np.int16),
+        u16=pool.view(np.uint16),
+        base=base,
+    )
+
+
+def _costs(wafer: Wafer) -> Costs:
+    return Costs(
+        task_switch=wafer.task_switch_cycles,
+        completion=wafer.completion_cycles,
+        ramp_out=wafer.ramp_out_cycles,
+        ramp_in=wafer.ramp_in_cycles,
+        bank_conflict=wafer.bank_conflict_cycles,
+        pending_write=wafer.pending_write_cycles,
+        read_port=wafer.read_bytes_per_cycle,
+        write_port=wafer.write_bytes_per_cycle,
+        interleave=wafer.bank_interleave_bytes,
+        bank_modulo=wafer.read_conflict_modulo,
+    )

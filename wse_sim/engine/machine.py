@@ -1,0 +1,198 @@
+"""A machine with a program loaded: write SRAM, launch, read SRAM, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numba
+import numpy as np
+
+from wse_sim.engine import layout as at
+from wse_sim.engine.cycle.clock import clock
+from wse_sim.engine.deadlock import raise_deadlock
+from wse_sim.engine.faults import raise_fault
+from wse_sim.engine.gather import gather_report
+from wse_sim.engine.lower import lower, new_state
+from wse_sim.engine.state import GROUP, PLANES
+from wse_sim.engine.table import Table
+from wse_sim.errors import ProgramError, RunError, UsageError
+from wse_sim.hardware import Wafer
+from wse_sim.program.check import check
+from wse_sim.program.memory import Buffer
+from wse_sim.program.program import Program
+from wse_sim.report.report import Report
+
+CHUNK = 1 << 14  # cycles between looks at the clock on the wall
+STRIPS_PER_THREAD = 2
+PES_PER_COPY = 1 << 14
+
+Progress = Callable[[int], None]
+"""Called now and then with the cycles run so far."""
+
+
+class Machine:
+    """A program on a wafer. Times go on from launch to launch; SRAM keeps its values."""
+
+    def __init__(self, program: Program, wafer: Wafer, *, threads: int = 1, start_cycle: int = 0) -> None:
+        if threads < 1:
+            raise UsageError(f"threads is {threads}: expected 1 or more")
+        check(program, wafer)
+        self.program = program
+        self.wafer = wafer
+        self.threads = threads
+        groups = -(-program.width * program.height // GROUP)
+        strips = 1 if threads == 1 else min(groups, STRIPS_PER_THREAD * threads)
+        self._bounds = np.linspace(0, groups, strips + 1).astype(np.int64)
+        self._lowered = lower(program, wafer)
+        self.state = new_state(self._lowered, strips=strips, start=start_cycle)
+        self._table = Table(self.state)
+        self.start_cycle = start_cycle
+        self.now = start_cycle
+        self.launches: list[int] = []
+        self.host_bytes_in = 0
+        self.host_bytes_out = 0
+        for buffer, values in program.initial.items():
+            self._copy(buffer, values, write=True)
+
+    # -- memory -----------------------------------------------------------------------------------
+
+    def write(self, buffer: Buffer | str, values: np.ndarray) -> None:
+        """Host to SRAM: values broadcastable to (height, width, length) of the buffer's region."""
+        target = self._buffer(buffer)
+        shape = _shape(target)
+        given = np.asarray(values)
+        if given.dtype.kind not in "fiub" or (given.dtype.kind == "f" and not target.dtype.is_float):
+            raise UsageError(f"{target!r} takes {target.dtype.name} values, not {given.dtype}")
+        try:
+            spread = np.broadcast_to(given, shape)
+        except ValueError:
+            raise UsageError(
+                f"{target!r} takes values of shape (height, width, length) = {shape}, not {given.shape}"
+            ) from None
+        self._copy(target, spread, write=True)
+        self.host_bytes_in += spread.size * target.dtype.bytes
+
+    def read(self, buffer: Buffer | str) -> np.ndarray:
+        """SRAM to host: (height, width, length) of the buffer's region, in its own dtype."""
+        source = self._buffer(buffer)
+        values = np.empty(_shape(source), source.dtype.numpy)
+        self._copy(source, values, write=False)
+        self.host_bytes_out += values.nbytes
+        return values
+
+    def _buffer(self, buffer: Buffer | str) -> Buffer:
+        if isinstance(buffer, Buffer):
+            return buffer
+        try:
+            return self.program.buffer(buffer)
+        except KeyError as error:
+            raise UsageError(str(error.args[0])) from None
+
+    def _copy(self, buffer: Buffer, values: np.ndarray, *, write: bool) -> None:
+        size = buffer.dtype.bytes
+        pool = self.state.memory.u16.view(buffer.dtype.numpy)
+        flat = values.reshape(-1, buffer.length) if not write else None
+        xs, ys = np.asarray(buffer.region.xs), np.asarray(buffer.region.ys)
+        rows_at_once = max(1, PES_PER_COPY // max(1, len(xs)))
+        for first in range(0, len(ys), rows_at_once):
+            rows = ys[first : first + rows_at_once]
+            pes = (rows[:, None] * self.program.width + xs[None, :]).ravel()
+            place = (self.state.memory.base[pes] + buffer.address) // size
+            index = place[:, None] + np.arange(buffer.length)
+            if write:
+                pool[index] = values[first : first + len(rows)].reshape(len(pes), buffer.length)
+            elif flat is not None:
+                flat[first * len(xs) : first * len(xs) + len(pes)] = pool[index]
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def launch(
+        self,
+        arguments: Mapping[str, float] = MappingProxyType({}),
+        *,
+        max_cycles: int | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Starts the program's entry tasks on all their PEs and runs until all is at rest; returns the cycles.
+
+        arguments   value of each register that the program declares
+        max_cycles  more is a RunError
+        Raises RunError on a deadlock, naming who waits for what, and on a fault of the program.
+        """
+        self._set_arguments(arguments)
+        begin = self.now
+        limit = begin + max_cycles if max_cycles is not None else None
+        self._activate()
+        run = clock(parallel=self.threads > 1)
+        if self.threads > 1:
+            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
+        at_rest = False
+        while not at_rest:
+            until = self.now + CHUNK if limit is None else min(self.now + CHUNK, limit + 1)
+            self.state.wakes.horizon[0] = until
+            reached = run(self._table, self.now, until, self._bounds)
+            at_rest = reached < 0
+            self.now = -1 - reached if at_rest else reached
+            raise_fault(self.state, self._lowered)
+            if limit is not None and self.now > limit:
+                raise RunError(
+                    f"the program still runs after {max_cycles} cycles, {self._busiest()}; expected it to end; "
+                    "raise max_cycles, or look for a loop that does not end"
+                )
+            if progress is not None:
+                progress(self.now - begin)
+        raise_deadlock(self.state, self._lowered, self.now)
+        finished = int(self.state.cores.state[:, at.FINISH].max())
+        self.now = max(finished, begin)
+        self._settle()
+        self.launches.append(self.now - begin)
+        return self.now - begin
+
+    def _set_arguments(self, arguments: Mapping[str, float]) -> None:
+        expected = {name for name in self.program.arguments if not name.endswith(".wavelet")}
+        if set(arguments) != expected:
+            missing, unknown = sorted(expected - set(arguments)), sorted(set(arguments) - expected)
+            raise UsageError(f"launch arguments: missing {missing}, unknown {unknown}; expected {sorted(expected)}")
+        for name, value in arguments.items():
+            register = self.program.arguments[name]
+            if register.kind == "int" and int(value) != value:
+                raise UsageError(f"launch argument {name!r} is {value}: expected a whole number")
+            target = self.state.cores.ints if register.kind == "int" else self.state.cores.floats
+            target[:, register.index] = value
+
+    def _activate(self) -> None:
+        """Sets the entry tasks' bits and books every core that has one."""
+        wakes, plane = self.state.wakes, self.now % PLANES
+        for task, region in self.program.entries.items():
+            pes = np.flatnonzero(region.mask(self.program.width, self.program.height).ravel())
+            self.state.cores.state[pes, at.ACTIVE] |= 1 << task.id
+            wakes.core[plane, pes] = 1
+            wakes.core_group[plane, np.unique(pes // GROUP)] = 1
+            wakes.any[plane] = 1
+
+    def _settle(self) -> None:
+        """Counts the idle time of each PE up to now."""
+        core = self.state.cores.state
+        waited = np.maximum(self.now - core[:, at.SINCE], 0)
+        np.add.at(self.state.tally.state, (np.arange(len(core)), core[:, at.LABEL]), waited)
+        np.add.at(self.state.tally.section[0], (core[:, at.WITHIN], core[:, at.LABEL]), waited)
+        core[:, at.SINCE] = np.maximum(core[:, at.SINCE], self.now)
+        core[:, at.READY] = np.minimum(core[:, at.READY], self.now)
+
+    def _busiest(self) -> str:
+        running = np.flatnonzero(self.state.cores.state[:, at.MODE] != at.FREE)
+        if not len(running):
+            return "with wavelets on the way"
+        x, y = int(running[0]) % self.program.width, int(running[0]) // self.program.width
+        return f"{len(running)} PEs in a task, the first of them PE ({x}, {y})"
+
+    # -- results ----------------------------------------------------------------------------------
+
+    def report(self) -> Report:
+        """Everything since the machine was made."""
+        return gather_report(self)
+
+
+def _shape(buffer: Buffer) -> tuple[int, int, int]:
+    return buffer.region.height, buffer.region.width, buffer.length

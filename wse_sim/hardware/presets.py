@@ -1,0 +1,245 @@
+"""The machines: tables of field -> (value, origin).
+
+Sources. SDK: the public documentation of the Cerebras SDK, version 2.10, and its csl-examples repository.
+HC34: Sean Lie, Hot Chips 34 (2022), and IEEE Micro 43(3), 2023. HPDC24: Luczynski et al., arXiv 2404.15888.
+JACQ: Jacquelin et al., arXiv 2204.03775. ROCKI: Rocki et al., arXiv 2010.03660. FABRICA: the WSE-3 measurements of
+the repository luozoupi/FABRICA-CUDA2CSL-Optmization-Benchmark-and-Agentic-Framework, docs/PERFORMANCE_MODEL.md,
+on silicon and on the vendor's simulator. WaferLLM: arXiv 2502.04563 and the repository MeshInfra/WaferLLM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from wse_sim.errors import UsageError
+from wse_sim.hardware.checks import closest
+from wse_sim.hardware.operations import OTHER, REDUCE
+from wse_sim.hardware.origin import Origin, assumed, inferred, measured, published
+from wse_sim.hardware.wafer import Rate, Wafer
+
+Table = dict[str, tuple[Any, Origin]]
+
+# -- vector rates: elements and cycles of one group ---------------------------------------------------
+
+_HALF = "faddh fsubh fmulh fmach fmovh fnegh fabsh add16 sub16 and16 or16 xor16 mov16"
+_SINGLE = "fadds fsubs fmovs fnegs fabss mov32 faddhs fsubhs fmachs"
+_CONVERT_SINGLE = "fh2s fs2h xp162fs fs2xp16 sar16 sll16 fmaxs"
+_CONVERT_HALF = "fmaxh fh2xp16 xp162fh"
+_SLOW = f"fmuls fmacs {OTHER}"
+
+
+def _rates(half: int, single: int, convert_single: int, convert_half: int) -> dict[str, Rate]:
+    lanes = {_HALF: half, _SINGLE: single, _CONVERT_SINGLE: convert_single, _CONVERT_HALF: convert_half, _SLOW: 1}
+    table = {name: (lane, 1) for names, lane in lanes.items() for name in names.split()}
+    return {**table, REDUCE: (1, 2)}
+
+
+# -- WSE-2 --------------------------------------------------------------------------------------------
+
+_PIPELINE = "FABRICA, descriptor-operation latency on the WSE-3 simulator"
+_GEMM_FIT = "fit to the MeshGEMM and MeshGEMV timings on WSE-3 silicon published in the WaferLLM repository"
+_ENERGY = "none is published; chosen so that HC34's 30 mW core at 1.1 GHz and JACQ's 6.7 kW above idle come out to 2 %"
+
+_WSE2: Table = {
+    "width": (750, published("csl-examples, single-tile-matvec README: fabric 757 x 996, width at most W - 7")),
+    "height": (994, published("csl-examples, single-tile-matvec README: height at most H - 2",
+                              "Ltaief et al., SC'23: 35 784 000 PEs on 48 systems is 750 x 994 each")),
+    "clock_hz": (850_000_000, published("csl-examples run scripts, HPDC24, JACQ", "HC34 gives 1.1 GHz for the core")),
+
+    "sram_bytes": (49_152, published("SDK, Computing with Cerebras: 48 KB per PE")),
+    "sram_reserve_bytes": (4_176, measured("FABRICA: bytes of the smallest program with the host's memcpy, compiled",
+                                           "code of a real program comes on top")),
+    "banks": (8, published("HC34; SDK, Appendix SIMD Mode")),
+    "bank_bytes": (6_144, published("HC34: 8 banks of 6 KB")),
+    "bank_interleave_bytes": (4, inferred(
+        "HC34: banks 32 bits wide; SDK, Appendix SIMD Mode, says consecutive 16-bit words",
+        "with 4 the appendix's conflict rule, its advice (addresses 4 16-bit words apart modulo 8) and the conflicts "
+        "measured on silicon agree: all repeat after 16 bytes")),
+    "read_conflict_modulo": (4, published("SDK, Appendix SIMD Mode: two reads conflict if bank1 % 4 == bank2 % 4")),
+    "read_bytes_per_cycle": (16, published("HC34, JACQ: two 64-bit reads", "SDK prose says two 32-bit reads, which its "
+                                           "own SIMD table contradicts")),
+    "write_bytes_per_cycle": (8, published("HC34, JACQ: one 64-bit write")),
+    "bank_conflict_cycles": (1, measured("FABRICA: 1.94 times slower on silicon where operands conflict",
+                                         "one more cycle for a group of one cycle")),
+    "pending_write_cycles": (1, inferred("the stall class that the viewer davidz-cerebras/wse-viz names",
+                                         "a write pends for one cycle in its bank")),
+
+    "colors": (24, published("SDK, Computing with Cerebras: 24 routable colours")),
+    "reserved_colors": ((21, 22, 23), published("csl-examples, topic-05: colours of the host's memcpy")),
+    "input_queue_depths": ((6, 6, 4, 4, 2, 2, 2, 2), published("SDK, CSL language, DSDs: queue depths")),
+    "output_queue_depths": ((2, 2, 6, 6, 2, 2), published("SDK, CSL language, DSDs: queue depths")),
+    "router_buffer": (4, assumed("no depth is published; HC34 says low buffering, per colour",
+                                 "must cover a hop and the credit's way back")),
+    "hop_cycles": (1, published("HC34; HPDC24, whose model with 1 errs by less than 4 %")),
+    "ramp_out_cycles": (3, inferred("HPDC24: ramp latency 2 each way, pipelined chain stage 2 * 2 + 2 = 6 cycles",
+                                    "3 out + 1 hop + 2 in = 6")),
+    "ramp_in_cycles": (2, published("HPDC24: ramp latency 2")),
+
+    "microthreads": (8, published("SDK, CSL language, DSDs: one per queue id")),
+    "registers": (64, assumed("no spilling is modelled", "the core has 16 16-bit registers, HC34")),
+    "dsr_load_cycles": (1, measured(_PIPELINE, "one issue cycle per operand")),
+    "op_start_cycles": (3, measured(
+        _PIPELINE,
+        "loads in cycles 0, 1, 2; first use 4 cycles after the last load, so 3 idle cycles and elements from cycle 6: "
+        "the issue slot is taken for 6 + 2 * ceil(N / 8) cycles, as measured. The last execute comes 3 cycles later, "
+        "see completion_cycles: 11, 13, 25 for N = 8, 16, 64, as measured")),
+    "async_issue_cycles": (1, measured("FABRICA: an asynchronous operation takes one issue cycle")),
+    "map_start_cycles": (20, inferred(
+        _GEMM_FIT, "38 cycles per inner step less 3 descriptor loads, 6 for two view advances and 9 for the loop's "
+        "back edge")),
+    "map_step_cycles": (3, inferred(
+        _GEMM_FIT, "2.3 to 3 cycles per step, on 1 or on 8 f16 elements; the vendor's simulator gives 7")),
+    "loop_start_cycles": (2, assumed("two instructions: clear the counter, test the count")),
+    "loop_edge_cycles": (9, measured("FABRICA: counted loop on the WSE-3 simulator", "9 to 10")),
+    "branch_taken_cycles": (6, measured("FABRICA: on the WSE-3 simulator; no branch prediction")),
+    "branch_not_taken_cycles": (3, measured("FABRICA: on the WSE-3 simulator")),
+    "task_switch_cycles": (8, assumed("task pick and pipeline refill; a taken branch is 6", "plausible range 5 to 12")),
+    "completion_cycles": (3, measured("FABRICA: 3 cycles from the last wavelet to the completion task's pick")),
+    "task_control_cycles": (1, published("wse-viz: activate, block and unblock are one instruction each")),
+    "reroute_cycles": (6, assumed("about six instructions: read, change, write a router's configuration word")),
+
+    "scalar_int_cycles": (1, measured("FABRICA: one instruction per cycle, in order")),
+    "scalar_float_cycles": (2, inferred("FABRICA: 1 if independent, 2 if it uses the result before it",
+                                        "scalar float code is mostly dependent")),
+    "scalar_memory_cycles": (1, published("SDK white paper, 2022: one cycle", "FABRICA: no bubble after a load")),
+    "scalar_divide_cycles": (50, published("csl-examples, blas.csl: a division costs about 50 cycles")),
+    "scalar_sqrt_cycles": (60, assumed("like a division and a few steps")),
+    "scalar_exp_cycles": (60, assumed("range reduction and a polynomial in scalar code")),
+    "scalar_tanh_cycles": (60, assumed("a rational approximation: one division and a few steps")),
+    "scalar_erf_cycles": (70, assumed("a rational approximation with more terms: one division and 20 steps")),
+    "clock_cycles": (3, inferred("csl-examples, time library: the counter is read as three 16-bit words")),
+
+    "rates": (_rates(4, 2, 1, 1), published(
+        "SDK, Appendix SIMD Mode: elements per cycle of each vector instruction",
+        f"no minimum is listed: taken as the maximum; '{REDUCE}' is measured on the WSE-3 simulator by FABRICA")),
+
+    "host_bytes_per_second": (150_000_000_000, published("vendor: 12 x 100 Gb Ethernet = 1.2 Tb/s")),
+    "host_channels": (16, published("csl-examples, bandwidth-test: at most 16 channels", "the rate saturates near 8")),
+
+    "energy_f16_op_fj": (400, inferred(_ENERGY)),
+    "energy_f32_op_fj": (1_200, inferred(_ENERGY)),
+    "energy_sram_read_fj": (2_800, inferred(_ENERGY)),
+    "energy_sram_write_fj": (3_500, inferred(_ENERGY)),
+    "energy_hop_fj": (2_000, inferred(_ENERGY)),
+    "energy_ramp_fj": (1_000, inferred(_ENERGY)),
+    "energy_control_fj": (9_000, inferred(_ENERGY, "descriptor and queue steps included")),
+    "energy_static_fj": (20_000, inferred(
+        "JACQ: a system draws 16.1 kW idle, which is 25 pJ per PE and cycle with power supply and pumps",
+        "taken as 15 to 19 mW per PE; 4 to 6 mW if only the wafer counts")),
+}  # fmt: skip
+
+# -- WSE-1: what differs from WSE-2 -------------------------------------------------------------------
+
+_NODE_16NM = "WSE-2 figure times 2.2 for the 16 nm process"
+
+_WSE1: Table = {
+    "width": (600, published("ROCKI: 600 x 595 mesh used")),
+    "height": (595, published("ROCKI: 600 x 595 mesh used")),
+    "clock_hz": (850_000_000, inferred("ROCKI: 0.86 PFLOPS is a third of the peak of 8 flop per cycle")),
+    "sram_bytes": (49_152, published("vendor: 18 GB over 400 000 PEs, 48 KB each")),
+    "host_bytes_per_second": (150_000_000_000, published("vendor: 12 x 100 Gb Ethernet = 1.2 Tb/s")),
+    "energy_f16_op_fj": (880, inferred(_NODE_16NM)),
+    "energy_f32_op_fj": (2_640, inferred(_NODE_16NM)),
+    "energy_sram_read_fj": (6_160, inferred(_NODE_16NM)),
+    "energy_sram_write_fj": (7_700, inferred(_NODE_16NM)),
+    "energy_hop_fj": (4_400, inferred(_NODE_16NM)),
+    "energy_ramp_fj": (2_200, inferred(_NODE_16NM)),
+    "energy_control_fj": (19_800, inferred(_NODE_16NM)),
+    "energy_static_fj": (44_000, inferred(_NODE_16NM)),
+}
+
+# -- WSE-3: what differs from WSE-2, or is known of it apart ------------------------------------------
+
+_NODE_5NM = "WSE-2 figure times 0.75 for the 5 nm process"
+
+_WSE3: Table = {
+    "width": (755, published("SDK launch scripts: fabric 762 x 1172, width at most W - 7")),
+    "height": (1_170, published("SDK launch scripts: fabric 762 x 1172, height at most H - 2")),
+    "clock_hz": (1_100_000_000, inferred(
+        "WaferLLM scripts; 125 PFLOPS marketed is 900 000 x 16 x 8 x 1.085 GHz",
+        "nominal: SDK scripts say 0.85 GHz, one team of users converts with 0.75 GHz; try both")),
+    "sram_bytes": (49_152, measured("FABRICA: programs link at 49 152 bytes and fail above")),
+    "bank_interleave_bytes": (4, measured(
+        "FABRICA: f32 operands conflict in one of four offsets, with a period of 16 bytes, on silicon")),
+    "write_bytes_per_cycle": (8, inferred(
+        "vendor: 21 PB/s over 900 000 PEs is 24 bytes per cycle, 16 of them reads",
+        "a copy moves 16 bytes per cycle each way on the vendor's simulator and 9.6 on silicon, FABRICA")),
+    "input_queue_depths": ((8, 8, 4, 4, 4, 4, 4, 4), published("SDK, CSL language, DSDs: queue depths",
+                                                               "queues 0 and 1 serve the host's memcpy")),
+    "output_queue_depths": ((8,) * 8, published("SDK, CSL language, DSDs: queue depths")),
+    "hop_cycles": (2, measured("FABRICA, silicon and simulator: 2.000; MeshGEMV on silicon: 2.01; a third team too",
+                               "the SDK's own corrections use 1")),
+    "ramp_out_cycles": (9, inferred(
+        "MeshGEMV on silicon: a chain stage takes 13.9 cycles, so 9 out + 2 hop + 3 in = 14",
+        "FABRICA measures 7 from dispatch to the link on the vendor's simulator; silicon leaves about 2 more")),
+    "ramp_in_cycles": (3, measured("FABRICA: arrival at the router -> the receiving operation executes, simulator")),
+    "microthreads": (8, published("SDK, CSL language, DSDs: ut_id 0 to 7, apart from queues")),
+    "registers": (64, assumed("no spilling is modelled", "the core has 16 16-bit registers, HC34")),
+    "rates": ({**_rates(8, 4, 4, 8), "fmacs": (1, 2)}, published(
+        "SDK, Appendix SIMD Mode: elements per cycle of each vector instruction",
+        "fmacs 2 cycles: FABRICA, silicon and simulator, where the SDK says 1; no minimum is listed: taken as the "
+        f"maximum; '{REDUCE}' is measured on the simulator by FABRICA")),
+    "energy_f16_op_fj": (300, inferred(_NODE_5NM)),
+    "energy_f32_op_fj": (900, inferred(_NODE_5NM)),
+    "energy_sram_read_fj": (2_100, inferred(_NODE_5NM)),
+    "energy_sram_write_fj": (2_625, inferred(_NODE_5NM)),
+    "energy_hop_fj": (1_500, inferred(_NODE_5NM)),
+    "energy_ramp_fj": (750, inferred(_NODE_5NM)),
+    "energy_control_fj": (6_750, inferred(_NODE_5NM)),
+    "energy_static_fj": (15_000, inferred(_NODE_5NM)),
+}  # fmt: skip
+
+_COVERS_BOTH = ("banks", "read_conflict_modulo", "colors", "reserved_colors", "host_bytes_per_second", "host_channels")
+_MEASURED_ON_WSE3 = (
+    "sram_reserve_bytes", "dsr_load_cycles", "op_start_cycles", "async_issue_cycles", "map_start_cycles",
+    "map_step_cycles", "loop_edge_cycles", "branch_taken_cycles", "branch_not_taken_cycles", "completion_cycles",
+    "bank_conflict_cycles", "scalar_int_cycles", "scalar_float_cycles",
+)  # fmt: skip
+
+
+def _taken_from(other: str, origin: Origin) -> Origin:
+    """The origin of a number that was found on another machine: no better than inferred."""
+    kind = origin.kind if origin.kind == "assumed" else "inferred"
+    return replace(origin, kind=kind, source=f"as on {other}: {origin.source}")
+
+
+def _wafer(name: str, table: Table) -> Wafer:
+    values = {field: value for field, (value, _) in table.items()}
+    return Wafer(name=name, **values, origins={field: origin for field, (_, origin) in table.items()})
+
+
+def _wse2() -> Table:
+    moved = {f: (_WSE2[f][0], _taken_from("WSE-3", _WSE2[f][1])) for f in _MEASURED_ON_WSE3}
+    return {**_WSE2, **moved}
+
+
+def _wse1() -> Table:
+    return {**{f: (value, _taken_from("WSE-2", origin)) for f, (value, origin) in _WSE2.items()}, **_WSE1}
+
+
+def _wse3() -> Table:
+    own = (*_MEASURED_ON_WSE3, *_COVERS_BOTH)
+    shared = {f: (v, origin if f in own else _taken_from("WSE-2", origin)) for f, (v, origin) in _WSE2.items()}
+    return {**shared, **_WSE3}
+
+
+WSE1 = _wafer("WSE-1", _wse1())
+WSE2 = _wafer("WSE-2", _wse2())
+WSE3 = _wafer("WSE-3", _wse3())
+
+
+def toy(width: int, height: int) -> Wafer:
+    """A small grid with the numbers of WSE-2."""
+    return WSE2.crop(width, height).with_(name="toy")
+
+
+PRESETS: dict[str, Wafer] = {"wse1": WSE1, "wse2": WSE2, "wse3": WSE3}
+
+
+def by_name(name: str) -> Wafer:
+    """The preset of that name; case and dashes do not matter. Raises UsageError that names the known ones."""
+    plain = "".join(c for c in str(name).lower() if c.isalnum())
+    if plain not in PRESETS:
+        raise UsageError(f"no wafer is called {name!r}.{closest(plain, PRESETS)} Known: {', '.join(PRESETS)}")
+    return PRESETS[plain]

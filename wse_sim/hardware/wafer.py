@@ -1,0 +1,189 @@
+"""`Wafer`: the machine as frozen data, every number with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from wse_sim.hardware import checks
+from wse_sim.hardware.describe import describe, describe_html
+from wse_sim.hardware.dtypes import DType
+from wse_sim.hardware.frozen import FrozenMap
+from wse_sim.hardware.geometry import Grid, Region
+from wse_sim.hardware.operations import OTHER, VectorOperation, mnemonic
+from wse_sim.hardware.origin import Origin, override
+
+Rate = tuple[int, int]
+"""(elements per group, cycles per group)."""
+
+
+def _info(group: str, unit: str, meaning: str, minimum: int = 0) -> dict[str, Any]:
+    return {"group": group, "unit": unit, "meaning": meaning, "minimum": minimum}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Wafer:
+    """A wafer-scale engine. Times are whole cycles, sizes whole bytes, energies whole femtojoules per event.
+
+    `origins` holds where each field's number comes from; `with_` makes a changed copy; `describe` prints all.
+    """
+
+    # fmt: off
+    name: str = field(metadata=_info("grid", "", "name of the machine"))
+    width: int = field(metadata=_info("grid", "PEs", "usable columns", 1))
+    height: int = field(metadata=_info("grid", "PEs", "usable rows", 1))
+    clock_hz: int = field(metadata=_info("grid", "Hz", "clock; cycles do not depend on it", 1))
+
+    sram_bytes: int = field(metadata=_info("memory", "bytes", "SRAM of a PE", 1))
+    sram_reserve_bytes: int = field(metadata=_info("memory", "bytes", "SRAM that code and runtime take"))
+    banks: int = field(metadata=_info("memory", "banks", "single-ported SRAM banks of a PE", 1))
+    bank_bytes: int = field(metadata=_info("memory", "bytes", "size of a bank", 1))
+    bank_interleave_bytes: int = field(metadata=_info(
+        "memory", "bytes", "words of this size lie in consecutive banks: bank = address // this % banks", 1))
+    read_conflict_modulo: int = field(metadata=_info(
+        "memory", "banks", "two reads of a cycle conflict where they touch banks equal modulo this", 1))
+    read_bytes_per_cycle: int = field(metadata=_info("memory", "bytes/cycle", "SRAM read ports together", 1))
+    write_bytes_per_cycle: int = field(metadata=_info("memory", "bytes/cycle", "SRAM write port", 1))
+    bank_conflict_cycles: int = field(metadata=_info(
+        "memory", "cycles", "added by a bank conflict to a group of elements"))
+    pending_write_cycles: int = field(metadata=_info(
+        "memory", "cycles", "added to a group of elements that reads a bank with a pending write"))
+
+    colors: int = field(metadata=_info("fabric", "colours", "routable colours of a router", 1))
+    reserved_colors: tuple[int, ...] = field(metadata=_info("fabric", "colours", "colours that the host link takes"))
+    input_queue_depths: tuple[int, ...] = field(metadata=_info("fabric", "wavelets", "depth of each input queue", 1))
+    output_queue_depths: tuple[int, ...] = field(metadata=_info("fabric", "wavelets", "depth of each output queue", 1))
+    router_buffer: int = field(metadata=_info("fabric", "wavelets", "router buffer of one colour and input port", 1))
+    hop_cycles: int = field(metadata=_info("fabric", "cycles", "router -> visible to the next router", 1))
+    ramp_out_cycles: int = field(metadata=_info("fabric", "cycles", "element executed -> visible to its own router", 1))
+    ramp_in_cycles: int = field(metadata=_info("fabric", "cycles", "router -> datapath, where it may execute", 1))
+
+    microthreads: int = field(metadata=_info("issue", "slots", "background slots", 1))
+    registers: int = field(metadata=_info("issue", "registers", "32-bit registers; spilling is not modelled", 1))
+    dsr_load_cycles: int = field(metadata=_info("issue", "cycles", "load of one operand's descriptor"))
+    op_start_cycles: int = field(metadata=_info(
+        "issue", "cycles", "idle between the last descriptor load and the first element group"))
+    async_issue_cycles: int = field(metadata=_info("issue", "cycles", "issue of an operation to a background slot"))
+    map_start_cycles: int = field(metadata=_info(
+        "issue", "cycles", "idle between the last descriptor load and the first step of a map"))
+    map_step_cycles: int = field(metadata=_info("issue", "cycles", "step of a map, if its elements take no longer"))
+    loop_start_cycles: int = field(metadata=_info("issue", "cycles", "entry of a counted loop"))
+    loop_edge_cycles: int = field(metadata=_info("issue", "cycles", "back edge of a counted loop"))
+    branch_taken_cycles: int = field(metadata=_info("issue", "cycles", "branch that jumps"))
+    branch_not_taken_cycles: int = field(metadata=_info("issue", "cycles", "branch that falls through"))
+    task_switch_cycles: int = field(metadata=_info("issue", "cycles", "task picked -> its first instruction issues"))
+    completion_cycles: int = field(metadata=_info("issue", "cycles", "last element -> completion action visible"))
+    task_control_cycles: int = field(metadata=_info("issue", "cycles", "activate, block or unblock"))
+    reroute_cycles: int = field(metadata=_info("issue", "cycles", "rewrite of a route at run time"))
+
+    scalar_int_cycles: int = field(metadata=_info("scalar code", "cycles", "integer operation, move"))
+    scalar_float_cycles: int = field(metadata=_info("scalar code", "cycles", "float add, multiply, compare, convert"))
+    scalar_memory_cycles: int = field(metadata=_info("scalar code", "cycles", "load or store of one element"))
+    scalar_divide_cycles: int = field(metadata=_info("scalar code", "cycles", "division, remainder, reciprocal"))
+    scalar_sqrt_cycles: int = field(metadata=_info("scalar code", "cycles", "square root, and its reciprocal"))
+    scalar_exp_cycles: int = field(metadata=_info("scalar code", "cycles", "exponential"))
+    scalar_tanh_cycles: int = field(metadata=_info("scalar code", "cycles", "hyperbolic tangent"))
+    scalar_erf_cycles: int = field(metadata=_info("scalar code", "cycles", "error function"))
+    clock_cycles: int = field(metadata=_info("scalar code", "cycles", "read of the cycle counter"))
+
+    rates: Mapping[str, Rate] = field(metadata=_info(
+        "vector rates", "elements, cycles", "SIMD group of each vector instruction, before port limits"))
+
+    host_bytes_per_second: int = field(metadata=_info("host", "bytes/s", "host link, each way", 1))
+    host_channels: int = field(metadata=_info("host", "channels", "host channels, one wavelet per cycle each", 1))
+
+    energy_f16_op_fj: int = field(metadata=_info("energy", "fJ", "element of f16 or 16-bit arithmetic"))
+    energy_f32_op_fj: int = field(metadata=_info("energy", "fJ", "element of f32 or 32-bit arithmetic"))
+    energy_sram_read_fj: int = field(metadata=_info("energy", "fJ", "64-bit SRAM read"))
+    energy_sram_write_fj: int = field(metadata=_info("energy", "fJ", "64-bit SRAM write"))
+    energy_hop_fj: int = field(metadata=_info("energy", "fJ", "wavelet over a link, router and wire"))
+    energy_ramp_fj: int = field(metadata=_info("energy", "fJ", "wavelet over a ramp"))
+    energy_control_fj: int = field(metadata=_info("energy", "fJ", "issue and control, per busy cycle of a PE"))
+    energy_static_fj: int = field(metadata=_info("energy", "fJ", "idle machine, per PE and cycle"))
+    # fmt: on
+
+    origins: Mapping[str, Origin]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rates", FrozenMap(self.rates))
+        object.__setattr__(self, "origins", FrozenMap(self.origins))
+        checks.check(self)
+
+    # -- changes ----------------------------------------------------------------------------------
+
+    def with_(self, **overrides: object) -> Wafer:
+        """A copy with some fields changed, their origin `override`.
+
+        `rates` takes only the mnemonics to change. Raises UsageError that names an unknown field or a bad value.
+        """
+        checks.known(overrides)
+        changes: dict[str, Any] = dict(overrides)
+        before = {name: getattr(self, name) for name in changes if name != "name"}
+        if "rates" in changes:
+            changes["rates"] = checks.merged_rates(self.rates, changes["rates"])
+            before["rates"] = {name: rate for name, rate in self.rates.items() if rate != changes["rates"][name]}
+        marks = {name: override(f"was {value}") for name, value in before.items()}
+        return replace(self, **changes, origins={**self.origins, **marks})
+
+    def crop(self, width: int, height: int) -> Wafer:
+        """A corner of the wafer, for shorter runs. Raises UsageError if larger than the wafer."""
+        checks.fits(self, width, height)
+        marks = {
+            n: override(f"a corner of the {self.width} x {self.height} {self.name}") for n in ("width", "height")
+        }
+        return replace(self, width=width, height=height, origins={**self.origins, **marks})
+
+    # -- questions --------------------------------------------------------------------------------
+
+    @property
+    def grid(self) -> Region:
+        """All PEs."""
+        return Grid(self.width, self.height)
+
+    @property
+    def user_sram_bytes(self) -> int:
+        """SRAM of a PE left for buffers."""
+        return self.sram_bytes - self.sram_reserve_bytes
+
+    @property
+    def user_colors(self) -> tuple[int, ...]:
+        """Colours that programs may use."""
+        return tuple(c for c in range(self.colors) if c not in self.reserved_colors)
+
+    def seconds(self, cycles: int) -> float:
+        """Cycles over the preset clock."""
+        return cycles / self.clock_hz
+
+    def rate(self, operation: VectorOperation, destination: DType, source: DType) -> Rate:
+        """(elements, cycles) of one SIMD group; the SRAM ports may slow it further.
+
+        source  type of the first source operand
+        Raises ProgramError if the operation does not work on such elements.
+        """
+        operation.require(destination)
+        operation.require(source)
+        if operation.cost is not None:
+            return 1, max(1, getattr(self, operation.cost))
+        return self.rates.get(mnemonic(operation, destination, source), self.rates[OTHER])
+
+    # -- origins ----------------------------------------------------------------------------------
+
+    def assumed(self) -> tuple[str, ...]:
+        """Fields whose numbers are guesses."""
+        return tuple(n for n, origin in self.origins.items() if origin.kind == "assumed")
+
+    def overridden(self) -> tuple[str, ...]:
+        """Fields that `with_` or `crop` changed."""
+        return tuple(n for n, origin in self.origins.items() if origin.kind == "override")
+
+    def describe(self) -> str:
+        """Every number with its unit and the mark of its origin, as text."""
+        return describe(self)
+
+    def __repr__(self) -> str:
+        changed = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.overridden() if name != "rates")
+        return f"<{self.name} {self.width} x {self.height} PEs{'; ' if changed else ''}{changed}>"
+
+    def _repr_html_(self) -> str:
+        return describe_html(self)

@@ -1,0 +1,156 @@
+"""What a PE executes: vector operations, scalar instructions and control, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from wse_sim.hardware.dtypes import DType
+from wse_sim.hardware.geometry import Route
+from wse_sim.hardware.operations import ScalarOperation, VectorOperation
+from wse_sim.program.fabric import Color
+from wse_sim.program.memory import Each, View
+from wse_sim.program.register import Number, Register
+
+Source = View | Color | Register | int | float
+Target = View | Color | Register
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Code that runs to completion once it is active and not blocked.
+
+    trigger  colour whose wavelets start the task, each wavelet in `argument`; None for a local task
+    """
+
+    name: str
+    id: int
+    trigger: Color | None = None
+    argument: Register | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Done(Enum):
+    """What the end of an asynchronous operation does to a task."""
+
+    NOTHING = 0
+    ACTIVATE = 1
+    UNBLOCK = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """Applied once, when the last element of an asynchronous operation is done."""
+
+    done: Done
+    task: Task
+
+    def __repr__(self) -> str:
+        return f"{self.done.name.lower()} {self.task!r}"
+
+
+def activate(task: Task) -> Completion:
+    return Completion(Done.ACTIVATE, task)
+
+
+def unblock(task: Task) -> Completion:
+    return Completion(Done.UNBLOCK, task)
+
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """One vector operation `to = op(a, b)`; with an `Each` as `b` it is a map.
+
+    length  elements; a register when known only at run time
+    carry   dtype of its elements on the fabric
+    slot    background slot of an asynchronous operation, None for a synchronous one
+    """
+
+    operation: VectorOperation
+    to: Target
+    a: Source
+    b: Source | Each | None
+    length: int | Register
+    carry: DType
+    slot: int | None = None
+    then: Completion | None = None
+
+    def __repr__(self) -> str:
+        text = f"{self.operation.name} {self.to!r} <- {self.a!r}"
+        text += f", {self.b!r}" if self.b is not None else ""
+        text += f"  n={self.length!r}"
+        text += f"  async {self.slot}" if self.slot is not None else ""
+        return text + (f" then {self.then!r}" if self.then else "")
+
+
+@dataclass(frozen=True, eq=False)
+class Scalar:
+    """One scalar instruction; `to` is None for a store, `view` is the element loaded or stored."""
+
+    operation: ScalarOperation
+    to: Register | None
+    a: Register | Number | None = None
+    b: Register | Number | None = None
+    view: View | None = None
+
+    def __repr__(self) -> str:
+        operands = ", ".join(repr(x) for x in (self.view, self.a, self.b) if x is not None)
+        target = f"{self.to!r} <- " if self.to is not None else ""
+        return f"{target}{self.operation.name} {operands}"
+
+
+class Mark(Enum):
+    """Structured control: begins and ends that nest."""
+
+    LOOP = "loop"
+    END_LOOP = "end loop"
+    WHEN = "when"
+    OTHERWISE = "otherwise"
+    END_WHEN = "end when"
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """A loop over 0..count-1 with its counter in `register`, or a branch on `register` being nonzero."""
+
+    mark: Mark
+    register: Register | None = None
+    count: int | Register | None = None
+
+    def __repr__(self) -> str:
+        if self.mark is Mark.LOOP:
+            return f"loop {self.register!r} to {self.count!r}"
+        return f"{self.mark.value} {self.register!r}" if self.register is not None else self.mark.value
+
+
+class Change(Enum):
+    """What a task instruction does."""
+
+    ACTIVATE = "activate"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+
+
+@dataclass(frozen=True, eq=False)
+class TaskChange:
+    change: Change
+    task: Task
+
+    def __repr__(self) -> str:
+        return f"{self.change.value} {self.task!r}"
+
+
+@dataclass(frozen=True, eq=False)
+class Reroute:
+    """Rewrites the PE's own route of a colour while the program runs."""
+
+    color: Color
+    route: Route
+
+    def __repr__(self) -> str:
+        return f"reroute {self.color!r}: {self.route}"
+
+
+Instruction = Vector | Scalar | Control | TaskChange | Reroute
