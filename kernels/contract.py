@@ -1,7 +1,8 @@
 """What every kernel promises, in a form that tests can walk.
 
-A kernel's module holds what it computes, `reference`, `cost` and `emit`; its `Kernel` record says which shapes it allows and makes
-a program of any of them, with inputs, expected outputs and cost. Each family (sub-folder) lists its records in `KERNELS`.
+A kernel's module holds what it computes, `reference`, `cost` and `emit`; its `Kernel` record says which shapes it allows and
+makes a program of any of them, with inputs, expected outputs and cost. Each family of kernels (sub-folder) has a module
+`examples` that lists its records in a tuple `KERNELS`.
 """
 
 from __future__ import annotations
@@ -80,8 +81,8 @@ class Kernel:
 
 
 def all_kernels() -> tuple[Kernel, ...]:
-    """Every kernel of every family. Imported late, because the families import this module."""
+    """Every kernel of every family; imported late, because the families import this module."""
     found: list[Kernel] = []
     for family in FAMILIES:
-        found.extend(import_module(f"wse_sim.kernels.{family}").KERNELS)
+        found.extend(import_module(f"wse_sim.kernels.{family}.examples").KERNELS)
     return tuple(found)

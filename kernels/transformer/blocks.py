@@ -61,7 +61,7 @@ class Blocks:
 
 def spread(blocks: Array, axis: Axis) -> Array:
     """One entry per PE along `axis`, (parts, ...), as an array for every PE, (height, width, ...), to broadcast."""
-    return blocks[None] if axis is Axis.X else blocks[:, None]
+    return np.expand_dims(blocks, 1 - axis.dimension)
 
 
 def vector_tiles(values: Array, blocks: Blocks, axis: Axis) -> Array:
@@ -71,7 +71,7 @@ def vector_tiles(values: Array, blocks: Blocks, axis: Axis) -> Array:
 
 def read_vector(tiles: Array, blocks: Blocks, axis: Axis) -> Array:
     """The vector (total,) out of what PEs hold, (height, width, size): those of the first row or column."""
-    return blocks.join(tiles[0] if axis is Axis.X else tiles[:, 0])
+    return blocks.join(tiles.take(0, axis=1 - axis.dimension))
 
 
 def counts_of(build: Builder, name: str, blocks: Blocks, axis: Axis, region: Region) -> Buffer:
@@ -87,6 +87,5 @@ def starts_of(build: Builder, name: str, blocks: Blocks, axis: Axis, region: Reg
 
 
 def _fits(blocks: Blocks, axis: Axis, region: Region) -> None:
-    length = region.width if axis is Axis.X else region.height
-    if blocks.parts != length:
-        raise ProgramError(f"{blocks} along {axis.name} of {region!r}: expected {length} blocks, one per PE of a line")
+    if blocks.parts != axis.length(region):
+        raise ProgramError(f"{blocks} along {axis.name} of {region!r}: expected {axis.length(region)}, one per PE")

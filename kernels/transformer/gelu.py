@@ -45,7 +45,6 @@ def cost(wafer: Wafer, count: int, form: Form, *, dtype: DType = f32) -> int:
     if form == "erf":
         inner = price.vector("mul", count, f32, dtype)
     else:
-        inner = price.vector("mul", count, f32, dtype, dtype, in_place=dtype is not f32, clash=True)
         inner = price.vector("mul", count, f32, dtype, dtype, clash=True)
         inner += price.vector("mul", count, f32, f32, in_place=True)
         inner += price.vector("add", count, f32, f32, in_place=True)

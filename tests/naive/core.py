@@ -12,8 +12,8 @@ from naive.fifo import Fifo
 from naive.slot import Slot
 from naive.timing import group_states
 from naive.work import Memory, Place, Popped, Registers, Work, descriptors
-from wse_sim.errors import RunError
-from wse_sim.hardware import DTYPES, RAMP, DType, Route, State, Wafer, f32, i32
+
+from wse_sim.hardware import Route, State, Wafer, f32, i32
 from wse_sim.program.fabric import Color
 from wse_sim.program.instruction import (
     Change,
@@ -59,14 +59,20 @@ class Fabric:
 
     inputs: dict[Color, Fifo]
     outputs: dict[Color, Fifo]
-    reroute: Callable[[Color, Route, int], None]
+    reroute: Callable[[Color, Route], None]
 
 
 class Core:
     """The core of one PE."""
 
     def __init__(
-        self, code: dict[Task, list[Instruction]], registers: int, sram: int, slots: int, fabric: Fabric, wafer: Wafer
+        self,
+        code: dict[Task, list[Instruction]],
+        registers: int,
+        sram: int,
+        slots: int,
+        fabric: Fabric,
+        wafer: Wafer,
     ) -> None:
         self.wafer = wafer
         self.code = code
@@ -129,7 +135,7 @@ class Core:
 
     def _complete(self, then: Completion | None) -> None:
         if then is not None and then.done is Done.ACTIVATE:
-            self._activate(then.task)
+            self.activate(then.task)
         if then is not None and then.done is Done.UNBLOCK:
             self.blocked.discard(then.task)
 
@@ -212,7 +218,7 @@ class Core:
                 return task
         return None
 
-    def _activate(self, task: Task) -> None:
+    def activate(self, task: Task) -> None:
         if task in self.code:
             self.active.add(task)
 
@@ -233,14 +239,14 @@ class Core:
                 self._change(instruction)
                 yield from _held(self.wafer.task_control_cycles, State.SCALAR)
             elif isinstance(instruction, Reroute):
-                self.fabric.reroute(instruction.color, instruction.route, self.now)
+                self.fabric.reroute(instruction.color, instruction.route)
                 yield from _held(self.wafer.reroute_cycles, State.SCALAR)
             at += 1
         self.acted = True
 
     def _change(self, instruction: TaskChange) -> None:
         if instruction.change is Change.ACTIVATE:
-            self._activate(instruction.task)
+            self.activate(instruction.task)
         elif instruction.change is Change.BLOCK:
             self.blocked.add(instruction.task)
         else:

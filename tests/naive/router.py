@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from naive.fifo import Fifo
+
 from wse_sim.hardware import RAMP, Direction, Route
 from wse_sim.program.fabric import Color
 
@@ -25,10 +26,7 @@ class Router:
     def step(self, now: int, target: Targets) -> bool:
         """One cycle; true if anything moved."""
         used: set[Direction] = set()
-        moved: list[int] = []
-        for index in self._asked():
-            if self._try(self.order[index], now, target, used):
-                moved.append(index)
+        moved = [index for index in self._asked() if self._try(self.order[index], now, target, used)]
         if moved:
             self.turn = (moved[0] + 1) % len(self.order)
         return bool(moved)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from naive.work import Work
+
 from wse_sim.hardware import State
 from wse_sim.program.instruction import Completion
 

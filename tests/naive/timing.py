@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from naive.work import Place, Work
+
 from wse_sim.hardware import State, Wafer
 
 

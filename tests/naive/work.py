@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from naive.arithmetic import VECTOR, Value, from_bytes, rounded, to_bytes
+
 from wse_sim.hardware import DType, Wafer, f32, i32
 from wse_sim.program.fabric import Color
 from wse_sim.program.instruction import Vector
 from wse_sim.program.memory import Buffer, Each, View
 from wse_sim.program.register import Register
-
-from naive.arithmetic import VECTOR, Value, from_bytes, rounded, to_bytes
 
 Popped = dict[Color, list[Value]]
 """Elements of the wavelets that a group of a stream operation has taken."""

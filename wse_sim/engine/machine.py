@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -23,7 +24,9 @@ from wse_sim.program.memory import Buffer
 from wse_sim.program.program import Program
 from wse_sim.report.report import Report
 
-CHUNK = 1 << 14  # cycles between looks at the clock on the wall
+FIRST_CHUNK = 1 << 8  # cycles run in one go; more and more of them while that takes little time
+LONGEST_CHUNK = 1 << 20
+CHUNK_SECONDS = 0.1
 STRIPS_PER_THREAD = 2
 PES_PER_COPY = 1 << 14
 
@@ -127,9 +130,10 @@ class Machine:
         run = clock(parallel=self.threads > 1)
         if self.threads > 1:
             numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
-        at_rest = False
+        at_rest, chunk = False, FIRST_CHUNK
         while not at_rest:
-            until = self.now + CHUNK if limit is None else min(self.now + CHUNK, limit + 1)
+            until = self.now + chunk if limit is None else min(self.now + chunk, limit + 1)
+            started = time.monotonic()
             self.state.wakes.horizon[0] = until
             reached = run(self._table, self.now, until, self._bounds)
             at_rest = reached < 0
@@ -142,6 +146,8 @@ class Machine:
                 )
             if progress is not None:
                 progress(self.now - begin)
+            if time.monotonic() - started < CHUNK_SECONDS:
+                chunk = min(2 * chunk, LONGEST_CHUNK)
         raise_deadlock(self.state, self._lowered, self.now)
         finished = int(self.state.cores.state[:, at.FINISH].max())
         self.now = max(finished, begin)

@@ -47,6 +47,11 @@ class Builder:
 
     # -- memory -----------------------------------------------------------------------------------
 
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        """All buffers so far."""
+        return tuple(self._buffers)
+
     def buffer(
         self,
         name: str,

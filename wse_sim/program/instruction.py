@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from wse_sim.errors import ProgramError
 from wse_sim.hardware.dtypes import DType
 from wse_sim.hardware.geometry import Route
 from wse_sim.hardware.operations import ScalarOperation, VectorOperation
@@ -21,12 +22,14 @@ class Task:
     """Code that runs to completion once it is active and not blocked.
 
     trigger  colour whose wavelets start the task, each wavelet in `argument`; None for a local task
+    where    file:line that made it
     """
 
     name: str
     id: int
     trigger: Color | None = None
     argument: Register | None = None
+    where: str = ""
 
     def __repr__(self) -> str:
         return self.name
@@ -52,11 +55,19 @@ class Completion:
 
 
 def activate(task: Task) -> Completion:
-    return Completion(Done.ACTIVATE, task)
+    """The completion that activates a task."""
+    return Completion(Done.ACTIVATE, _task(task, "activate"))
 
 
 def unblock(task: Task) -> Completion:
-    return Completion(Done.UNBLOCK, task)
+    """The completion that unblocks a task."""
+    return Completion(Done.UNBLOCK, _task(task, "unblock"))
+
+
+def _task(task: object, what: str) -> Task:
+    if not isinstance(task, Task):
+        raise ProgramError(f"{what}({task!r}): expected a task; make one with builder.task(name)")
+    return task
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +92,7 @@ class Vector:
         text = f"{self.operation.name} {self.to!r} <- {self.a!r}"
         text += f", {self.b!r}" if self.b is not None else ""
         text += f"  n={self.length!r}"
+        text += f" as {self.carry!r}" if any(isinstance(x, Color) for x in (self.to, self.a, self.b)) else ""
         text += f"  async {self.slot}" if self.slot is not None else ""
         return text + (f" then {self.then!r}" if self.then else "")
 
@@ -135,6 +147,8 @@ class Change(Enum):
 
 @dataclass(frozen=True, eq=False)
 class TaskChange:
+    """Activates, blocks or unblocks a task of the same PE."""
+
     change: Change
     task: Task
 
@@ -154,3 +168,39 @@ class Reroute:
 
 
 Instruction = Vector | Scalar | Control | TaskChange | Reroute
+
+
+def operands(instruction: Instruction) -> tuple[object, ...]:
+    """Views, colours, registers, tasks and numbers that an instruction names."""
+    match instruction:
+        case Vector(to=to, a=a, b=b, length=length, then=then):
+            second = b.view if isinstance(b, Each) else b
+            count = b.view.length if isinstance(b, Each) else None
+            return (to, a, second, length, count, then.task if then else None)
+        case Scalar(to=to, a=a, b=b, view=view):
+            return (to, a, b, view)
+        case Control(register=register, count=count):
+            return (register, count)
+        case TaskChange(task=task):
+            return (task,)
+        case Reroute(color=color):
+            return (color,)
+
+
+def views(instruction: Instruction) -> tuple[View, ...]:
+    """Views that an instruction walks or loads from, the one of `each` too."""
+    return tuple(x for x in operands(instruction) if isinstance(x, View))
+
+
+def receives(instruction: Instruction) -> tuple[Color, ...]:
+    """Colours whose input queue an instruction reads."""
+    if not isinstance(instruction, Vector):
+        return ()
+    return tuple(x for x in (instruction.a, instruction.b) if isinstance(x, Color))
+
+
+def sends(instruction: Instruction) -> Color | None:
+    """The colour that an instruction sends on."""
+    if isinstance(instruction, Vector) and isinstance(instruction.to, Color):
+        return instruction.to
+    return None

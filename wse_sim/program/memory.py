@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware.dtypes import DType
 from wse_sim.hardware.geometry import Region
-
-if TYPE_CHECKING:
-    from wse_sim.program.register import Register
+from wse_sim.program.register import Register
+from wse_sim.program.values import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,23 +27,50 @@ class Buffer:
 
     @property
     def nbytes(self) -> int:
+        """Bytes on each PE."""
         return self.length * self.dtype.bytes
 
     @property
     def end(self) -> int:
+        """First byte past the buffer."""
         return self.address + self.nbytes
 
-    def view(self, offset: int = 0, length: int | Register | None = None, *, stride: int = 1) -> View:
-        """A view of `length` elements, `stride` elements apart, the first at `offset`."""
-        if length is None:
-            length = max(0, -(-(self.length - offset) // stride)) if stride > 0 else self.length - offset
-        return View(buffer=self, offset=offset, length=length, stride=stride)
+    def view(
+        self,
+        offset: int = 0,
+        length: int | Register | None = None,
+        *,
+        stride: int = 1,
+        inner: int | None = None,
+        outer_stride: int = 0,
+    ) -> View:
+        """A view of `length` elements (default: all there are), `stride` elements apart, the first at `offset`.
+
+        inner  elements in a row; rows start `outer_stride` elements apart
+        """
+        first = whole(offset, f"offset of a view of {self!r}")
+        step = whole(stride, f"stride of a view of {self!r}")
+        count = _elements_left(self, first, step) if length is None else length
+        return View(self, first, count, step, inner, outer_stride)
 
     def __getitem__(self, key: int | slice) -> View:
-        if isinstance(key, int):
-            index = key + self.length if key < 0 else key
-            return self.view(index, 1)
-        start, stop, step = key.indices(self.length)
+        if isinstance(key, slice):
+            return self._slice(key)
+        if isinstance(key, Register):
+            raise ProgramError(f"{self.name}[{key!r}]: expected a fixed index; use {self.name}.at({key!r}) for a register")
+        if not hasattr(key, "__index__"):
+            raise ProgramError(f"{self.name}[{key!r}]: expected an index or a slice, as in {self.name}[2:8]")
+        index = whole(key, f"index of {self!r}")
+        at = index + self.length if index < 0 else index
+        if not 0 <= at < self.length:
+            raise ProgramError(f"{self.name}[{index}] is outside {self!r}: expected {-self.length}..{self.length - 1}")
+        return self.view(at, 1)
+
+    def _slice(self, key: slice) -> View:
+        parts = [None if x is None else whole(x, f"bound in {self.name}[...]") for x in _bounds(self, key)]
+        if parts[2] == 0:
+            raise ProgramError(f"step of a slice of {self!r} is 0: expected another number; use .view(stride=0, ...)")
+        start, stop, step = slice(*parts).indices(self.length)
         return self.view(start, len(range(start, stop, step)), stride=step)
 
     def at(self, where: Register, length: int | Register = 1, *, stride: int = 1) -> View:
@@ -54,6 +79,25 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.dtype.name}[{self.length}]"
+
+
+def _bounds(buffer: Buffer, key: slice) -> tuple[object, object, object]:
+    bounds = (key.start, key.stop, key.step)
+    for bound in bounds:
+        if isinstance(bound, Register):
+            raise ProgramError(
+                f"{buffer.name}[...] has the register {bound!r} as a bound: expected fixed numbers; use "
+                f"{buffer.name}.at(first, length)"
+            )
+    return bounds
+
+
+def _elements_left(buffer: Buffer, offset: int, stride: int) -> int:
+    """Elements from `offset` on that stay inside the buffer."""
+    if stride == 0:
+        raise ProgramError(f"view of {buffer!r} has stride 0: expected a length then; give one")
+    span = range(offset, buffer.length, stride) if stride > 0 else range(offset, -1, stride)
+    return len(span)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,17 +122,28 @@ class View:
     step: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.length, int):
-            return
-        if self.length < 0:
-            raise ProgramError(f"view of {self.buffer!r} has length {self.length}: expected 0 or more")
-        if self.length and self.where is None:
+        self._make_whole()
+        if isinstance(self.length, int) and self.length and self.where is None:
             low, high = self.extent(self.length)
             if low < 0 or high >= self.buffer.length:
                 raise ProgramError(
                     f"view of {self.buffer!r} reaches elements {low}..{high}: expected them within "
                     f"0..{self.buffer.length - 1}; shorten the view or enlarge the buffer"
                 )
+
+    def _make_whole(self) -> None:
+        """Turns numpy integers into Python's, and refuses other kinds."""
+        what = f"of a view of {self.buffer!r}"
+        for name in ("offset", "stride", "outer_stride", "advance", "step"):
+            object.__setattr__(self, name, whole(getattr(self, name), f"{name} {what}"))
+        if self.inner is not None:
+            object.__setattr__(self, "inner", whole(self.inner, f"inner {what}", least=1))
+        if isinstance(self.length, Register):
+            _needs_int(self.length, f"length {what}")
+        else:
+            object.__setattr__(self, "length", whole(self.length, f"length {what}", least=0))
+        if self.where is not None:
+            _needs_int(self.where, f"place {what}")
 
     def extent(self, length: int) -> tuple[int, int]:
         """Lowest and highest element touched by `length` > 0 elements, `where` and steps left out."""
@@ -102,16 +157,26 @@ class View:
 
     @property
     def dtype(self) -> DType:
+        """Type of the elements."""
         return self.buffer.dtype
 
     def at(self, where: Register, *, advance: bool = False) -> View:
         """The view moved by a register; with `advance` the register moves past the view after use."""
-        moved = 0
-        if advance:
-            if not isinstance(self.length, int):
-                raise ProgramError(f"auto-advance of {self.buffer!r} needs a fixed length, not a register")
-            moved = self.length * self.stride
-        return replace(self, where=where, advance=moved)
+        if self.where is not None:
+            raise ProgramError(f"{self!r} is already moved by {self.where!r}: expected one register; add the two first")
+        return replace(self, where=where, advance=self._past() if advance else 0)
+
+    def _past(self) -> int:
+        """Elements from the start of the view to the start of the one after it."""
+        if not isinstance(self.length, int):
+            raise ProgramError(f"auto-advance of {self.buffer!r} needs a fixed length, not a register")
+        if self.inner is None:
+            return self.length * self.stride
+        if self.length % self.inner:
+            raise ProgramError(
+                f"auto-advance of {self!r}: expected whole rows of {self.inner} elements, not {self.length} elements"
+            )
+        return self.length // self.inner * self.outer_stride
 
     def stepping(self, elements: int) -> View:
         """The view moving on by `elements` after each step of a map."""
@@ -119,6 +184,8 @@ class View:
 
     def rows(self, inner: int, outer_stride: int) -> View:
         """The view folded to rows of `inner` elements that start `outer_stride` elements apart."""
+        if self.advance:
+            raise ProgramError(f"{self!r} already advances: expected .rows(...) before .at(..., advance=True)")
         return replace(self, inner=inner, outer_stride=outer_stride)
 
     def __repr__(self) -> str:
@@ -131,11 +198,20 @@ class View:
         return text + "]"
 
 
+def _needs_int(register: object, what: str) -> None:
+    if not isinstance(register, Register) or register.kind != "int":
+        raise ProgramError(f"{what} is {register!r}: expected an integer register; make one with pe.integer(...)")
+
+
 @dataclass(frozen=True, eq=False)
 class Each:
     """The elements of a view, one at a time, as the scalar operand of a map."""
 
     view: View
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.view, View):
+            raise ProgramError(f"each({self.view!r}): expected a view of a buffer")
 
     def __repr__(self) -> str:
         return f"each({self.view!r})"

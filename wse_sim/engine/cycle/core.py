@@ -15,7 +15,7 @@ from wse_sim.engine.cycle.main_thread import run_main
 from wse_sim.engine.cycle.slots import finish_slots, run_slots
 from wse_sim.engine.cycle.tally import recount, set_label
 from wse_sim.engine.cycle.wake import wake_core
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.state import GROUP, PLANES, State
 from wse_sim.hardware.states import State as Doing
 
@@ -75,7 +75,7 @@ def waiting_label(state: State, pe: int) -> int:
     return _IDLE
 
 
-@jit
+@inlined
 def book_next(state: State, pe: int, now: int, issued: bool) -> None:
     """Books the next cycle in which this core may go on by itself; wavelets and room wake it besides."""
     core = state.cores.state

@@ -8,7 +8,7 @@ and the ring.
 
 from __future__ import annotations
 
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import F_BLOCKED, F_HEAD, F_RING, F_SHAPE, F_TAIL
 from wse_sim.engine.state import Fabric
 
@@ -16,12 +16,12 @@ LOW = 0xFFFFFFFF  # counters and stamps are kept modulo 2^32
 OLD = 0x40000000  # cycles after which an age needs no exact value
 
 
-@jit
+@inlined
 def latency_of(fabric: Fabric, fifo: int) -> int:
     return fabric.pool[fifo + F_SHAPE] >> 32
 
 
-@jit
+@inlined
 def visible(fabric: Fabric, fifo: int, now: int) -> bool:
     """Whether the oldest word has arrived by cycle `now`."""
     head = fabric.pool[fifo + F_HEAD] & LOW
@@ -32,7 +32,7 @@ def visible(fabric: Fabric, fifo: int, now: int) -> bool:
     return form >> 32 <= age
 
 
-@jit
+@inlined
 def has_room(fabric: Fabric, fifo: int, now: int) -> bool:
     """Whether a word can be pushed: room as it was at the start of the cycle."""
     taken = fabric.pool[fifo + F_HEAD]
@@ -42,21 +42,21 @@ def has_room(fabric: Fabric, fifo: int, now: int) -> bool:
     return held < (fabric.pool[fifo + F_SHAPE] >> 16) & 0xFFFF
 
 
-@jit
+@inlined
 def push(fabric: Fabric, fifo: int, word: int, now: int) -> None:
     tail = fabric.pool[fifo + F_TAIL]
     fabric.pool[fifo + F_RING + (tail & fabric.pool[fifo + F_SHAPE] & 0xFFFF)] = (now & LOW) << 32 | word
     fabric.pool[fifo + F_TAIL] = (tail + 1) & LOW
 
 
-@jit
+@inlined
 def peek(fabric: Fabric, fifo: int) -> int:
     """The oldest word."""
     slot = fabric.pool[fifo + F_HEAD] & fabric.pool[fifo + F_SHAPE] & 0xFFFF
     return fabric.pool[fifo + F_RING + slot] & LOW
 
 
-@jit
+@inlined
 def pop(fabric: Fabric, fifo: int, now: int) -> bool:
     """Drops the oldest word; True when the FIFO was full, so that its giver may be waiting for room."""
     taken = fabric.pool[fifo + F_HEAD]
@@ -70,7 +70,7 @@ def pop(fabric: Fabric, fifo: int, now: int) -> bool:
     return held >= (form >> 16) & 0xFFFF
 
 
-@jit
+@inlined
 def is_empty(fabric: Fabric, fifo: int) -> bool:
     return fabric.pool[fifo + F_HEAD] & LOW == fabric.pool[fifo + F_TAIL]
 

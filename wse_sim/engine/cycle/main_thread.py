@@ -15,7 +15,7 @@ from wse_sim.engine.cycle.tally import READ
 from wse_sim.engine.cycle.tasks import pick_task, start_task
 from wse_sim.engine.faults import DIVISION, NEGATIVE_LENGTH, OUTSIDE, report_fault
 from wse_sim.engine.arithmetic import load
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import A, B, DST, EACH
 from wse_sim.engine.state import State
 from wse_sim.hardware.states import State as Doing
@@ -24,7 +24,7 @@ _OVERHEAD, _SCALAR = np.int64(Doing.OVERHEAD), np.int64(Doing.SCALAR)
 _PORT, _BANK, _PENDING = np.int64(Doing.PORT_STALL), np.int64(Doing.BANK_STALL), np.int64(Doing.PENDING_WRITE)
 
 
-@jit
+@inlined
 def run_main(state: State, pe: int, now: int, strip: int) -> None:
     """Goes on from cycle `now` until something must be waited for."""
     core = state.cores.state
@@ -192,7 +192,7 @@ def map_on(state: State, pe: int, time: int, strip: int) -> None:
     record[thread, at.T_STEP] += 1
 
 
-@jit
+@inlined
 def stream_on(state: State, pe: int, now: int, strip: int) -> bool:
     """The next group of the main thread's stream operation; False when it has to wait."""
     core, record = state.cores.state, state.cores.thread

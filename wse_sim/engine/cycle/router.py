@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wse_sim.engine.cycle.fifo import has_room, latency_of, peek, pop, push, visible
 from wse_sim.engine.cycle.wake import wake_core, wake_router
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import F_GIVER, F_NEXT, F_OUTPUTS, F_OWNER, F_PORT, RAMP_INPUT
 from wse_sim.engine.state import GROUP, PLANES, Fabric, Wakes
 
@@ -25,7 +25,7 @@ def route(fabric: Fabric, wakes: Wakes, now: int, first_group: int, last_group: 
                     visit(fabric, wakes, pe, now)
 
 
-@jit
+@inlined
 def visit(fabric: Fabric, wakes: Wakes, pe: int, now: int) -> None:
     """Moves what can move, asking the buffers round-robin from the one after the last first-served."""
     first = fabric.first[pe]
@@ -54,7 +54,7 @@ def visit(fabric: Fabric, wakes: Wakes, pe: int, now: int) -> None:
         wake_router(wakes, pe, now + 1)
 
 
-@jit
+@inlined
 def all_have_room(fabric: Fabric, fifo: int, outputs: int, now: int) -> bool:
     for port in range(LINKS + 1):
         if outputs >> port & 1 and not has_room(fabric, fabric.pool[fifo + F_NEXT + port], now):
@@ -62,7 +62,7 @@ def all_have_room(fabric: Fabric, fifo: int, outputs: int, now: int) -> bool:
     return True
 
 
-@jit
+@inlined
 def move(fabric: Fabric, wakes: Wakes, pe: int, fifo: int, outputs: int, from_ramp: bool, now: int) -> None:
     """Takes the oldest wavelet of a buffer and puts it behind every output of its route."""
     word = peek(fabric, fifo)

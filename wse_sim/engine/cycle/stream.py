@@ -9,7 +9,7 @@ from wse_sim.engine.cycle.fifo import has_room, peek, pop, push, visible
 from wse_sim.engine.cycle.operand import advance, read, start_of, write
 from wse_sim.engine.cycle.wake import wake_router
 from wse_sim.engine.half import bits_of_single, single_of_bits
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import (
     A,
     B,
@@ -72,7 +72,7 @@ def place_of(state: State, pe: int, row: int, operand: int) -> int:
     return state.fabric.at[state.fabric.queue[pe] + state.code.input[role, color]]
 
 
-@jit
+@inlined
 def step(state: State, pe: int, thread: int, now: int) -> bool:
     """Does the next group of elements if its wavelets are there and there is room for what it sends.
 
@@ -102,7 +102,7 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
     return True
 
 
-@jit
+@inlined
 def do_plain(state: State, thread: int, row: int) -> int:
     """`do_group` for one f32 element between streams and one-dimensional views."""
     record, rows, memory = state.cores.thread, state.code.row, state.memory.f32

@@ -7,7 +7,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import reads_destination
 from wse_sim.engine.cycle.operand import bytes_of
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import A, B, DST
 from wse_sim.engine.state import State
 from wse_sim.hardware.states import State as Doing
@@ -17,7 +17,7 @@ _IDLE = np.int64(Doing.IDLE)
 ELEMENTS, OPERATIONS, READ, WRITTEN = map(np.int64, range(4))  # columns of Tally.work
 
 
-@jit
+@inlined
 def count_cycles(state: State, pe: int, strip: int, label: int, cycles: int) -> None:
     state.tally.state[pe, label] += cycles
     state.tally.section[strip, state.cores.state[pe, at.WITHIN], label] += cycles
@@ -30,7 +30,7 @@ def recount(state: State, pe: int, strip: int, was: int, label: int) -> None:
     count_cycles(state, pe, strip, label, np.int64(1))
 
 
-@jit
+@inlined
 def settle(state: State, pe: int, now: int, strip: int) -> None:
     """Counts the cycles since the label was set."""
     core = state.cores.state
@@ -39,7 +39,7 @@ def settle(state: State, pe: int, now: int, strip: int) -> None:
         core[pe, at.SINCE] = now
 
 
-@jit
+@inlined
 def set_label(state: State, pe: int, now: int, strip: int, label: int) -> None:
     """From `now` on the PE counts as `label`."""
     core = state.cores.state

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import inlined
 from wse_sim.engine.state import GROUP_BITS, PLANES, Wakes
 
 
-@jit
+@inlined
 def wake_router(wakes: Wakes, pe: int, when: int) -> None:
     """Visits a router in cycle `when`, at most PLANES - 1 cycles ahead."""
     plane = when & (PLANES - 1)
@@ -15,7 +15,7 @@ def wake_router(wakes: Wakes, pe: int, when: int) -> None:
     wakes.any[plane] = 1
 
 
-@jit
+@inlined
 def wake_core(wakes: Wakes, pe: int, now: int, when: int) -> None:
     """Visits a core in cycle `when`; further ahead than the planes reach, it is visited on the way."""
     plane = min(when, now + PLANES - 1) & (PLANES - 1)

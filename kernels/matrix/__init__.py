@@ -1,0 +1,1 @@
+"""Matrices dealt to the PEs of a rectangle."""

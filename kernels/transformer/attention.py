@@ -1,0 +1,83 @@
+"""Attention of one new token to itself and all before it, for all heads: what is between its q, k, v and its output.
+
+q, k, v, out  (size,) on each PE: features split on x without regard to the borders of heads, the same on all rows
+cache         keys and values of all tokens, features on x, tokens in turn on y; see `kv_cache`
+steps         append k and v; scale q; `scores`, summed along x; softmax and weighted sum, `mix`, along y
+rounding      q once more to its type by the scale; the cache to its type; all else inside in f32
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels.collective.line import Line
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.transformer import kv_cache, mix, scores
+from wse_sim.kernels.transformer.heads import Heads
+from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
+from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.program.code import Code
+
+Floats = NDArray[np.floating[Any]]
+
+
+def reference(q: Floats, keys: Floats, values: Floats, heads: int, *, scale: float) -> Floats:
+    """Output (d,) for a query (d,) and all tokens' keys and values (tokens, d), in float64, in the type of `q`."""
+    split = (-1, heads, len(q) // heads)
+    by_head = [x.astype(np.float64).reshape(split).swapaxes(0, 1) for x in (q, keys, values)]  # (head, tokens, size)
+    products = by_head[0] @ by_head[1].swapaxes(1, 2) * scale  # (head, 1, tokens)
+    powers = np.exp(products - products.max(axis=-1, keepdims=True))
+    mixed = powers / powers.sum(axis=-1, keepdims=True) @ by_head[2]
+    result: Floats = mixed.reshape(-1).astype(q.dtype)
+    return result
+
+
+def cost(
+    wafer: Wafer,
+    along_x: Tree,
+    along_y: Tree,
+    heads: Heads,
+    count: int,
+    *,
+    dtype: DType = f32,
+    cache: DType | None = None,
+) -> int:
+    """Cycles with `count` tokens on the fullest row, with the trees of the two lines."""
+    kept, size = cache or dtype, heads.features.size
+    append = kv_cache.cost(wafer, size, dtype=dtype, cache=kept)
+    scale = Price(wafer).vector("mul", size, dtype, dtype, in_place=True)
+    products = scores.cost(wafer, along_x, heads, count, cache=kept)
+    mixed = mix.cost(wafer, along_y, heads, count, dtype=dtype, cache=kept)
+    return append + scale + products + mixed
+
+
+def emit(
+    pe: Code,
+    along_x: Line,
+    along_y: Line,
+    q: Operand,
+    k: Operand,
+    v: Operand,
+    out: Operand,
+    cache: KVCache,
+    heads: Heads,
+    tokens: Tokens,
+    scratch: mix.Scratch,
+    *,
+    scale: float,
+) -> None:
+    """out = attention of the newest token; scales `q` in place, by 1 / sqrt(head size) in GPT-2.
+
+    scale  1 leaves `q` as it is, for models without it or with it in their weights
+    """
+    with pe.builder.section("attention"):
+        kv_cache.emit(pe, k, v, cache, tokens)
+        if scale != 1.0:
+            pe.mul(whole(q), whole(q), scale)
+        scores.emit(pe, along_x, scratch.scores, q, cache, heads, tokens)
+        mix.emit(pe, along_y, out, cache, heads, tokens, scratch)

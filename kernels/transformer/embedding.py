@@ -1,0 +1,87 @@
+"""Embedding of one token: its row of the token table plus its position's row of the position table.
+
+tables    (vocabulary, d) and (context, d), rows split on x, features on y; see `table`
+hidden    (size,) on each PE: features split on y, the same on all PEs of a row; pads 0
+method    the PE that owns a row copies it, the others hold zeros, and an all-reduce along x hands it to all
+rounding  the sum of the two rows once to the type of `hidden`, and once more after a scale that is not 1
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels.collective import all_reduce
+from wse_sim.kernels.collective.line import Line
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.transformer.table import Table
+from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.program.code import Code
+from wse_sim.program.memory import View
+from wse_sim.program.register import Register
+
+Floats = NDArray[np.floating[Any]]
+
+
+def reference(tokens: Floats, positions: Floats, token: int, position: int, *, scale: float = 1.0) -> Floats:
+    """One hidden vector (d,), in the type of the tables."""
+    hidden: Floats = (tokens[token] + positions[position]) * tokens.dtype.type(scale)
+    return hidden
+
+
+def cost(
+    wafer: Wafer, tree: Tree, size: int, *, hidden: DType = f32, table: DType = f32, scaled: bool = False
+) -> int:
+    """Cycles for blocks of `size` features on lines that reduce by `tree`.
+
+    The longest way: one PE owns both rows. Cycles of bank conflicts are left out.
+    """
+    price = Price(wafer)
+    find = 2 * (price.scalar("load isub ile ilt iand imul") + wafer.branch_not_taken_cycles)
+    copy = price.vector("mov", size, hidden, table) + wafer.branch_taken_cycles
+    add = price.vector("add", size, hidden, hidden, table, in_place=True)
+    scale = price.vector("mul", size, hidden, hidden, in_place=True) if scaled else 0
+    return find + copy + add + all_reduce.cost(wafer, tree, size, dtype=hidden) + scale
+
+
+def emit(
+    pe: Code,
+    line: Line,
+    hidden: Operand,
+    tokens: Table,
+    positions: Table,
+    token: Register,
+    position: Register,
+    *,
+    scale: float = 1.0,
+) -> None:
+    """hidden = (tokens[token] + positions[position]) * scale; `line` lies along x."""
+    to = whole(hidden)
+    with pe.builder.section("embedding"):
+        with pe.scope():
+            local, mine = _find(pe, tokens, token)
+            with pe.when(mine):
+                pe.mov(to, _row(tokens, local))
+                pe.otherwise()
+                pe.mov(to, 0.0)
+            local, mine = _find(pe, positions, position)
+            with pe.when(mine):
+                pe.add(to, to, _row(positions, local))
+        line.all_reduce(pe, to, operation="add")
+        if scale != 1.0:
+            pe.mul(to, to, scale)
+
+
+def _find(pe: Code, table: Table, row: Register) -> tuple[Register, Register]:
+    """Element at which a row starts on this PE, and whether it is here."""
+    local = row - pe.load(table.start)
+    mine = (local >= 0) & (local < table.rows.size)
+    return local * table.features.size, mine
+
+
+def _row(table: Table, start: Register) -> View:
+    return table.data.at(start, table.features.size)

@@ -1,0 +1,67 @@
+"""Logits of one hidden vector: its dot product with every row of the token table.
+
+hidden    (size,) on each PE: features split on y, the same on all PEs of a row; pads 0
+table     (vocabulary, d), rows split on x, features on y; see `table`
+logits    f32[rows.size] on each PE of the line's root row, tokens split on x; partial sums elsewhere
+method    One map over features: logits += table[:, feature] * hidden[feature], a strided view of the row-major
+          tile. A step takes map_step_cycles + a multiply-add per token, 1 cycle or less. A dot product per token would
+          take 2 cycles per element, its reduction being serial, and a loop edge, two loads and a start per token besides.
+rounding  each multiply-add once to f32
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels.collective import reduce
+from wse_sim.kernels.collective.line import Line
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.transformer.table import Table
+from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer, each
+
+Floats = NDArray[np.floating[Any]]
+
+
+def reference(hidden: Floats, table: Floats, *, scale: float = 1.0) -> Floats:
+    """Logits (vocabulary,) of `hidden` (d,), in float64, rounded to float32."""
+    exact = table.astype(np.float64) @ hidden.astype(np.float64) * scale
+    result: Floats = exact.astype(np.float32)
+    return result
+
+
+def cost(
+    wafer: Wafer, tree: Tree, rows: int, features: int, *, table: DType = f32, scaled: bool = False
+) -> int:
+    """Cycles for `rows` tokens and `features` features on a PE, on lines that reduce by `tree`.
+
+    Bank conflicts are left out: the strided view meets those of the logits at some tokens, at most at each.
+    """
+    price = Price(wafer)
+    local = price.vector("mov", rows, f32, None) + price.map("mac", features, rows, f32, table)
+    scale = price.vector("mul", rows, f32, f32, in_place=True) if scaled else 0
+    return local + reduce.cost(wafer, tree, rows) + scale
+
+
+def make_logits(build: Builder, table: Table) -> Buffer:
+    """f32[rows.size] on the PEs of the table."""
+    return build.buffer("logits", f32, table.rows.size, on=table.data.region)
+
+
+def emit(pe: Code, line: Line, hidden: Operand, table: Table, logits: Buffer, *, scale: float = 1.0) -> None:
+    """logits = table @ hidden * scale on the root row of `line`, which lies along y."""
+    size = table.features.size
+    column = table.data.view(0, table.rows.size, stride=size)
+    with pe.builder.section("logits"):
+        pe.mov(logits, 0.0)
+        pe.mac(logits[:], column.stepping(1), each(whole(hidden)))
+        line.reduce(pe, logits[:], operation="add")
+        if scale != 1.0:
+            pe.on(line.axis.part(pe.region, line.root)).mul(logits, logits, scale)

@@ -1,0 +1,101 @@
+"""From scores to the output of attention: softmax over the tokens of all rows, and the weighted sum of their values.
+
+scores    f32 (heads, count) on each PE, as `scores` leaves them; overwritten
+out       (size,) on each PE: features split on x, the same on all rows; only valid elements are written
+method    The largest score of each of the PE's own heads by an all-reduce along y; exponentials; a map over tokens,
+          mixed += values[token] * power; then one all-reduce along y of the mixed block and, behind it, the sums of the
+          exponentials; the division by the sum comes last. A row without tokens gives zeros.
+rounding  all inside in f32; once to the type of `out`
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.kernels.collective import all_reduce
+from wse_sim.kernels.collective.line import Line
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.transformer import softmax
+from wse_sim.kernels.transformer.heads import Heads
+from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
+from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.transformer.views import Operand, part
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer, View, each
+from wse_sim.program.register import Register
+
+
+class Scratch(NamedTuple):
+    """What attention works in, free again after it.
+
+    scores  f32[heads * slots of the cache]
+    tops    f32[head slots]: largest score of each of the PE's heads
+    mixed   f32[size + head slots]: the output block, then the sum of each head's exponentials
+    """
+
+    scores: Buffer
+    tops: Buffer
+    mixed: Buffer
+
+
+def make_scratch(build: Builder, heads: Heads, slots: int, region: Region) -> Scratch:
+    """Scratch for caches of `slots` tokens on a PE."""
+    return Scratch(
+        scores=build.buffer("attention.scores", f32, heads.total * slots, on=region),
+        tops=build.buffer("attention.tops", f32, heads.slots, on=region),
+        mixed=build.buffer("attention.mixed", f32, heads.features.size + heads.slots, on=region),
+    )
+
+
+def cost(
+    wafer: Wafer, tree: Tree, heads: Heads, count: int, *, dtype: DType = f32, cache: DType | None = None
+) -> int:
+    """Cycles for `count` tokens on the fullest row, on lines that reduce by `tree`."""
+    price, size, kept = Price(wafer), heads.features.size, cache or dtype
+    find = price.scalar("load iadd imul")
+    tops = find + softmax.cost_of_top(wafer, count) + price.scalar("store")
+    powers = find + softmax.cost_of_exponentials(wafer, count, in_place=True)
+    powers += price.scalar("load store load load")
+    share = price.scalar("load load load fdiv")
+    per_slot = tops + powers + price.map("mac", count, 0, f32, kept) + share
+    per_slot += price.vector("mul", 0, dtype, f32)
+    # the elements of a block are shared out among its heads
+    shared = count * price.elements("mac", size, f32, kept) + price.elements("mul", size, dtype, f32)
+    loops = 3 * (price.scalar("load") + price.loop(heads.slots))
+    zeros = price.vector("mov", size + heads.slots, f32, None)
+    together = all_reduce.cost(wafer, tree, heads.slots, operation="max")
+    together += all_reduce.cost(wafer, tree, size + heads.slots)
+    return loops + heads.slots * per_slot + shared + zeros + together
+
+
+def emit(
+    pe: Code, line: Line, out: Operand, cache: KVCache, heads: Heads, tokens: Tokens, scratch: Scratch
+) -> None:
+    """out = softmax(scores) @ values, each head on its own features, on all PEs of a column."""
+    sums = scratch.mixed[heads.features.size :]
+    with pe.builder.section("softmax"), pe.scope():
+        own = pe.load(heads.count)
+        with pe.loop(own) as slot:
+            pe.store(scratch.tops.at(slot), softmax.top(pe, _scores(pe, scratch, heads, tokens, slot)))
+        line.all_reduce(pe, scratch.tops[:], operation="max")
+    with pe.builder.section("mix"), pe.scope():
+        own = pe.load(heads.count)
+        pe.mov(scratch.mixed, 0.0)
+        with pe.loop(own) as slot:
+            scores = _scores(pe, scratch, heads, tokens, slot)
+            total = softmax.exponentials(pe, scores, scores, pe.load(scratch.tops.at(slot)))
+            pe.store(part(sums, slot, 1), total)
+            low, length = heads.elements(pe, slot)
+            values = cache.values.at(low, length).stepping(cache.features.size)
+            pe.mac(scratch.mixed.at(low, length), values, each(scores))
+        line.all_reduce(pe, scratch.mixed[:], operation="add")
+        with pe.loop(own) as slot:
+            low, length = heads.elements(pe, slot)
+            share = pe.scalar("fdiv", 1.0, pe.load(part(sums, slot, 1)))
+            pe.mul(part(out, low, length), scratch.mixed.at(low, length), share)
+
+
+def _scores(pe: Code, scratch: Scratch, heads: Heads, tokens: Tokens, slot: Register) -> View:
+    return scratch.scores.at(heads.start(pe, slot, tokens.count), tokens.count)

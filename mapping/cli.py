@@ -1,0 +1,95 @@
+"""The command `wse-sim`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wse_sim.errors import WseError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Runs GPT kernels on a simulated wafer-scale engine, and says where every cycle went.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+@app.command()
+def run(
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder in Hugging Face format. Default: the small GPT that ships with wse_sim.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Text to go on from.")] = None,
+    ids: Annotated[str | None, typer.Option(help="Token ids to go on from, as 5,17,9; needs no tokenizer.")] = None,
+    tokens: Annotated[int, typer.Option(help="New tokens.", min=0)] = 24,
+    wafer: Annotated[str, typer.Option(help="wse1, wse2 or wse3.")] = "wse2",
+    grid: Annotated[str | None, typer.Option(help="Rectangle of PEs, as 16x16. Default: chosen to fit.")] = None,
+    dtype: Annotated[str, typer.Option(help="Type of weights and activations: f32 or f16.")] = "f32",
+    threads: Annotated[int, typer.Option(help="Threads of the simulation; results do not depend on it.", min=1)] = 1,
+    every_position: Annotated[
+        bool, typer.Option("--every-position", help="Compute and compare logits at each prompt position, too.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json, logits.npy and pictures.")] = None,
+    json: Json = False,
+) -> None:
+    """Generates text with a GPT whose every number is computed by simulated PEs."""
+    from wse_sim.mapping.commands.run import Request, run_command
+
+    run_command(
+        Request(
+            checkpoint=checkpoint,
+            prompt=prompt,
+            ids=ids,
+            tokens=tokens,
+            wafer=wafer,
+            grid=grid,
+            dtype=dtype,
+            threads=threads,
+            every_position=every_position,
+            out=out,
+            json=json,
+        )
+    )
+
+
+@app.command()
+def show(wafer: Annotated[str, typer.Argument(help="wse1, wse2 or wse3.")]) -> None:
+    """Prints a machine: every number with its unit and where it comes from."""
+    from wse_sim.hardware import by_name
+
+    typer.echo(by_name(wafer).describe())
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Small grids only.")] = False,
+    json: Json = False,
+) -> None:
+    """Measures the engine: active PE-cycles and wavelet-hops per CPU-second, and what an idle PE costs."""
+    from wse_sim.mapping.commands.bench import bench_command
+
+    bench_command(quick=quick, as_json=json)
+
+
+def main() -> None:
+    """Runs the command; an error the user can mend is one line and exit status 2."""
+    try:
+        app()
+    except WseError as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(f"{error.filename or 'file'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        typer.echo("wse-sim: interrupted", err=True)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"wse-sim: {message}", err=True)
+    sys.exit(2)

@@ -1,0 +1,254 @@
+"""`wse-sim run`: a checkpoint and a prompt in; text, cycles and where they went out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from wse_sim.engine.jit import is_cached
+from wse_sim.errors import CheckpointError, UsageError
+from wse_sim.hardware import DType, by_name, f16, f32
+from wse_sim.mapping.fit import default_grid, require_fit
+from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped
+from wse_sim.mapping.model import logits as reference_logits
+from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.session import Generation, OnStep, Session, generate
+from wse_sim.report.report import Report
+
+DEFAULT_PROMPT = "Alice was beginning to"
+DTYPES = {"f32": f32, "f16": f16}
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of the command, as given."""
+
+    checkpoint: Path | None
+    prompt: str | None
+    ids: str | None
+    tokens: int
+    wafer: str
+    grid: str | None
+    dtype: str
+    threads: int
+    every_position: bool
+    out: Path | None
+    json: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What the run gave.
+
+    text           the prompt and what was generated; None without a tokenizer
+    max_abs_error  largest difference between a logit and the numpy reference's
+    """
+
+    mapping: Mapping
+    generation: Generation
+    report: Report
+    text: str | None
+    max_abs_error: float
+
+
+def run_command(request: Request) -> None:
+    """Runs, prints, writes."""
+    console = Console(stderr=True)
+    if request.out is not None:
+        _require_writable(request.out)
+    outcome = run(request, console)
+    if request.out is not None:
+        _write(outcome, request.out)
+    if request.json:
+        print(json.dumps(as_json(outcome)))
+    else:
+        print_outcome(outcome, Console())
+        if request.out is not None:
+            console.print(f"report.json, logits.npy and pictures are in {request.out}")
+
+
+def run(request: Request, console: Console) -> Outcome:
+    """Loads, maps, simulates and compares."""
+    checkpoint = load_shipped() if request.checkpoint is None else load_checkpoint(request.checkpoint)
+    ids = _prompt_ids(checkpoint, request)
+    mapping = _mapping(checkpoint, request, len(ids))
+    require_fit(mapping)
+    if not is_cached():
+        console.print("compiling the engine: about a minute, once", style="dim")
+    session = Session(mapping, checkpoint.tensors, threads=request.threads)
+    with _progress(console, len(ids) + max(request.tokens - 1, 0)) as on_step:
+        generation = generate(session, ids, request.tokens, every_position=request.every_position, on_step=on_step)
+    return Outcome(
+        mapping=mapping,
+        generation=generation,
+        report=session.report(),
+        text=None if checkpoint.text is None else checkpoint.text.decode([*ids, *generation.token_ids]),
+        max_abs_error=_max_abs_error(checkpoint, generation),
+    )
+
+
+def _prompt_ids(checkpoint: Checkpoint, request: Request) -> list[int]:
+    if request.ids is not None and request.prompt is not None:
+        raise UsageError("--prompt and --ids are both given: expected one of them")
+    if request.ids is not None:
+        try:
+            return [int(part) for part in request.ids.split(",") if part.strip()]
+        except ValueError:
+            raise UsageError(f"--ids {request.ids!r}: expected token ids separated by commas, as 5,17,9") from None
+    if checkpoint.text is None:
+        raise CheckpointError(
+            f"{checkpoint.folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt; "
+            "add one, or give token ids with --ids 5,17,9"
+        )
+    prompt = request.prompt
+    if prompt is None:
+        prompt = DEFAULT_PROMPT
+    return checkpoint.text.encode(prompt)
+
+
+def _mapping(checkpoint: Checkpoint, request: Request, prompt_tokens: int) -> Mapping:
+    if request.dtype not in DTYPES:
+        raise UsageError(f"--dtype {request.dtype}: expected {' or '.join(DTYPES)}")
+    wafer, dtype = by_name(request.wafer), DTYPES[request.dtype]
+    width, height = _grid(request.grid) if request.grid else default_grid(checkpoint.config, wafer, dtype)
+    return Mapping(config=checkpoint.config, wafer=wafer, width=width, height=height, dtype=dtype)
+
+
+def _grid(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isdigit() and int(p) > 0 for p in parts):
+        raise UsageError(f"--grid {text}: expected WIDTHxHEIGHT in PEs, as 16x16")
+    return int(parts[0]), int(parts[1])
+
+
+@contextmanager
+def _progress(console: Console, steps: int) -> Iterator[OnStep | None]:
+    """A bar on a terminal, nothing elsewhere."""
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("tokens", total=steps)
+        yield lambda done, cycles: bar.update(task, completed=done, description=f"tokens ({cycles:,} cycles)")
+
+
+def _max_abs_error(checkpoint: Checkpoint, generation: Generation) -> float:
+    if not generation.positions:
+        return 0.0
+    fed = [*generation.prompt_ids, *generation.token_ids][: generation.positions[-1] + 1]
+    expected = reference_logits(checkpoint.config, checkpoint.tensors, fed)[list(generation.positions)]
+    return float(np.abs(generation.logits - expected).max())
+
+
+# -- output -----------------------------------------------------------------------------------------------
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """The result as one JSON object."""
+    report, generation = outcome.report, outcome.generation
+    links = report.busiest_links(1)
+    return {
+        "text": outcome.text,
+        "token_ids": list(generation.token_ids),
+        "prompt_ids": list(generation.prompt_ids),
+        "cycles": report.cycles,
+        "cycles_per_token": list(generation.cycles),
+        "tokens_per_second": tokens_per_second(outcome),
+        "grid": [outcome.mapping.width, outcome.mapping.height],
+        "wafer": outcome.mapping.wafer.name,
+        "dtype": outcome.mapping.dtype.name,
+        "pe_states": report.state_totals(),
+        "links": {
+            "total_wavelets": report.total_wavelets,
+            "busiest": [links[0].x, links[0].y, links[0].direction.name] if links else None,
+            "busiest_share": links[0].share if links else 0.0,
+        },
+        "sram": {"peak_bytes": report.sram_peak_bytes, "limit_bytes": report.sram_limit_bytes},
+        "max_abs_error": outcome.max_abs_error,
+        "provenance": report.provenance.as_dict(),
+    }
+
+
+def tokens_per_second(outcome: Outcome) -> float:
+    """Of the generated tokens, at the wafer's nominal clock."""
+    cycles = outcome.generation.cycles[len(outcome.generation.prompt_ids) :] or outcome.generation.cycles
+    seconds = outcome.mapping.wafer.seconds(sum(cycles))
+    return len(cycles) / seconds if seconds else 0.0
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """Text first, then the numbers."""
+    generation, report, mapping = outcome.generation, outcome.report, outcome.mapping
+    shown = outcome.text if outcome.text is not None else " ".join(map(str, generation.token_ids))
+    console.print(shown, style="bold", markup=False, highlight=False)
+    console.print()
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _facts(outcome):
+        table.add_row(name, value)
+    console.print(table)
+    console.print()
+    console.print(_state_table(report))
+    console.print()
+    console.print(report.explain(), markup=False, highlight=False)
+    del generation, mapping
+
+
+def _facts(outcome: Outcome) -> Sequence[tuple[str, str]]:
+    report, mapping, generation = outcome.report, outcome.mapping, outcome.generation
+    clock = mapping.wafer.clock_hz / 1e9
+    links = ", ".join(
+        f"({link.x}, {link.y}) {link.direction.name.lower()} {link.share:.1%}" for link in report.busiest_links(3)
+    )
+    return [
+        ("machine", f"{mapping.wafer.name}, {mapping.width} x {mapping.height} PEs, {mapping.dtype.name}"),
+        ("cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"),
+        ("speed", f"{tokens_per_second(outcome):,.0f} tokens/s at {clock:g} GHz"),
+        ("fabric", f"{report.total_wavelets:,} wavelet-hops; busiest links {links or 'none'}"),
+        ("SRAM", f"{report.sram_peak_bytes:,} of {report.sram_limit_bytes:,} bytes on the fullest PE"),
+        ("check", f"largest logit error against numpy {outcome.max_abs_error:.2e}"),
+    ]
+
+
+def _state_table(report: Report) -> Table:
+    table = Table("where PE-cycles went", "share", box=None, pad_edge=False)
+    totals = report.state_totals()
+    every = sum(totals.values())
+    for name, cycles in sorted(totals.items(), key=lambda item: -item[1]):
+        if cycles:
+            table.add_row(name.lower().replace("_", " "), f"{cycles / every:6.1%}")
+    return table
+
+
+def _require_writable(folder: Path) -> None:
+    """Finds out before the run, not after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"--out {folder}: cannot write there; expected a folder that can be written")
+
+
+def _write(outcome: Outcome, folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from wse_sim.report.pictures import draw_links, draw_utilisation
+
+    outcome.report.to_json(folder / "report.json")
+    np.save(folder / "logits.npy", outcome.generation.logits)
+    for name, draw in (("utilisation.png", draw_utilisation), ("links.png", draw_links)):
+        axes = draw(outcome.report)
+        axes.figure.savefig(folder / name, dpi=150, bbox_inches="tight")
+        plt.close(axes.figure)

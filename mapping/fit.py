@@ -1,0 +1,97 @@
+"""Does a mapping fit the SRAM, and by how much; asked before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wse_sim.errors import FitError
+from wse_sim.hardware import DType, Wafer
+from wse_sim.mapping.decode import Resident
+from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.plan import Mapping
+from wse_sim.program.builder import Builder
+
+LARGEST = 4  # buffers that a message names
+COMFORT = 0.5  # of the SRAM: what a grid chosen for the user fills at most
+SMALLEST = 12  # PEs a side of a grid chosen for the user
+
+
+@dataclass(frozen=True)
+class Fit:
+    """SRAM of a PE.
+
+    needed   bytes from the start of the data area to the end of the last buffer
+    limit    bytes there are, code and runtime left out
+    buffers  bytes by what they hold, largest first
+    """
+
+    needed: int
+    limit: int
+    buffers: tuple[tuple[str, int], ...]
+
+    @property
+    def fits(self) -> bool:
+        return self.needed <= self.limit
+
+
+def fit(mapping: Mapping) -> Fit:
+    """Places the buffers of a mapping, and nothing else."""
+    build = Builder(mapping.width, mapping.height)
+    Resident(build, mapping)
+    sizes: dict[str, int] = {}
+    for buffer in build.buffers:
+        kind = _kind(buffer.name)
+        sizes[kind] = sizes.get(kind, 0) + buffer.nbytes
+    ordered = sorted(sizes.items(), key=lambda item: -item[1])
+    needed = max(buffer.end for buffer in build.buffers)
+    return Fit(needed, mapping.wafer.user_sram_bytes, tuple(ordered))
+
+
+def _kind(name: str) -> str:
+    """Buffers of all layers together: `h.3.mlp.c_fc.weight` counts as `mlp.c_fc.weight`."""
+    parts = name.split(".")
+    return ".".join(parts[2:]) if parts[0] == "h" else name
+
+
+def require_fit(mapping: Mapping) -> None:
+    """FitError with what is missing, what takes the room, and what would fit."""
+    found = fit(mapping)
+    if found.fits:
+        return
+    largest = ", ".join(f"{name} {size:,}" for name, size in found.buffers[:LARGEST])
+    raise FitError(
+        f"{mapping.config.name} in {mapping.dtype.name} on {mapping.width}x{mapping.height} PEs needs {found.needed:,} "
+        f"bytes a PE, {found.needed - found.limit:,} more than the {found.limit:,} there are; most of it: {largest}; "
+        f"{_advice(mapping)}"
+    )
+
+
+def _advice(mapping: Mapping) -> str:
+    side = smallest_side(mapping.config, mapping.wafer, mapping.dtype, 1.0)
+    if side is None:
+        return f"it fits no square of {mapping.wafer.name}: try --dtype f16, or a smaller model"
+    return f"a grid of {side}x{side} would fit"
+
+
+def default_grid(config: GPTConfig, wafer: Wafer, dtype: DType) -> tuple[int, int]:
+    """A square that the model fills to no more than half, or else the smallest that it fits."""
+    side = smallest_side(config, wafer, dtype, COMFORT) or smallest_side(config, wafer, dtype, 1.0)
+    if side is None:
+        side = min(wafer.width, wafer.height)
+    return side, side
+
+
+def smallest_side(config: GPTConfig, wafer: Wafer, dtype: DType, share: float) -> int | None:
+    """Side of the smallest square that fits in a share of the SRAM, by bisection; None if there is none."""
+    low, high = SMALLEST, min(wafer.width, wafer.height)
+
+    def fits(side: int) -> bool:
+        found = fit(Mapping(config=config, wafer=wafer, width=side, height=side, dtype=dtype))
+        return found.needed <= share * found.limit
+
+    if high < low or not fits(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle + 1, high)
+    return low

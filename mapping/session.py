@@ -1,0 +1,129 @@
+"""A GPT resident on the wafer: tokens in, tokens out, one launch per token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.engine.machine import Machine
+from wse_sim.errors import UsageError
+from wse_sim.mapping.decode import Decoder
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.plan import Mapping
+from wse_sim.report.report import Report
+
+Floats = NDArray[np.float32]
+OWN_TOKEN = -1  # launch argument: go on with the token chosen at the last step
+
+OnStep = Callable[[int, int], None]
+"""Called after each step with the steps done and the cycles of the last."""
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """What a generation gave.
+
+    prompt_ids  tokens given
+    token_ids   tokens chosen on the wafer, greedily
+    cycles      of each step: one per prompt token, then one per token fed back
+    positions   positions whose logits were computed, in order
+    logits      (len(positions), vocabulary)
+    """
+
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    cycles: tuple[int, ...]
+    positions: tuple[int, ...]
+    logits: Floats
+
+
+class Session:
+    """A mapped model loaded on a machine; the KV cache grows from step to step."""
+
+    def __init__(self, mapping: Mapping, tensors: Weights, *, threads: int = 1) -> None:
+        self.mapping = mapping
+        self.decoder = Decoder(mapping)
+        self.machine = Machine(self.decoder.program, mapping.wafer, threads=threads)
+        self.decoder.load(self.machine, tensors)
+        self.position = 0
+
+    def step(self, token: int = OWN_TOKEN, *, sample: bool = True) -> int:
+        """Runs one token at the next position; returns its cycles.
+
+        sample  whether logits and the next token are computed, too
+        """
+        if self.position >= self.mapping.context:
+            raise UsageError(
+                f"position {self.position} is beyond the context of {self.mapping.context} tokens; "
+                "start a new session, or map a longer context"
+            )
+        if not OWN_TOKEN <= token < self.mapping.config.vocab_size:
+            raise UsageError(f"token {token}: expected 0 to {self.mapping.config.vocab_size - 1}")
+        cycles = self.machine.launch({"token": token, "position": self.position, "sample": int(sample)})
+        self.position += 1
+        return cycles
+
+    def logits(self) -> Floats:
+        """Logits (vocabulary,) of the last step that sampled."""
+        return self.decoder.logits(self.machine)
+
+    def token(self) -> int:
+        """The token chosen at the last step that sampled."""
+        return self.decoder.token(self.machine)
+
+    def report(self) -> Report:
+        """Everything since the session began."""
+        return self.machine.report()
+
+
+def generate(
+    session: Session,
+    prompt_ids: Sequence[int],
+    new_tokens: int,
+    *,
+    every_position: bool = False,
+    on_step: OnStep | None = None,
+) -> Generation:
+    """Feeds the prompt token by token, then goes on greedily.
+
+    every_position  computes logits at each prompt position, not only at the last
+    """
+    _check_length(session, prompt_ids, new_tokens)
+    cycles: list[int] = []
+    chosen: list[int] = []
+    positions: list[int] = []
+    logits: list[Floats] = []
+    steps = len(prompt_ids) + max(new_tokens - 1, 0)
+    for i in range(steps):
+        sample = every_position or i >= len(prompt_ids) - 1
+        cycles.append(session.step(prompt_ids[i] if i < len(prompt_ids) else OWN_TOKEN, sample=sample))
+        if sample:
+            positions.append(session.position - 1)
+            logits.append(session.logits())
+        if i >= len(prompt_ids) - 1 and len(chosen) < new_tokens:
+            chosen.append(session.token())
+        if on_step is not None:
+            on_step(i + 1, cycles[-1])
+    return Generation(
+        prompt_ids=tuple(prompt_ids),
+        token_ids=tuple(chosen),
+        cycles=tuple(cycles),
+        positions=tuple(positions),
+        logits=np.array(logits, np.float32).reshape(len(logits), session.mapping.config.vocab_size),
+    )
+
+
+def _check_length(session: Session, prompt_ids: Sequence[int], new_tokens: int) -> None:
+    if not prompt_ids:
+        raise UsageError("the prompt is empty: expected one token or more")
+    if new_tokens < 0:
+        raise UsageError(f"{new_tokens} tokens asked for: expected 0 or more")
+    needed = session.position + len(prompt_ids) + max(new_tokens - 1, 0)
+    if needed > session.mapping.context:
+        raise UsageError(
+            f"a prompt of {len(prompt_ids)} tokens and {new_tokens} new ones need {needed} positions, but the context "
+            f"has {session.mapping.context}; shorten the prompt, or ask for fewer tokens"
+        )
