@@ -17,6 +17,8 @@ app = typer.Typer(
     help="Runs GPT kernels on a simulated wafer-scale engine, and says where every cycle went.",
 )
 
+INTERRUPTED = 130  # exit status after Ctrl-C; typer turns the key into this status, too
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -85,9 +87,11 @@ def main() -> None:
         _fail(str(error))
     except OSError as error:
         _fail(f"{error.filename or 'file'}: {error.strerror or error}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
         typer.echo("wse-sim: interrupted", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _fail(message: str) -> None:

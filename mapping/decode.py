@@ -6,13 +6,13 @@ leaves its output on x; the next matrix takes its input on x and is reduced alon
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
-from wse_sim.hardware import f32
+from wse_sim.hardware import Region, f32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.matrix import gemv
@@ -29,6 +29,7 @@ from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
 
+Floats = NDArray[np.floating[Any]]
 GELU: dict[str, Form] = {"gelu": "erf", "gelu_new": "tanh"}
 
 
@@ -132,7 +133,7 @@ class Resident:
         self.token = argmax.make_token(build, build.grid)
         self.norm_scratch = layernorm.make_scratch(build, size, build.grid)
         self.gelu_scratch = gelu.make_scratch(build, inner, build.grid)
-        self.mix_scratch = mix.make_scratch(build, self.heads, m.cache_slots, build.grid)
+        self.mix_scratch = mix.make_scratch(build, self.heads.of, m.cache_slots, build.grid)
         self.argmax_scratch = argmax.make_scratch(build, build.grid)
 
     # -- host side --------------------------------------------------------------------------------
@@ -147,8 +148,8 @@ class Resident:
             for norm in (layer.ln_1, layer.ln_2):
                 self._load_norm(machine, norm, tensors)
             for linear in (layer.qkv, layer.out, layer.up, layer.down):
-                machine.write(linear.weight, weight_tiles(linear, tensors[f"{linear.name}.weight"]))
-                machine.write(linear.bias, bias_tiles(linear, tensors[f"{linear.name}.bias"]))
+                machine.write(linear.weight, weight_tiles(linear, tensors[f"{linear.name}.weight"], self.build.grid))
+                machine.write(linear.bias, bias_tiles(linear, tensors[f"{linear.name}.bias"], self.build.grid))
         self._load_norm(machine, self.ln_f, tensors)
 
     def _load_norm(self, machine: Machine, norm: Norm, tensors: Weights) -> None:
@@ -156,20 +157,17 @@ class Resident:
             machine.write(buffer, vector_tiles(tensors[f"{norm.name}.{name}"], self.mapping.hidden, Axis.Y))
 
 
-def weight_tiles(linear: Linear, matrix: NDArray[np.floating]) -> NDArray[np.floating]:
+def weight_tiles(linear: Linear, matrix: Floats, region: Region) -> Floats:
     """A matrix (in, parts * out) as what each PE holds, (height, width, rows * parts * columns)."""
-    parts = matrix.reshape(linear.rows.total, linear.parts, linear.columns.total)
-    dealt = linear.columns.deal(linear.rows.deal(parts, 0), 3)  # (in block, row, part, out block, column)
-    order = (0, 3, 1, 2, 4) if linear.axis is Axis.Y else (3, 0, 1, 2, 4)
-    tiles = dealt.transpose(order)
-    return tiles.reshape(*tiles.shape[:2], -1)
+    shape = (region.height, region.width, linear.rows.size, linear.columns.size)
+    parts = [gemv.tiles(part, region, linear.axis).reshape(shape) for part in np.split(matrix, linear.parts, axis=1)]
+    return np.concatenate(parts, axis=-1).reshape(region.height, region.width, -1)
 
 
-def bias_tiles(linear: Linear, bias: NDArray[np.floating]) -> NDArray[np.floating]:
-    """A vector (parts * out,) as what each PE holds, (height, width, parts * columns), to broadcast."""
-    dealt = linear.columns.deal(bias.reshape(linear.parts, linear.columns.total))  # (part, block, column)
-    blocks = dealt.swapaxes(0, 1).reshape(linear.columns.parts, -1)
-    return blocks[None] if linear.axis is Axis.Y else blocks[:, None]
+def bias_tiles(linear: Linear, bias: Floats, region: Region) -> Floats:
+    """A vector (parts * out,) as what each PE holds, to broadcast to (height, width, parts * columns)."""
+    parts = [gemv.output_tiles(part, region, linear.axis) for part in np.split(bias, linear.parts)]
+    return np.concatenate(parts, axis=-1)
 
 
 class Decoder:
@@ -192,19 +190,20 @@ class Decoder:
 
     def _emit(self, pe: Code) -> None:
         r, m, build = self.resident, self.mapping, pe.builder
+        token, position, sample = (pe.use(a) for a in (self._token, self._position, self._sample))
         with build.section("start"):
-            with pe.when(self._token < 0):
-                pe.set(self._token, pe.load(r.token))
-            tokens = kv_cache.locate(pe, self._position, r.own_row, m.height)
+            with pe.when(token < 0):
+                pe.set(token, pe.load(r.token))
+            tokens = kv_cache.locate(pe, position, r.own_row, m.height)
             counts = Counts(pe.load(r.hidden_count), pe.load(r.inner_count))
         embedding.emit(
-            pe, self._along_x, r.hidden, r.tokens, r.positions, self._token, self._position,
+            pe, self._along_x, r.hidden, r.tokens, r.positions, token, position,
             scale=m.config.embeddings_scale,
         )  # fmt: skip
         for i, layer in enumerate(r.layers):
             with build.section(f"layer {i}"):
                 self._layer(pe, i, layer, tokens, counts)
-        with pe.when(self._sample), build.section("head"):
+        with pe.when(sample), build.section("head"):
             self._norm(pe, r.ln_f, counts)
             logits.emit(pe, self._along_y, r.normed, r.head, r.logits, scale=m.config.width_scale)
             argmax.emit(pe, self._along_x, self._along_y, r.logits, r.head, r.token, r.argmax_scratch)

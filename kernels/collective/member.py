@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import Region
 from wse_sim.kernels.axis import Axis
@@ -27,6 +29,12 @@ def steady(x: Operand) -> View:
     if view.advance:
         raise ProgramError(f"{view!r} advances after each use, which a collective cannot follow: add to its register afterwards")
     return view
+
+
+def join_slot(pe: Code, slot: int, x: View) -> None:
+    """Waits for a background slot: an empty operation that needs the slot cannot be issued before."""
+    nothing = replace(x, length=0)
+    pe.mov(nothing, 0.0 if x.dtype.is_float else 0, slot=slot)
 
 
 def position(index: int, length: int, name: str) -> int:

@@ -68,14 +68,14 @@ def cost(
     t, sends = Timing(wafer), carry or dtype
     pace = max(t.wavelet(operation, to, sends, sends) for to in (dtype, sends))
     stream = wavelets(n, sends) * max(pace, t.wavelet("mov", sends, dtype, sends))
+    queue = wafer.input_queue_depths[0] + wafer.ramp_in_cycles
     begin, free = t.issue(2), 0
     for level in tree.levels:
         stage = t.stage(level.points.step)
         sides = sorted(points for points in (level.before, level.size - 1 - level.before) if points)
         late = free + t.issue(3) - stage
         arrivals = [max(begin, late if points > 1 else 0) + points * stage for points in sides]
-        queue = wafer.input_queue_depths[2 * level.number] + wafer.ramp_in_cycles
-        shared = min(queue, max(0, stream - (arrivals[-1] - arrivals[0]))) if len(sides) > 1 else 0
+        shared = min(queue, max(0, stream - 1 - (arrivals[-1] - arrivals[0]))) if len(sides) > 1 else 0
         for arrival in arrivals:
             begin = max(free + t.issue(2), arrival)
             free = begin + stream + shared

@@ -154,13 +154,12 @@ class Tree:
         passes: list[list[Port]] = [[] for _ in range(self.length)]
         outputs: list[tuple[Port, ...]] = [()] * self.length
         for chain in self.chains:
-            both = [Port(2 * chain.level + k, chain.forward) for k in (0, 1)]
             for i, (point, following) in enumerate(pairwise(chain.points)):
-                port = both[chain.channel(i) % 2]
+                port = Port(chain.channel(i), chain.forward)
                 outputs[point] = (port,)
                 inputs[following].append(port)
                 for between in range(point, following, 1 if chain.forward else -1)[1:]:
-                    passes[between] += both
+                    passes[between].append(port)
         alike: dict[Part, list[int]] = {}
         for position in range(self.length):
             part = Part(tuple(inputs[position]), outputs[position], tuple(passes[position]))

@@ -1,10 +1,10 @@
 """Greedy choice: the token of the largest logit, the lowest of equals, made known to every PE.
 
-logits    f32[size] on the PEs of the root row of `along_y`, tokens split on x; the first `table.count` are valid
-token     i32[1] on every PE
-method    the largest of a row by an all-reduce; where a PE holds it, the first index is found by halving; the lowest
-          by a second all-reduce; then a broadcast along y
-exact     no arithmetic on values: the result is that of numpy.argmax on the same logits, unless one is NaN
+logits  f32[size] on the PEs of the root row of `along_y`, tokens split on x; the first `table.count` count
+token   i32[1] on every PE
+method  the largest of the row by an all-reduce; where a PE holds it, the first index is found by halving; the
+        lowest by a second all-reduce; then a broadcast along y
+exact   no arithmetic on values: the result is that of numpy.argmax on the same logits, unless one is NaN
 """
 
 from __future__ import annotations
@@ -37,10 +37,7 @@ def reference(logits: Floats) -> int:
 
 
 def cost(wafer: Wafer, along_x: Tree, along_y: Tree, size: int) -> int:
-    """Cycles for `size` tokens on a PE, with the trees of the two lines.
-
-    The longest way: the token is the last of its PE, so that halving finds nothing on the left.
-    """
+    """Cycles for `size` tokens on a PE, with the trees of the two lines."""
     price = Price(wafer)
     highest = price.scalar("load store load") + softmax.cost_of_top(wafer, size)
     choose = price.scalar("feq mov") + wafer.branch_not_taken_cycles + _cost_of_halving(price, size)
@@ -80,7 +77,9 @@ def _valid(pe: Code, logits: Buffer, table: Table) -> View:
     return logits.view(0, pe.load(table.count))
 
 
-def _store_candidate(pe: Code, logits: Buffer, table: Table, token: Buffer, here: Register, top: Register) -> None:
+def _store_candidate(
+    pe: Code, logits: Buffer, table: Table, token: Buffer, here: Register, top: Register
+) -> None:
     """token = the first index of `top` where it is on this PE, a number above all tokens elsewhere."""
     with pe.when(here):
         index = _first_equal(pe, logits, pe.load(table.count), top)
@@ -90,25 +89,25 @@ def _store_candidate(pe: Code, logits: Buffer, table: Table, token: Buffer, here
 
 
 def _first_equal(pe: Code, logits: Buffer, count: Register, top: Register) -> Register:
-    """First index of `top`, the largest of the `count` logits: goes right where the left half does not hold it."""
+    """First index of `top`, the largest of `count` logits: goes right where the left half lacks it."""
     low = pe.integer(0)
     for half in _halves(logits.length):
         with pe.scope():
             left = (count - low).minimum(half).maximum(0)
             missing = softmax.top(pe, part(logits, low, left)) < top
-            pe.scalar("iadd", low, missing * half, to=low)
+            low += missing * half
     return low
 
 
 def _halves(size: int) -> list[int]:
-    """Powers of two below `size`, falling."""
-    return [2**i for i in reversed(range((size - 1).bit_length()))]
+    """Half of `size`, half of that, and so on to 1, each rounded up."""
+    found = []
+    while size > 1:
+        size = -(-size // 2)
+        found.append(size)
+    return found
 
 
 def _cost_of_halving(price: Price, size: int) -> int:
-    total, low = price.scalar("mov"), 0
-    for half in _halves(size):
-        left = max(0, min(half, size - low))
-        total += price.scalar("isub imin imax flt imul iadd") + softmax.cost_of_top(price.wafer, left)
-        low += half if low + half < size else 0
-    return total
+    steps = [softmax.cost_of_top(price.wafer, half) for half in _halves(size)]
+    return price.scalar("mov") + sum(steps) + len(steps) * price.scalar("isub imin imax flt imul iadd")

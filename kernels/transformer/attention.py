@@ -1,9 +1,10 @@
-"""Attention of one new token to itself and all before it, for all heads: what is between its q, k, v and its output.
+"""Attention of one new token to itself and all before it, all heads: from its q, k and v to its output.
 
-q, k, v, out  (size,) on each PE: features split on x without regard to the borders of heads, the same on all rows
+q, k, v, out  (size,) on each PE: features split on x, wherever heads end, and the same on all rows
 cache         keys and values of all tokens, features on x, tokens in turn on y; see `kv_cache`
 steps         append k and v; scale q; `scores`, summed along x; softmax and weighted sum, `mix`, along y
 rounding      q once more to its type by the scale; the cache to its type; all else inside in f32
+lines         vectors of heads * count words go along x, of size + head slots along y: plan for as many
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
-from wse_sim.kernels.transformer import kv_cache, mix, scores
-from wse_sim.kernels.transformer.heads import Heads
+from wse_sim.kernels.transformer import kv_cache, mix, scores, softmax
+from wse_sim.kernels.transformer.heads import Heads, HeadSlots
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
 from wse_sim.kernels.transformer.price import Price
 from wse_sim.kernels.transformer.views import Operand, whole
@@ -27,12 +28,14 @@ Floats = NDArray[np.floating[Any]]
 
 
 def reference(q: Floats, keys: Floats, values: Floats, heads: int, *, scale: float) -> Floats:
-    """Output (d,) for a query (d,) and all tokens' keys and values (tokens, d), in float64, in the type of `q`."""
+    """Output (d,) for a query (d,) and the keys and values (tokens, d) of all tokens.
+
+    In float64, rounded to the type of `q`.
+    """
     split = (-1, heads, len(q) // heads)
-    by_head = [x.astype(np.float64).reshape(split).swapaxes(0, 1) for x in (q, keys, values)]  # (head, tokens, size)
-    products = by_head[0] @ by_head[1].swapaxes(1, 2) * scale  # (head, 1, tokens)
-    powers = np.exp(products - products.max(axis=-1, keepdims=True))
-    mixed = powers / powers.sum(axis=-1, keepdims=True) @ by_head[2]
+    query, key, value = (x.astype(np.float64).reshape(split).swapaxes(0, 1) for x in (q, keys, values))
+    products = query @ key.swapaxes(1, 2) * scale  # (head, 1, tokens)
+    mixed = softmax.reference(products) @ value  # (head, 1, size)
     result: Floats = mixed.reshape(-1).astype(q.dtype)
     return result
 
@@ -41,7 +44,7 @@ def cost(
     wafer: Wafer,
     along_x: Tree,
     along_y: Tree,
-    heads: Heads,
+    heads: HeadSlots,
     count: int,
     *,
     dtype: DType = f32,

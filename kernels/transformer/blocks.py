@@ -36,21 +36,24 @@ class Blocks:
     @property
     def starts(self) -> Array:
         """First element of each block, (parts,) int."""
-        return np.minimum(np.arange(self.parts) * self.size, self.total)
+        starts: Array = np.minimum(np.arange(self.parts) * self.size, self.total)
+        return starts
 
     @property
     def counts(self) -> Array:
         """Valid elements of each block, (parts,) int."""
-        return np.minimum(self.total - self.starts, self.size)
+        counts: Array = np.minimum(self.total - self.starts, self.size)
+        return counts
 
     def deal(self, values: Array, dimension: int = -1) -> Array:
         """Splits a dimension of length `total` into two, (parts, size), padded with zeros."""
         at = dimension % values.ndim
         if values.shape[at] != self.total:
-            raise ProgramError(f"an array of shape {values.shape} dealt as {self}: expected {self.total} at {at}")
+            raise ProgramError(f"array of shape {values.shape} as {self}: expected {self.total} at {at}")
         widths = [(0, self.parts * self.size - self.total if i == at else 0) for i in range(values.ndim)]
         padded = np.pad(values, widths)
-        return padded.reshape(*values.shape[:at], self.parts, self.size, *values.shape[at + 1 :])
+        dealt: Array = padded.reshape(*values.shape[:at], self.parts, self.size, *values.shape[at + 1 :])
+        return dealt
 
     def join(self, blocks: Array, dimension: int = -1) -> Array:
         """The inverse of `deal`: merges (parts, size), `dimension` naming the second, without the pads."""
@@ -60,7 +63,7 @@ class Blocks:
 
 
 def spread(blocks: Array, axis: Axis) -> Array:
-    """One entry per PE along `axis`, (parts, ...), as an array for every PE, (height, width, ...), to broadcast."""
+    """One entry per PE along `axis`, (parts, ...), for every PE: (height, width, ...), to broadcast."""
     return np.expand_dims(blocks, 1 - axis.dimension)
 
 
@@ -88,4 +91,5 @@ def starts_of(build: Builder, name: str, blocks: Blocks, axis: Axis, region: Reg
 
 def _fits(blocks: Blocks, axis: Axis, region: Region) -> None:
     if blocks.parts != axis.length(region):
-        raise ProgramError(f"{blocks} along {axis.name} of {region!r}: expected {axis.length(region)}, one per PE")
+        parts = axis.length(region)
+        raise ProgramError(f"{blocks} along {axis.name} of {region!r}: expected {parts} blocks, one per PE")

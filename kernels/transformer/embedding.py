@@ -41,7 +41,7 @@ def cost(
     The longest way: one PE owns both rows. Cycles of bank conflicts are left out.
     """
     price = Price(wafer)
-    find = 2 * (price.scalar("load isub ile ilt iand imul") + wafer.branch_not_taken_cycles)
+    find = 2 * (price.scalar("load isub ile ilt iand") + wafer.branch_not_taken_cycles)
     copy = price.vector("mov", size, hidden, table) + wafer.branch_taken_cycles
     add = price.vector("add", size, hidden, hidden, table, in_place=True)
     scale = price.vector("mul", size, hidden, hidden, in_place=True) if scaled else 0
@@ -77,11 +77,11 @@ def emit(
 
 
 def _find(pe: Code, table: Table, row: Register) -> tuple[Register, Register]:
-    """Element at which a row starts on this PE, and whether it is here."""
-    local = row - pe.load(table.start)
+    """Which of this PE's rows it would be, and whether it is here."""
+    local = pe.use(row) - pe.load(table.start)
     mine = (local >= 0) & (local < table.rows.size)
-    return local * table.features.size, mine
+    return local, mine
 
 
-def _row(table: Table, start: Register) -> View:
-    return table.data.at(start, table.features.size)
+def _row(table: Table, local: Register) -> View:
+    return table.data.at(local, table.features.size, stride=table.pitch)

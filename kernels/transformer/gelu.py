@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.kernels.collective import all_reduce
+from wse_sim.kernels.collective.line import Line
+from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.transformer.price import Price
-from wse_sim.kernels.transformer.views import Operand, first
+from wse_sim.kernels.transformer.views import Operand, first, part, whole
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View
@@ -40,7 +43,7 @@ def reference(x: Floats, form: Form) -> Floats:
 
 
 def cost(wafer: Wafer, count: int, form: Form, *, dtype: DType = f32) -> int:
-    """Cycles of `count` elements on one PE; where `x` and the scratch lie in different banks."""
+    """Cycles of `count` elements on one PE, where `x` and the scratch lie in different banks."""
     price = Price(wafer)
     if form == "erf":
         inner = price.vector("mul", count, f32, dtype)
@@ -55,6 +58,14 @@ def cost(wafer: Wafer, count: int, form: Form, *, dtype: DType = f32) -> int:
     return inner + outer + price.vector("mul", count, dtype, f32)
 
 
+def cost_shared(wafer: Wafer, tree: Tree, size: int, form: Form, *, dtype: DType = f32) -> int:
+    """Cycles of `emit_shared` for blocks of `size` elements on lines that reduce by `tree`."""
+    price = Price(wafer)
+    own = cost(wafer, -(-size // tree.length), form, dtype=dtype) + price.scalar("load isub imin imax")
+    zeros = price.vector("mov", size, dtype, None)
+    return own + zeros + all_reduce.cost(wafer, tree, size, dtype=dtype)
+
+
 def make_scratch(build: Builder, size: int, region: Region) -> Buffer:
     """f32[size], free again after the kernel; off the banks of a buffer that starts at bank 0."""
     return build.buffer("gelu.scratch", f32, size, on=region, bank_offset=8)
@@ -62,21 +73,40 @@ def make_scratch(build: Builder, size: int, region: Region) -> Buffer:
 
 def emit(pe: Code, x: Operand, to: Operand, count: Register, form: Form, scratch: Buffer) -> None:
     """to[:count] = gelu(x[:count]); `to` may be `x`."""
-    source, work = first(x, count), first(scratch, count)
     with pe.builder.section("gelu"):
-        if form == "erf":
-            pe.mul(work, source, 1 / math.sqrt(2))
-        else:
-            _cubic(pe, work, source)
-        pe.vector(form, work, work)
-        pe.add(work, work, 1.0)
-        pe.mul(work, work, source)
-        pe.mul(first(to, count), work, 0.5)
+        _inner(pe, first(scratch, count), first(x, count), form)
+        pe.mul(first(to, count), first(scratch, count), 0.5)
 
 
-def _cubic(pe: Code, work: View, x: View) -> None:
-    """work = sqrt(2 / pi) (x + 0.044715 x^3)"""
-    pe.mul(work, x, x)
-    pe.mul(work, work, _CUBIC)
-    pe.add(work, work, _LINEAR)
+def emit_shared(
+    pe: Code, line: Line, x: Operand, to: Operand, count: Register, form: Form, scratch: Buffer, start: Buffer
+) -> None:
+    """The same where all PEs of a line hold the same `x`: each does its share, an all-reduce hands it round.
+
+    A function of an element takes scores of cycles, an element on the line few: it pays where blocks are
+    large; `cost_shared` against `cost` tells. All of `to` is written, its pads with 0.
+
+    scratch  f32[shares.size], with shares = Blocks(size, line.length)
+    start    i32[1]: what `starts_of` makes of `shares` along the line
+    """
+    with pe.builder.section("gelu"), pe.scope():
+        low = pe.load(start)
+        own = (pe.use(count) - low).minimum(scratch.length).maximum(0)
+        _inner(pe, first(scratch, own), part(x, low, own), form)
+        pe.mov(whole(to), 0.0)
+        pe.mul(part(to, low, own), first(scratch, own), 0.5)
+        line.all_reduce(pe, to, operation="add")
+
+
+def _inner(pe: Code, work: View, x: View, form: Form) -> None:
+    """work = 2 gelu(x)"""
+    if form == "erf":
+        pe.mul(work, x, 1 / math.sqrt(2))
+    else:
+        pe.mul(work, x, x)
+        pe.mul(work, work, _CUBIC)
+        pe.add(work, work, _LINEAR)
+        pe.mul(work, work, x)
+    pe.vector(form, work, work)
+    pe.add(work, work, 1.0)
     pe.mul(work, work, x)

@@ -1,7 +1,7 @@
-"""Which attention heads the features of a PE belong to, when heads are split over PEs without regard to their borders.
+"""Which attention heads the features of a PE belong to; blocks of features need not end where heads do.
 
-Features are dealt along x in blocks; head i owns features i * size ... (i + 1) * size - 1. A PE's block touches a few
-neighbouring heads, each in a *slot*: slot j is head first + j, which owns elements low[j] ... low[j] + length[j] - 1.
+Features are dealt along x; head i owns features i * size ... (i + 1) * size - 1. A PE's block touches a few
+neighbouring heads, each in a *slot*: slot j is head first + j, with length[j] elements from low[j] on.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from wse_sim.program.register import Register
 
 @dataclass(frozen=True, eq=False)
 class HeadSlots:
-    """The heads of each block, as arrays.
+    """The heads of each block of features.
 
     first, count  (parts,) int: first head, heads touched
     low, length   (parts, slots) int: elements of the block that a slot's head owns
     """
 
+    features: Blocks
+    heads: int
     first: Array
     count: Array
     low: Array
@@ -36,34 +38,32 @@ class HeadSlots:
     @property
     def slots(self) -> int:
         """Heads of the block that touches most."""
-        return self.low.shape[1]
+        return int(self.low.shape[1])
 
 
 def head_slots(features: Blocks, heads: int) -> HeadSlots:
-    """The heads of each block of features."""
+    """Finds the heads of each block."""
     if features.total % heads:
         raise ProgramError(f"{features.total} features in {heads} heads: expected heads of one size")
     size = features.total // heads
-    starts, ends = features.starts, features.starts + features.counts
+    starts, ends = features.starts[:, None], (features.starts + features.counts)[:, None]
     first = np.minimum(starts // size, heads - 1)
     count = np.where(ends > starts, -(-ends // size) - first, 0)
-    head = first[:, None] + np.arange(max(1, int(count.max())))
-    low = np.clip(head * size, starts[:, None], ends[:, None])
-    high = np.clip((head + 1) * size, low, ends[:, None])
-    return HeadSlots(first, count, low - starts[:, None], high - low)
+    head = first + np.arange(max(1, int(count.max())))
+    low = np.clip(head * size, starts, ends)
+    high = np.clip((head + 1) * size, low, ends)
+    return HeadSlots(features, heads, first[:, 0], count[:, 0], low - starts, high - low)
 
 
 @dataclass(frozen=True, eq=False)
 class Heads:
-    """The head slots of each PE, as constants in SRAM, for every layer.
+    """The head slots of each PE, as constants in SRAM that serve every layer.
 
     first, count  i32[1]
     low, length   i32[slots]
     """
 
-    total: int
-    features: Blocks
-    slots: int
+    of: HeadSlots
     first: Buffer
     count: Buffer
     low: Buffer
@@ -80,17 +80,14 @@ class Heads:
 
 def make_heads(build: Builder, features: int, heads: int, region: Region) -> Heads:
     """The constants on a rectangle with `features` dealt along x."""
-    blocks = Blocks(features, region.width)
-    of = head_slots(blocks, heads)
+    of = head_slots(Blocks(features, region.width), heads)
 
     def constant(name: str, values: Array, length: int) -> Buffer:
-        shaped = spread(values.reshape(blocks.parts, length), Axis.X)
+        shaped = spread(values.reshape(region.width, length), Axis.X)
         return build.buffer(f"heads.{name}", i32, length, on=region, init=shaped)
 
     return Heads(
-        total=heads,
-        features=blocks,
-        slots=of.slots,
+        of=of,
         first=constant("first", of.first, 1),
         count=constant("count", of.count, 1),
         low=constant("low", of.low, of.slots),

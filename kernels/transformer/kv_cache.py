@@ -1,8 +1,8 @@
-"""The keys and values of all tokens so far, dealt over a rectangle: features in blocks on x, tokens in turn on y.
+"""The keys and values of all tokens so far on a rectangle: features in blocks on x, tokens in turn on y.
 
 Token t lies on row t % rows in slot t // rows, so that the rows fill evenly and nothing ever moves.
-keys    (size, slots) on each PE, feature-major: a feature's keys lie side by side, as scores need them
-values  (slots, size) on each PE, token-major: a token's values lie side by side, as the weighted sum needs them
+keys    (size, slots) on each PE, feature-major: a feature's keys side by side, as scores need them
+values  (slots, size) on each PE, token-major: a token's values side by side, as the weighted sum needs them
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class KVCache:
     slots: int
 
     def key_tiles(self, keys: Array) -> Array:
-        """Keys (tokens, features) as what each PE holds, (height, width, length), to write into `keys`."""
+        """Keys (tokens, features) as what each PE holds, (height, width, length), for `keys`."""
         return self._dealt(keys).swapaxes(2, 3).reshape(self.rows, self.features.parts, -1)
 
     def value_tiles(self, values: Array) -> Array:
-        """Values (tokens, features) as what each PE holds, (height, width, length), to write into `values`."""
+        """Values (tokens, features) as what each PE holds, (height, width, length), for `values`."""
         return self._dealt(values).reshape(self.rows, self.features.parts, -1)
 
     def _dealt(self, matrix: Array) -> Array:
@@ -55,7 +55,7 @@ class KVCache:
 
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Where the newest token lies, and how many tokens a PE holds with it; registers, the same in every layer.
+    """Where the newest token lies, and how many tokens a PE holds with it: registers that serve every layer.
 
     mine   1 on the row of the newest token, else 0
     slot   slot of the newest token, on its row
@@ -88,6 +88,7 @@ def rows_of(build: Builder, region: Region) -> Buffer:
 
 def locate(pe: Code, position: Register, own_row: Buffer, rows: int) -> Tokens:
     """Where the token at `position` lies: one division per step, none where `rows` is a power of two."""
+    position = pe.use(position)
     if rows & (rows - 1):
         slot = position // rows
         row = position - slot * rows
@@ -111,8 +112,8 @@ def cost(wafer: Wafer, size: int, *, dtype: DType = f32, cache: DType | None = N
 
 
 def emit(pe: Code, k: Operand, v: Operand, cache: KVCache, tokens: Tokens) -> None:
-    """Appends a key and a value (size,), split on x and the same on all rows, each rounded to the cache's type."""
+    """Appends a key and a value (size,), split on x and the same on all rows; rounds to the cache's type."""
     size = cache.features.size
     with pe.builder.section("append"), pe.when(tokens.mine):
         pe.mov(cache.keys.at(tokens.slot, size, stride=cache.slots), whole(k))
-        pe.mov(cache.values.at(tokens.slot * size, size), whole(v))
+        pe.mov(cache.values.at(pe.use(tokens.slot) * size, size), whole(v))

@@ -2,8 +2,8 @@
 
 x, to       (size,) on each PE, f32 or f16; only `count` elements are read and written, so that pads stay 0
 gain, bias  (size,) on each PE, dealt like `x`
-method      two passes, for accuracy: the mean by an all-reduce of one value, then the sum of the squares of what is
-            left by a second one; out = (x - mean) / sqrt(variance + epsilon) * gain + bias
+method      two passes, for accuracy: the mean by an all-reduce of one value, then the sum of the squares of
+            what is left by a second one; out = (x - mean) / sqrt(variance + epsilon) * gain + bias
 rounding    all inside in f32, f16 data too; once to the type of `to`
 """
 

@@ -3,9 +3,11 @@
 hidden    (size,) on each PE: features split on y, the same on all PEs of a row; pads 0
 table     (vocabulary, d), rows split on x, features on y; see `table`
 logits    f32[rows.size] on each PE of the line's root row, tokens split on x; partial sums elsewhere
-method    One map over features: logits += table[:, feature] * hidden[feature], a strided view of the row-major
-          tile. A step takes map_step_cycles + a multiply-add per token, 1 cycle or less. A dot product per token would
-          take 2 cycles per element, its reduction being serial, and a loop edge, two loads and a start per token besides.
+method    One map over features: logits += table[feature] * hidden[feature], for all tokens of the PE at once.
+          A step takes map_step_cycles and, for each token, a multiply-add of 1 cycle or less. A dot product
+          per token takes 2 cycles per element, because a reduction is serial, and per token a loop edge, two
+          descriptors, a start and a store besides.
+line      vectors of rows.size words go down it: plan it for as many, apart from lines of short vectors
 rounding  each multiply-add once to f32
 """
 
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.hardware import VECTOR_OPERATIONS, DType, Wafer, f16, f32
 from wse_sim.kernels.collective import reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
@@ -42,26 +44,29 @@ def cost(
 ) -> int:
     """Cycles for `rows` tokens and `features` features on a PE, on lines that reduce by `tree`.
 
-    Bank conflicts are left out: the strided view meets those of the logits at some tokens, at most at each.
+    A table of f16 moves on by half the bytes of its f32 sums: where groups are no wider than a port, the two
+    meet in the same banks in every other one.
     """
     price = Price(wafer)
     local = price.vector("mov", rows, f32, None) + price.map("mac", features, rows, f32, table)
+    lanes = wafer.rate(VECTOR_OPERATIONS["mac"], f32, table)[0]
+    if table is f16 and lanes * f32.bytes <= wafer.read_bytes_per_cycle // 2:
+        local += features * (-(-rows // lanes) // 2) * wafer.bank_conflict_cycles
     scale = price.vector("mul", rows, f32, f32, in_place=True) if scaled else 0
     return local + reduce.cost(wafer, tree, rows) + scale
 
 
 def make_logits(build: Builder, table: Table) -> Buffer:
-    """f32[rows.size] on the PEs of the table."""
-    return build.buffer("logits", f32, table.rows.size, on=table.data.region)
+    """f32[rows.size] on the PEs of the table, off the banks at which its features begin."""
+    return build.buffer("logits", f32, table.rows.size, on=table.data.region, bank_offset=8)
 
 
 def emit(pe: Code, line: Line, hidden: Operand, table: Table, logits: Buffer, *, scale: float = 1.0) -> None:
     """logits = table @ hidden * scale on the root row of `line`, which lies along y."""
-    size = table.features.size
-    column = table.data.view(0, table.rows.size, stride=size)
+    tokens = table.data.view(0, table.rows.size)
     with pe.builder.section("logits"):
         pe.mov(logits, 0.0)
-        pe.mac(logits[:], column.stepping(1), each(whole(hidden)))
+        pe.mac(logits[:], tokens.stepping(table.pitch), each(whole(hidden)))
         line.reduce(pe, logits[:], operation="add")
         if scale != 1.0:
             pe.on(line.axis.part(pe.region, line.root)).mul(logits, logits, scale)

@@ -1,10 +1,10 @@
-"""From scores to the output of attention: softmax over the tokens of all rows, and the weighted sum of their values.
+"""From scores to the output of attention: softmax over the tokens of all rows, weighted sum of their values.
 
 scores    f32 (heads, count) on each PE, as `scores` leaves them; overwritten
 out       (size,) on each PE: features split on x, the same on all rows; only valid elements are written
-method    The largest score of each of the PE's own heads by an all-reduce along y; exponentials; a map over tokens,
-          mixed += values[token] * power; then one all-reduce along y of the mixed block and, behind it, the sums of the
-          exponentials; the division by the sum comes last. A row without tokens gives zeros.
+method    The largest score of each of the PE's own heads by an all-reduce along y; exponentials; a map over
+          tokens, mixed += values[token] * power; then one all-reduce along y of the mixed block and, behind
+          it, the sums of the exponentials; the division by the sum comes last. A row without tokens gives 0.
 rounding  all inside in f32; once to the type of `out`
 """
 
@@ -17,7 +17,7 @@ from wse_sim.kernels.collective import all_reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.transformer import softmax
-from wse_sim.kernels.transformer.heads import Heads
+from wse_sim.kernels.transformer.heads import Heads, HeadSlots
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
 from wse_sim.kernels.transformer.price import Price
 from wse_sim.kernels.transformer.views import Operand, part
@@ -40,17 +40,17 @@ class Scratch(NamedTuple):
     mixed: Buffer
 
 
-def make_scratch(build: Builder, heads: Heads, slots: int, region: Region) -> Scratch:
+def make_scratch(build: Builder, heads: HeadSlots, slots: int, region: Region) -> Scratch:
     """Scratch for caches of `slots` tokens on a PE."""
     return Scratch(
-        scores=build.buffer("attention.scores", f32, heads.total * slots, on=region),
+        scores=build.buffer("attention.scores", f32, heads.heads * slots, on=region),
         tops=build.buffer("attention.tops", f32, heads.slots, on=region),
         mixed=build.buffer("attention.mixed", f32, heads.features.size + heads.slots, on=region),
     )
 
 
 def cost(
-    wafer: Wafer, tree: Tree, heads: Heads, count: int, *, dtype: DType = f32, cache: DType | None = None
+    wafer: Wafer, tree: Tree, heads: HeadSlots, count: int, *, dtype: DType = f32, cache: DType | None = None
 ) -> int:
     """Cycles for `count` tokens on the fullest row, on lines that reduce by `tree`."""
     price, size, kept = Price(wafer), heads.features.size, cache or dtype
@@ -74,7 +74,7 @@ def emit(
     pe: Code, line: Line, out: Operand, cache: KVCache, heads: Heads, tokens: Tokens, scratch: Scratch
 ) -> None:
     """out = softmax(scores) @ values, each head on its own features, on all PEs of a column."""
-    sums = scratch.mixed[heads.features.size :]
+    sums = scratch.mixed[heads.of.features.size :]
     with pe.builder.section("softmax"), pe.scope():
         own = pe.load(heads.count)
         with pe.loop(own) as slot:
@@ -93,7 +93,7 @@ def emit(
         line.all_reduce(pe, scratch.mixed[:], operation="add")
         with pe.loop(own) as slot:
             low, length = heads.elements(pe, slot)
-            share = pe.scalar("fdiv", 1.0, pe.load(part(sums, slot, 1)))
+            share = 1.0 / pe.load(part(sums, slot, 1))
             pe.mul(part(out, low, length), scratch.mixed.at(low, length), share)
 
 

@@ -43,9 +43,16 @@ class Price:
         return start + steps * (self.wafer.map_step_cycles + self.elements(name, n, to, a))
 
     def elements(
-        self, name: str, n: int, to: DType | None, a: DType | None, b: DType | None = None, *, clash: bool = False
+        self,
+        name: str,
+        n: int,
+        to: DType | None,
+        a: DType | None,
+        b: DType | None = None,
+        *,
+        clash: bool = False,
     ) -> int:
-        """The elements alone: groups at the rate of the operation or of the SRAM ports, whichever is slower."""
+        """The elements alone: groups at the rate of the operation, or of the SRAM ports if slower."""
         operation, wafer = VECTOR_OPERATIONS[name], self.wafer
         lanes, cycles = wafer.rate(operation, to or f32, a or f32)
         reads = _bytes(a) + _bytes(b) + (_bytes(to) if operation.into else 0)

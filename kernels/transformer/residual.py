@@ -25,9 +25,11 @@ def reference(hidden: Floats, update: Floats) -> Floats:
     return total
 
 
-def cost(wafer: Wafer, size: int, *, dtype: DType = f32, update: DType | None = None) -> int:
-    """Cycles on each PE if the two lie in different banks: one buffer at `bank_offset=8`."""
-    return Price(wafer).vector("add", size, dtype, dtype, update or dtype, in_place=True)
+def cost(
+    wafer: Wafer, size: int, *, dtype: DType = f32, update: DType | None = None, clash: bool = False
+) -> int:
+    """Cycles on each PE; `clash` unless one buffer lies off the other's banks, at `bank_offset=8`."""
+    return Price(wafer).vector("add", size, dtype, dtype, update or dtype, in_place=True, clash=clash)
 
 
 def emit(pe: Code, hidden: Operand, update: Operand) -> None:

@@ -1,8 +1,8 @@
 """Softmax of rows that are split along a line of PEs.
 
-x, to     (rows, size) on each PE, row-major, f32 or f16; only `count` elements of each row are read and written
-method    the largest of each row by an all-reduce of `rows` values, exponentials of the differences, their sums by a
-          second all-reduce of `rows` values, then one multiplication by 1 / sum
+x, to     (rows, size) on each PE, row-major, f32 or f16; `count` elements of each row are read and written
+method    the largest of each row by an all-reduce of `rows` values, exponentials of the differences, their
+          sums by a second all-reduce of `rows` values, then one multiplication by 1 / sum
 rounding  all inside in f32; once to the type of `to`
 limits    count may be 0 on some PEs, not on all PEs of a line
 """
@@ -94,7 +94,7 @@ def emit(
             pe.store(scratch.sums.at(row), exponentials(pe, part(x, start, count), powers, highest))
         line.all_reduce(pe, scratch.sums[:], operation="add")
         with pe.loop(rows) as row:
-            start, share = row * size, pe.scalar("fdiv", 1.0, pe.load(scratch.sums.at(row)))
+            start, share = row * size, 1.0 / pe.load(scratch.sums.at(row))
             pe.mul(part(to, start, count), part(scratch.powers, start, count), share)
 
 

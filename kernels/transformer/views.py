@@ -22,4 +22,4 @@ def first(operand: Operand, count: int | Register) -> View:
 
 def part(operand: Operand, start: Register, count: int | Register) -> View:
     """`count` elements from element `start` on; the view's own offset is kept."""
-    return replace(whole(operand), where=start, length=count)
+    return replace(whole(operand).at(start), length=count)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def run_command(request: Request) -> None:
     else:
         print_outcome(outcome, Console())
         if request.out is not None:
-            console.print(f"report.json, logits.npy and pictures are in {request.out}")
+            console.print(f"\nreport.json, logits.npy and pictures are in {request.out}", markup=False, highlight=False)
 
 
 def run(request: Request, console: Console) -> Outcome:
@@ -169,15 +169,27 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "grid": [outcome.mapping.width, outcome.mapping.height],
         "wafer": outcome.mapping.wafer.name,
         "dtype": outcome.mapping.dtype.name,
-        "pe_states": report.state_totals(),
+        "pe_states": {state.name: cycles for state, cycles in report.totals.items()},
         "links": {
-            "total_wavelets": report.total_wavelets,
+            "total_wavelets": int(report.links.wavelets.sum()),
             "busiest": [links[0].x, links[0].y, links[0].direction.name] if links else None,
+            "busiest_wavelets": links[0].wavelets if links else 0,
             "busiest_share": links[0].share if links else 0.0,
         },
-        "sram": {"peak_bytes": report.sram_peak_bytes, "limit_bytes": report.sram_limit_bytes},
+        "sram": {"peak_bytes": int(report.sram.peak.max()), "limit_bytes": report.sram.limit},
         "max_abs_error": outcome.max_abs_error,
-        "provenance": report.provenance.as_dict(),
+        "provenance": provenance_of(report),
+    }
+
+
+def provenance_of(report: Report) -> dict[str, Any]:
+    """How the result was made: machine, program, versions, and the guesses it leans on."""
+    return {
+        **{f.name: getattr(report.provenance, f.name) for f in fields(report.provenance)},
+        "libraries": dict(report.provenance.libraries),
+        "wafer": report.wafer.name,
+        "overrides": dict(report.overrides),
+        "assumed": list(report.assumed),
     }
 
 
@@ -190,7 +202,7 @@ def tokens_per_second(outcome: Outcome) -> float:
 
 def print_outcome(outcome: Outcome, console: Console) -> None:
     """Text first, then the numbers."""
-    generation, report, mapping = outcome.generation, outcome.report, outcome.mapping
+    generation, report = outcome.generation, outcome.report
     shown = outcome.text if outcome.text is not None else " ".join(map(str, generation.token_ids))
     console.print(shown, style="bold", markup=False, highlight=False)
     console.print()
@@ -202,7 +214,6 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     console.print(_state_table(report))
     console.print()
     console.print(report.explain(), markup=False, highlight=False)
-    del generation, mapping
 
 
 def _facts(outcome: Outcome) -> Sequence[tuple[str, str]]:
@@ -215,19 +226,17 @@ def _facts(outcome: Outcome) -> Sequence[tuple[str, str]]:
         ("machine", f"{mapping.wafer.name}, {mapping.width} x {mapping.height} PEs, {mapping.dtype.name}"),
         ("cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"),
         ("speed", f"{tokens_per_second(outcome):,.0f} tokens/s at {clock:g} GHz"),
-        ("fabric", f"{report.total_wavelets:,} wavelet-hops; busiest links {links or 'none'}"),
-        ("SRAM", f"{report.sram_peak_bytes:,} of {report.sram_limit_bytes:,} bytes on the fullest PE"),
+        ("fabric", f"{int(report.links.wavelets.sum()):,} wavelets over links; busiest links {links or 'none'}"),
+        ("SRAM", f"{int(report.sram.peak.max()):,} of {report.sram.limit:,} bytes on the fullest PE"),
         ("check", f"largest logit error against numpy {outcome.max_abs_error:.2e}"),
     ]
 
 
 def _state_table(report: Report) -> Table:
-    table = Table("where PE-cycles went", "share", box=None, pad_edge=False)
-    totals = report.state_totals()
-    every = sum(totals.values())
-    for name, cycles in sorted(totals.items(), key=lambda item: -item[1]):
+    table = Table("where PE-cycles went", "share", "", box=None, pad_edge=False)
+    for state, cycles in sorted(report.totals.items(), key=lambda item: -item[1]):
         if cycles:
-            table.add_row(name.lower().replace("_", " "), f"{cycles / every:6.1%}")
+            table.add_row(state.name.lower().replace("_", " "), f"{report.share(state):6.1%}", state.meaning)
     return table
 
 

@@ -15,10 +15,15 @@ _FORMATS = {"f16": "<e", "f32": "<f", "i16": "<h", "u16": "<H", "i32": "<i", "u3
 
 
 def rounded(value: Value, dtype: DType) -> Value:
-    """The value that an element of the type holds: floats to nearest even, integers wrapped."""
+    """The value that an element of the type holds: floats to nearest even, integers wrapped.
+
+    What no 64 bits can hold becomes the integer 0.
+    """
     if dtype.is_float:
         with np.errstate(all="ignore"):
             return float(dtype.numpy.type(np.float64(value)))
+    if isinstance(value, float) and not abs(value) < 9e18:
+        return 0
     bits = 8 * dtype.bytes
     whole = int(value) % (1 << bits)
     signed = dtype.numpy.kind == "i"
@@ -56,7 +61,8 @@ def exp(x: float) -> float:
 
 
 def sqrt(x: float) -> float:
-    return math.sqrt(x) if x >= 0 else math.nan
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.float64(x)))
 
 
 def divide(a: float, b: float) -> float:

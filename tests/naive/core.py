@@ -99,7 +99,7 @@ class Core:
         self._completions()
         beat = next(self.main)
         group = self._issue_slot() if beat.mode is not Mode.HELD else None
-        self._note_reasons()
+        self._note_endings()
         self._finish_or_not(beat)
         self.stuck = self._is_stuck(beat)
         self.states[self._state(beat, group)] += 1
@@ -144,10 +144,14 @@ class Core:
         count = len(self.slots)
         for index in [(self.next_slot + i) % count for i in range(count)]:
             slot = self.slots[index]
-            if slot is not None and slot.waits(self.now) and self._lack(slot.work) is None:
+            if slot is None or not slot.waits(self.now):
+                continue
+            lack = self._lack(slot.work)
+            if lack is None:
                 self._slot_group(slot)
                 self.next_slot = (index + 1) % count
                 return slot.work.vector.operation.state
+            slot.reason = lack
         return None
 
     def _slot_group(self, slot: Slot) -> None:
@@ -157,14 +161,10 @@ class Core:
         if slot.done == slot.work.n:
             slot.due = slot.ready + self.wafer.completion_cycles
 
-    def _note_reasons(self) -> None:
+    def _note_endings(self) -> None:
         for slot in self.slots:
-            if slot is None:
-                continue
-            if slot.finished and self.now >= slot.ready:
+            if slot is not None and slot.finished and self.now >= slot.ready:
                 slot.reason = State.OVERHEAD
-            if slot.waits(self.now):
-                slot.reason = self._lack(slot.work) or slot.reason
 
     # -- groups of streams and of asynchronous operations -----------------------------------------
 

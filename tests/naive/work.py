@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from naive.arithmetic import VECTOR, Value, from_bytes, rounded, to_bytes
 
+from wse_sim.errors import RunError
 from wse_sim.hardware import DType, Wafer, f32, i32
 from wse_sim.program.fabric import Color
 from wse_sim.program.instruction import Vector
@@ -85,12 +86,14 @@ class Work:
         self.vector = vector
         self.registers = registers
         self.memory = memory
-        self.n = max(0, registers.whole(vector.length))
+        self.n = registers.whole(vector.length)
         self.a = _placed(vector.a, registers)
         self.b = _placed(vector.b, registers)
         self.to = _placed(vector.to, registers)
         self.each = Place(vector.b.view, registers) if isinstance(vector.b, Each) else None
-        self.steps = max(0, registers.whole(vector.b.view.length)) if isinstance(vector.b, Each) else 1
+        self.steps = registers.whole(vector.b.view.length) if isinstance(vector.b, Each) else 1
+        if self.n < 0 or self.steps < 0:
+            raise RunError(f"{vector!r}: a length is negative")
         self.is_float = any(d.is_float for d in self._dtypes())
         self.lanes, self.cycles = wafer.rate(
             vector.operation, self.dtype(vector.to), self.dtype(vector.a)
@@ -99,11 +102,9 @@ class Work:
     # -- types ------------------------------------------------------------------------------------
 
     def dtype(self, operand: object) -> DType:
-        """Type of an operand's elements; a number takes the kind of the operation."""
+        """Type of an operand's elements; numbers count as what is carried."""
         found = self._known_dtype(operand)
-        if found is not None:
-            return found
-        return f32 if self.is_float else i32
+        return self.vector.carry if found is None else found
 
     def _known_dtype(self, operand: object) -> DType | None:
         if isinstance(operand, View):
@@ -189,25 +190,17 @@ def _placed(operand: object, registers: Registers) -> Place | None:
 
 
 def descriptors(vector: Vector) -> list[View | Color]:
-    """Distinct views and streams; an output stream is never the same as an input stream."""
+    """Views and streams to load: the sources', and the destination's unless it is a source in place."""
     second = vector.b.view if isinstance(vector.b, Each) else vector.b
-    found: list[View | Color] = []
-    for operand in (vector.a, second):
-        if isinstance(operand, View | Color) and not any(_same(operand, other) for other in found):
-            found.append(operand)
+    found: list[View | Color] = [x for x in (vector.a, second) if isinstance(x, View | Color)]
     to = vector.to
-    if isinstance(to, Color):
-        found.append(to)
-    if isinstance(to, View) and not any(_same(to, other) for other in found):
+    if isinstance(to, Color) or (isinstance(to, View) and not any(_same(to, other) for other in found)):
         found.append(to)
     return found
 
 
-def _same(one: View | Color, other: View | Color) -> bool:
-    """True for the same stream, or for views that are the same in place."""
-    if isinstance(one, View) and isinstance(other, View):
-        return _in_place(one) == _in_place(other)
-    return isinstance(one, Color) and one == other
+def _same(to: View, source: View | Color) -> bool:
+    return isinstance(source, View) and _in_place(to) == _in_place(source)
 
 
 def _in_place(view: View) -> tuple[object, ...]:

@@ -1,1 +1,214 @@
-def gather_report(machine): ...
+"""A machine's counters -> its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numba
+import numpy as np
+
+import wse_sim
+from wse_sim.engine import layout as at
+from wse_sim.engine.state import Fabric
+from wse_sim.hardware import VECTOR_OPERATIONS
+from wse_sim.hardware.geometry import Direction
+from wse_sim.hardware.states import State as Doing
+from wse_sim.program.instruction import Reroute
+from wse_sim.program.program import Program
+from wse_sim.report.grids import Counts
+from wse_sim.report.parts import UNKNOWN, BufferUse, Links, Provenance, Sections, Sram, Work
+from wse_sim.report.report import Report
+from wse_sim.report.used import fields_used, narrow_operations
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
+
+ENGINE = "cycle"
+LOW = np.int64(0xFFFFFFFF)  # counters of a FIFO are kept modulo 2^32
+_NEVER = np.iinfo(np.int64).max
+
+
+def gather_report(machine: Machine) -> Report:
+    """What the machine did since it was made: a copy of its counters, summed up.
+
+    After a run that was broken off, the report ends with the cycle to which the foremost core has counted.
+    """
+    program, wafer = machine.program, machine.wafer
+    end = max(machine.now, int(machine.state.cores.state[:, at.SINCE].max()))
+    return Report(
+        name=program.name,
+        width=program.width,
+        height=program.height,
+        cycles=end - machine.start_cycle,
+        launches=tuple(machine.launches),
+        states=_states(machine, end),
+        sections=_sections(machine, end),
+        links=_links(machine),
+        sram=_sram(machine),
+        work=_work(machine),
+        wafer=wafer,
+        provenance=Provenance(
+            program_hash=program.hash,
+            engine=ENGINE,
+            version=wse_sim.__version__,
+            libraries={"numpy": np.__version__, "numba": numba.__version__},
+            threads=machine.threads,
+            seed=None,
+            used=fields_used(program, wafer, host=machine.host_bytes_in + machine.host_bytes_out > 0),
+        ),
+    )
+
+
+# -- states and sections ----------------------------------------------------------------------------------
+
+
+def _uncounted(machine: Machine, end: int) -> tuple[Counts, Counts]:
+    """PEs with cycles up to `end` that are not counted yet, and how many; none after a launch that came to rest."""
+    waited = end - machine.state.cores.state[:, at.SINCE]
+    pes = np.flatnonzero(waited > 0)
+    return pes, waited[pes]
+
+
+def _states(machine: Machine, end: int) -> Counts:
+    """(height, width, states)"""
+    states = machine.state.tally.state.copy()
+    pes, waited = _uncounted(machine, end)
+    states[pes, machine.state.cores.state[pes, at.LABEL]] += waited
+    return states.reshape(machine.program.height, machine.program.width, len(Doing))
+
+
+def _sections(machine: Machine, end: int) -> Sections:
+    tally, core = machine.state.tally, machine.state.cores.state
+    cycles = tally.section.sum(axis=0)
+    pes, waited = _uncounted(machine, end)
+    np.add.at(cycles, (core[pes, at.WITHIN], core[pes, at.LABEL]), waited)
+    first, last = tally.span[:, :, 0].min(axis=0), tally.span[:, :, 1].max(axis=0)
+    met = first < _NEVER
+    return Sections(
+        names=machine.program.sections,
+        cycles=cycles,
+        first=np.where(met, first - machine.start_cycle, UNKNOWN),
+        last=np.where(met, np.maximum(last, first) - machine.start_cycle, UNKNOWN),
+        boxes=_section_boxes(machine.program),
+    )
+
+
+def _section_boxes(program: Program) -> Counts:
+    """(sections, 4) left, top, right, bottom PE of the regions with instructions of each section."""
+    boxes = np.full((len(program.sections), 4), UNKNOWN, np.int64)
+    for section, region in dict.fromkeys((p.section, p.region) for p in program.placed):
+        xs, ys = region.xs, region.ys
+        low = [min(xs[0], xs[-1]), min(ys[0], ys[-1])]
+        high = [max(xs[0], xs[-1]), max(ys[0], ys[-1])]
+        if boxes[section, 0] != UNKNOWN:
+            low = np.minimum(low, boxes[section, :2]).tolist()
+            high = np.maximum(high, boxes[section, 2:]).tolist()
+        boxes[section] = [*low, *high]
+    return boxes
+
+
+# -- fabric -----------------------------------------------------------------------------------------------
+
+
+def _links(machine: Machine) -> Links:
+    """Each FIFO's words taken, summed over links, PEs and colours."""
+    program, fabric = machine.program, machine.state.fabric
+    grid = (program.height, program.width)
+    pes, colors = program.width * program.height, len(program.colors)
+    taken = fabric.pool[fabric.at + at.F_HEAD] & LOW
+    given = fabric.pool[fabric.at + at.F_TAIL]
+    held = (given - taken) & LOW
+    owner = fabric.pool[fabric.at + at.F_OWNER]
+    routers = int(fabric.queue[0])
+    port = fabric.pool[fabric.at[:routers] + at.F_PORT]
+    giver = fabric.pool[fabric.at[:routers] + at.F_GIVER]
+    ramp = np.flatnonzero(port == Direction.RAMP)
+    link = np.flatnonzero((port != Direction.RAMP) & (giver >= 0))
+    queue = np.arange(routers, fabric.fifos)
+    leaving = 4 * giver[link] + (port[link] + 2) % 4
+    blocked = fabric.pool[fabric.at[link] + at.F_BLOCKED]
+    arrived = np.concatenate([link, queue])
+    return Links(
+        wavelets=_sums(leaving, taken[link], 4 * pes).reshape(*grid, 4),
+        blocked=_sums(leaving, blocked, 4 * pes).reshape(*grid, 4),
+        injected=_sums(owner[ramp], taken[ramp], pes).reshape(grid),
+        delivered=_sums(owner[queue], taken[queue], pes).reshape(grid),
+        colors=tuple(color.name for color in program.colors),
+        injections=_sums(fabric.color[ramp], taken[ramp], colors),
+        hops=_sums(fabric.color[link], taken[link], colors),
+        copies=_copies(program, fabric, taken, given),
+        deliveries=_sums(fabric.color[queue], taken[queue], colors),
+        held=_sums(fabric.color[arrived], held[arrived], colors),
+    )
+
+
+def _sums(index: Counts, counts: Counts, length: int) -> Counts:
+    """Sum of the counts of each index, exact up to 2^53."""
+    return np.bincount(index, counts, length).astype(np.int64)
+
+
+def _copies(program: Program, fabric: Fabric, taken: Counts, given: Counts) -> Counts:
+    """(colours,) wavelets made by routes with more than one output.
+
+    From the routes and what the routers took, independent of what arrived; of a colour that the program reroutes,
+    whose routes of the past are not known, from what arrived.
+    """
+    colors, routers = len(program.colors), int(fabric.queue[0])
+    outputs = fabric.pool[fabric.at[:routers] + at.F_OUTPUTS]
+    more = np.maximum(np.bitwise_count(outputs).astype(np.int64) - 1, 0)
+    copies = _sums(fabric.color[:routers], more * taken[:routers], colors)
+    arrived = np.ones(fabric.fifos, np.bool_)
+    arrived[:routers] = fabric.pool[fabric.at[:routers] + at.F_PORT] != Direction.RAMP
+    surplus = _sums(fabric.color[arrived], given[arrived], colors)
+    surplus -= _sums(fabric.color[:routers], taken[:routers], colors)
+    rerouted = [p.instruction.color.id for p in program.placed if isinstance(p.instruction, Reroute)]
+    copies[rerouted] = surplus[rerouted]
+    return copies
+
+
+# -- memory and work --------------------------------------------------------------------------------------
+
+
+def _sram(machine: Machine) -> Sram:
+    program = machine.program
+    grid = (program.height, program.width)
+    work = machine.state.tally.work
+    peak = np.zeros(len(program.roles), np.int64)
+    for role in program.roles:
+        peak[role.index] = program.sram_bytes(role)
+    return Sram(
+        read=work[:, 2].reshape(grid).copy(),
+        written=work[:, 3].reshape(grid).copy(),
+        peak=peak[program.role_map],
+        limit=machine.wafer.user_sram_bytes,
+        buffers=_buffers(program),
+    )
+
+
+def _buffers(program: Program) -> tuple[BufferUse, ...]:
+    """Every buffer, and which others had its bytes before or after it."""
+    found = []
+    for one in program.buffers:
+        sharing = (
+            b.name for b in program.buffers
+            if b is not one and b.address < one.end and one.address < b.end and b.region.intersects(one.region)
+        )  # fmt: skip
+        found.append(BufferUse(
+            name=one.name, dtype=one.dtype.name, nbytes=one.nbytes, address=one.address, pes=len(one.region),
+            shares_with=tuple(sharing),
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def _work(machine: Machine) -> Work:
+    program, tally = machine.program, machine.state.tally
+    grid = (program.height, program.width)
+    elements = tally.elements.sum(axis=0).tolist()
+    return Work(
+        by_operation={name: elements[op.code] for name, op in VECTOR_OPERATIONS.items() if elements[op.code]},
+        narrow=narrow_operations(program),
+        elements=tally.work[:, 0].reshape(grid).copy(),
+        operations=tally.work[:, 1].reshape(grid).copy(),
+        host_bytes_in=machine.host_bytes_in,
+        host_bytes_out=machine.host_bytes_out,
+    )

@@ -29,6 +29,8 @@ def _cache_folder() -> Path:
 
 CACHE = Path(os.environ["NUMBA_CACHE_DIR"]) if "NUMBA_CACHE_DIR" in os.environ else _cache_folder()
 numba.config.CACHE_DIR = str(CACHE)
+if "NUMBA_THREADING_LAYER" not in os.environ:
+    numba.config.THREADING_LAYER = "workqueue"  # starts a parallel loop in 0.1 ms; OpenMP takes 2 on a busy machine
 
 
 def is_cached() -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,24 @@ from wse_sim.hardware.dtypes import DType
 from wse_sim.hardware.geometry import Grid, Region, Route
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color, RoutePaint
-from wse_sim.program.instruction import Instruction, Task
-from wse_sim.program.memory import Buffer
+from wse_sim.program.instruction import Instruction, Mark, Task, operands
+from wse_sim.program.memory import Buffer, View
 from wse_sim.program.program import Placed, Program
 from wse_sim.program.register import Kind, Register
+from wse_sim.program.values import whole
 
 ALIGNMENT = 16  # bytes: one period of the SRAM banks
-REGISTERS = 64
 _HERE = str(Path(__file__).parent)
+_CONTEXTLIB = str(Path(contextmanager.__code__.co_filename))
+
+
+@dataclass(eq=False)
+class _Open:
+    """A loop or branch that is being written."""
+
+    mark: Mark
+    code: Code
+    otherwise: list[Region] = field(default_factory=list)
 
 
 class Builder:
@@ -42,8 +54,14 @@ class Builder:
         self._placed: list[Placed] = []
         self._sections: list[str] = ["program"]
         self._section = 0
-        self._next_register = 0
+        self._open: list[_Open] = []
+        self._names: dict[str, set[str]] = {"buffer": set(), "colour": set(), "task": set()}
+        self._live: dict[int, int] = {}  # serial of the register that holds each index
+        self._serials = 0
         self._most_registers = 0
+        self._own: set[object] = set()  # buffers, colours and tasks of this builder, by identity
+        self._seen: dict[Region, Region] = {}
+        self._meets: dict[tuple[int, int], bool] = {}
 
     # -- memory -----------------------------------------------------------------------------------
 
@@ -67,33 +85,48 @@ class Builder:
         bank_offset  bytes past a 16-byte boundary, to keep two operands off each other's banks
         init         values at load time, broadcastable to (height, width, length) of the region
         """
-        region = self.grid if on is None else on
-        if length < 0 or int(length) != length:
-            raise ProgramError(f"buffer {name!r} has length {length}: expected a whole number, 0 or more")
-        if bank_offset % dtype.bytes or not 0 <= bank_offset < ALIGNMENT:
-            raise ProgramError(f"buffer {name!r}: bank_offset {bank_offset} must be 0..15, a multiple of {dtype.bytes}")
-        address = self._place(region, length * dtype.bytes, bank_offset)
-        made = Buffer(self._unique(name), dtype, int(length), region, address)
-        self._buffers.append(made)
+        what = f"buffer {name!r}"
+        if not isinstance(dtype, DType):
+            raise ProgramError(f"{what} has dtype {dtype!r}: expected an element type, as f32 of wse_sim")
+        region = self._region(what, on)
+        elements = whole(length, f"length of {what}", least=0)
+        offset = whole(bank_offset, f"bank_offset of {what}")
+        if offset % dtype.bytes or not 0 <= offset < ALIGNMENT:
+            raise ProgramError(f"{what}: bank_offset {offset} must be 0..15, a multiple of {dtype.bytes}")
+        address = self._place(region, elements * dtype.bytes, offset)
+        made = Buffer(self._unique("buffer", name), dtype, elements, region, address)
         if init is not None:
             self._initial[made] = _initial_values(made, init)
+        self._buffers.append(made)
+        self._own.add(made)
         return made
 
     def constant(self, name: str, dtype: DType, values: np.ndarray, *, on: Region | None = None) -> Buffer:
         """A buffer of one element per PE holding `values`, broadcastable to (height, width)."""
-        region = self.grid if on is None else on
-        spread = np.broadcast_to(np.asarray(values), (region.height, region.width))
+        region = self._region(f"constant {name!r}", on)
+        shape = (region.height, region.width)
+        try:
+            spread = np.broadcast_to(np.asarray(values), shape)
+        except ValueError:
+            raise ProgramError(
+                f"values of constant {name!r} have shape {np.shape(values)}: expected (height, width) = {shape}, or "
+                "one that broadcasts to it"
+            ) from None
         return self.buffer(name, dtype, 1, on=region, init=spread[:, :, None])
 
     def release(self, *buffers: Buffer) -> None:
         """Lets later buffers reuse the room of these; they must not be used any more."""
+        for buffer in buffers:
+            if not isinstance(buffer, Buffer):
+                raise ProgramError(f"release({buffer!r}): expected buffers")
+            self.require_own(buffer)
         self._released.update(buffers)
 
     def _place(self, region: Region, nbytes: int, bank_offset: int) -> int:
         """First fit among the live buffers that share a PE with the region."""
         live = sorted(
             (b.address, b.end) for b in self._buffers
-            if b not in self._released and b.nbytes and b.region.intersects(region)
+            if b not in self._released and b.nbytes and self._share(b.region, region)
         )
         address = bank_offset
         for low, high in live:
@@ -103,25 +136,31 @@ class Builder:
                 address = _aligned(high, bank_offset)
         return address
 
-    def _unique(self, name: str) -> str:
-        taken = {b.name for b in self._buffers}
-        if name not in taken:
-            return name
-        return next(f"{name}.{i}" for i in range(2, len(taken) + 3) if f"{name}.{i}" not in taken)
+    def _share(self, a: Region, b: Region) -> bool:
+        """True if some PE is in both of two regions that `_region` gave."""
+        key = (id(a), id(b))
+        if key not in self._meets:
+            self._meets[key] = a.intersects(b)
+        return self._meets[key]
 
     # -- fabric -----------------------------------------------------------------------------------
 
     def color(self, name: str) -> Color:
         """A new colour; the wafer's limit is checked when the program meets a wafer."""
-        made = Color(name if name not in {c.name for c in self._colors} else f"{name}.{len(self._colors)}",
-                     len(self._colors))
+        made = Color(self._unique("colour", name), len(self._colors))
         self._colors.append(made)
         return made
 
     def route(self, color: Color, region: Region, route: Route) -> None:
         """Sets a colour's route on every router of a region."""
-        if region:
-            self._routes.append(RoutePaint(color, region, route, _caller()))
+        if not isinstance(color, Color):
+            raise ProgramError(f"route of {color!r}: expected a colour; make one with builder.color(name)")
+        self.require_own(color)
+        if not isinstance(route, Route):
+            raise ProgramError(f"route of colour {color!r} is {route!r}: expected a route, as WEST >> (RAMP | EAST)")
+        where = self._region(f"route of colour {color!r}", region)
+        if where:
+            self._routes.append(RoutePaint(color, where, route, _caller()))
 
     # -- tasks and code ---------------------------------------------------------------------------
 
@@ -138,35 +177,53 @@ class Builder:
 
         start       where the host's launch activates it (True: everywhere)
         blocked     where it begins blocked
-        on_wavelet  colour whose wavelets start it; `argument` is the kind of the register they arrive in
+        on_wavelet  colour whose wavelets start it; `argument` is the kind of the register they arrive in, an int one
+                    if not said: see `Code.wavelet`
         """
-        register = self.argument(f"{name}.wavelet", argument) if argument else None
-        made = Task(name, len(self._tasks), on_wavelet, register)
+        if on_wavelet is not None:
+            if not isinstance(on_wavelet, Color):
+                raise ProgramError(f"task {name!r} on wavelets of {on_wavelet!r}: expected a colour")
+            self.require_own(on_wavelet)
+        elif argument is not None:
+            raise ProgramError(f"task {name!r} has an argument but no colour that brings it: give on_wavelet=color")
+        called = self._unique("task", name)
+        entry, stopped = (self._where(called, word, at) for word, at in (("start", start), ("blocked", blocked)))
+        register = self._argument(f"{called}.wavelet", argument or "int") if on_wavelet is not None else None
+        made = Task(called, len(self._tasks), on_wavelet, register, _caller())
         self._tasks.append(made)
-        if start is not False:
-            self._entries[made] = self.grid if start is True else start
-        if blocked is not False:
-            self._blocked[made] = self.grid if blocked is True else blocked
+        self._own.add(made)
+        if entry:
+            self._entries[made] = entry
+        if stopped:
+            self._blocked[made] = stopped
         return made
 
     def on(self, region: Region, task: Task) -> Code:
         """Where instructions of `task` for the PEs of `region` are written."""
-        return Code(self, task, region)
+        if not isinstance(task, Task):
+            raise ProgramError(f"on({region!r}, {task!r}): expected a region and a task")
+        self.require_own(task)
+        return Code(self, task, self._region(f"code of task {task!r}", region))
 
     def main(self, region: Region | None = None) -> Code:
         """Code of the task `main`, which the host launches on every PE."""
         task = next((t for t in self._tasks if t.name == "main"), None) or self.task("main", start=True)
-        return Code(self, task, self.grid if region is None else region)
+        return Code(self, task, self._region("code of task main", region))
 
     def argument(self, name: str, kind: Kind) -> Register:
-        """A register that the host sets at launch on every PE, and that tasks share."""
-        if self._next_register != len(self._arguments):
-            raise ProgramError(f"argument {name!r}: declare arguments before the first instruction")
-        register = Register(self._next_register, kind, Code(self, Task("arguments", -1), self.grid))
-        self._arguments[name] = register
-        self._next_register += 1
-        self._most_registers = max(self._most_registers, self._next_register)
-        return register
+        """A register that the host sets at launch on every PE, and that tasks share.
+
+        Operators on it need to know where they emit: take it over with `n = pe.use(n)`.
+        """
+        if name in self._arguments:
+            raise ProgramError(f"argument {name!r} exists: expected another name; declare each argument once")
+        return self._argument(name, kind)
+
+    def _argument(self, name: str, kind: Kind) -> Register:
+        """A register whose index no code has used or will use for anything else."""
+        code = Code(self, Task("arguments", -1), self.grid)
+        self._arguments[name] = self._register(self._most_registers, _kind(kind), code)
+        return self._arguments[name]
 
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
@@ -176,11 +233,18 @@ class Builder:
         if full not in self._sections:
             self._sections.append(full)
         self._section = self._sections.index(full)
-        yield
-        self._section = outer
+        try:
+            yield
+        finally:
+            self._section = outer
 
     def finish(self) -> Program:
         """The program, immutable from here on."""
+        if self._open:
+            last = self._open[-1]
+            raise ProgramError(
+                f"finish() inside a {last.mark.value} of task {last.code.task!r}: expected its end before"
+            )
         return Program(
             name=self.name,
             grid=self.grid,
@@ -195,26 +259,125 @@ class Builder:
             sections=tuple(self._sections),
             placed=tuple(self._placed),
             registers=self._most_registers,
+            released=frozenset(self._released),
         )
+
+    # -- names and regions ------------------------------------------------------------------------
+
+    def _unique(self, kind: str, name: str) -> str:
+        """The name, with a number if another of the kind has it."""
+        if not isinstance(name, str) or not name or "\n" in name:
+            raise ProgramError(f"name of a {kind} is {name!r}: expected a text of one line")
+        taken, free, i = self._names[kind], name, 2
+        while free in taken:
+            free, i = f"{name}.{i}", i + 1
+        taken.add(free)
+        return free
+
+    def _region(self, what: str, region: Region | None) -> Region:
+        """A region of the grid, one object for equal ones; None: all of it."""
+        if region is None:
+            return self.grid
+        if not isinstance(region, Region):
+            raise ProgramError(f"{what} on {region!r}: expected a region, as in builder.grid[0, :]")
+        if region not in self._seen:
+            if not self.grid.contains(region):
+                raise ProgramError(
+                    f"{what} on {region!r} reaches outside the {self.grid.width} x {self.grid.height} grid: expected a "
+                    "part of builder.grid"
+                )
+            self._seen[region] = region
+        return self._seen[region]
+
+    def _where(self, task: str, word: str, region: Region | bool) -> Region | None:
+        if isinstance(region, bool | np.bool_):
+            return self.grid if region else None
+        return self._region(f"{word} of task {task!r}", region)
 
     # -- for Code ---------------------------------------------------------------------------------
 
     def append(self, task: Task, region: Region, instruction: Instruction) -> None:
-        if region:
-            self._placed.append(Placed(task, region, instruction, self._section, _caller()))
+        """Adds an instruction after checking that all it names belongs to this builder."""
+        for operand in operands(instruction):
+            self.require_own(operand)
+        where = self._region(f"code of task {task!r}", region)
+        if where:
+            self._placed.append(Placed(task, where, instruction, self._section, _caller()))
+
+    def require_own(self, operand: object) -> None:
+        """Refuses what another builder made, and registers whose scope has ended."""
+        if isinstance(operand, View):
+            self.require_own(operand.buffer)
+            self.require_own(operand.where)
+            self.require_own(operand.length)
+        elif isinstance(operand, Register):
+            self._require_live(operand)
+        elif isinstance(operand, Color):
+            if operand.id >= len(self._colors) or self._colors[operand.id] is not operand:
+                raise _foreign("colour", operand)
+        elif isinstance(operand, Buffer | Task) and operand not in self._own:
+            raise _foreign("buffer" if isinstance(operand, Buffer) else "task", operand)
+
+    def _require_live(self, register: Register) -> None:
+        if register.code.builder is not self:
+            raise _foreign("register", register)
+        if self._live.get(register.index) != register.serial:
+            raise ProgramError(
+                f"register {register!r} is used after its loop, when or scope has ended at {_caller()}: expected a "
+                "register that is still held; make it before, and change it inside with pe.set"
+            )
 
     def new_register(self, kind: Kind, code: Code) -> Register:
-        if self._next_register >= REGISTERS:
-            raise ProgramError(f"more than {REGISTERS} registers live at {_caller()}: use `with code.scope():` to free some")
-        self._next_register += 1
-        self._most_registers = max(self._most_registers, self._next_register)
-        return Register(self._next_register - 1, kind, code)
+        """The lowest register that is free."""
+        index = 0
+        while index in self._live:
+            index += 1
+        return self._register(index, kind, code)
+
+    def _register(self, index: int, kind: Kind, code: Code) -> Register:
+        self._serials += 1
+        self._live[index] = self._serials
+        self._most_registers = max(self._most_registers, index + 1)
+        return Register(index, kind, code, self._serials)
 
     @contextmanager
     def register_scope(self) -> Iterator[None]:
-        first = self._next_register
-        yield
-        self._next_register = first
+        """Frees at its end the registers made inside, arguments excepted."""
+        before = set(self._live)
+        try:
+            yield
+        finally:
+            held = before | {register.index for register in self._arguments.values()}
+            self._live = {index: serial for index, serial in self._live.items() if index in held}
+
+    @contextmanager
+    def nested(self, mark: Mark, code: Code) -> Iterator[None]:
+        """A loop or branch while it is written."""
+        self._open.append(_Open(mark, code))
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def enter_otherwise(self, code: Code) -> None:
+        """Refuses an `otherwise` that belongs to no `when`, or is the second one."""
+        inside = [o for o in self._open if o.code.task is code.task and o.code.region.intersects(code.region)]
+        found = inside[-1] if inside else None
+        if found is None or found.mark is not Mark.WHEN or not found.code.region.contains(code.region):
+            raise ProgramError(f"otherwise on {code.region!r} at {_caller()}: expected it right inside `with pe.when`")
+        if any(region.intersects(code.region) for region in found.otherwise):
+            raise ProgramError(f"second otherwise of one when at {_caller()}: expected one; use another `with pe.when`")
+        found.otherwise.append(code.region)
+
+
+def _foreign(kind: str, thing: object) -> ProgramError:
+    return ProgramError(f"{kind} {thing!r} belongs to another builder: expected one that this builder made")
+
+
+def _kind(kind: object) -> Kind:
+    if kind not in ("int", "float"):
+        raise ProgramError(f"kind of an argument is {kind!r}: expected 'int' or 'float'")
+    return "int" if kind == "int" else "float"
 
 
 def _aligned(address: int, bank_offset: int) -> int:
@@ -223,8 +386,20 @@ def _aligned(address: int, bank_offset: int) -> int:
 
 
 def _initial_values(buffer: Buffer, init: np.ndarray | float) -> np.ndarray:
+    """Read-only values of the buffer's own type and shape."""
     shape = (buffer.region.height, buffer.region.width, buffer.length)
-    values = np.asarray(init, dtype=buffer.dtype.numpy)
+    given = np.asarray(init)
+    if given.dtype.kind not in "fiub" or (given.dtype.kind == "f" and not buffer.dtype.is_float):
+        raise ProgramError(
+            f"initial values of {buffer!r} are {given.dtype}: expected {buffer.dtype}; convert them first"
+        )
+    try:
+        with np.errstate(over="raise"):
+            values = given.astype(buffer.dtype.numpy)
+    except FloatingPointError:
+        raise ProgramError(f"initial values of {buffer!r} overflow {buffer.dtype}: expected smaller ones") from None
+    if not buffer.dtype.is_float and not np.array_equal(values, given):
+        raise ProgramError(f"initial values of {buffer!r} do not fit {buffer.dtype}: expected a larger type")
     try:
         spread = np.broadcast_to(values, shape)
     except ValueError:
@@ -240,7 +415,9 @@ def _caller() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_HERE, _CONTEXTLIB)):
         frame = frame.f_back
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
+    return f"{_file(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
-_CONTEXTLIB = str(Path(contextmanager.__code__.co_filename))
+@cache
+def _file(path: str) -> str:
+    return Path(path).name

@@ -130,7 +130,7 @@ class Code:
         second = b if b is None or isinstance(b, Each) else as_source(name, "b", b)
         if (second is not None) != (operation.sources == 2):
             given = 1 if second is None else 2
-            raise ProgramError(f"{name} is given {given} sources: expected {operation.sources}, for {operation.meaning}")
+            raise ProgramError(f"{name} has {given} sources: expected {operation.sources}, for {operation.meaning}")
         length = common_length(name, target, first, second) if n is None else as_count(f"n of {name}", n)
         if then is not None and not isinstance(then, Completion):
             raise ProgramError(f"{name}: then={then!r}: expected activate(task) or unblock(task)")
@@ -142,48 +142,57 @@ class Code:
         at = None if slot is None else whole(slot, f"slot of {name}", least=0)
         self._emit(Vector(operation, target, first, second, length, kind, at, then))
 
-    def mov(self, to: Target | Buffer, a: Source | Buffer, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def mov(self, to: Target | Buffer, a: Source | Buffer, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = a"""
         self.vector("mov", to, a, n=n, carry=carry, slot=slot, then=then)
 
-    def add(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def add(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = a + b"""
         self.vector("add", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
-    def sub(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def sub(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = a - b"""
         self.vector("sub", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
-    def mul(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def mul(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = a * b"""
         self.vector("mul", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
-    def max(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def max(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = max(a, b)"""
         self.vector("max", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
-    def min(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def min(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = min(a, b)"""
         self.vector("min", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
-    def mac(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def mac(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = to + a * b, rounded once"""
         self.vector("mac", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
-    def neg(self, to: Target | Buffer, a: Source | Buffer, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def neg(self, to: Target | Buffer, a: Source | Buffer, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = -a"""
         self.vector("neg", to, a, n=n, carry=carry, slot=slot, then=then)
 
-    def abs(self, to: Target | Buffer, a: Source | Buffer, *, n: int | Register | None = None,
-            carry: DType | None = None, slot: int | None = None, then: Completion | None = None) -> None:
+    def abs(self, to: Target | Buffer, a: Source | Buffer, *,
+            n: int | Register | None = None, carry: DType | None = None,
+            slot: int | None = None, then: Completion | None = None) -> None:
         """to = the magnitude of a"""
         self.vector("abs", to, a, n=n, carry=carry, slot=slot, then=then)
 
@@ -256,7 +265,7 @@ class Code:
             raise ProgramError(f"scalar({name!r}): expected arithmetic; use {_INSTEAD[name]}")
         if (b is not None) != (operation.sources == 2):
             given = 1 if b is None else 2
-            raise ProgramError(f"{name} is given {given} operands: expected {operation.sources}, for {operation.meaning}")
+            raise ProgramError(f"{name} has {given} operands: expected {operation.sources}, for {operation.meaning}")
         left = scalar_operand(name, operation.takes, a)
         right = None if b is None else scalar_operand(name, operation.takes, b)
         register = self._new(operation.gives) if to is None else as_register(name, to)

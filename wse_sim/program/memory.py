@@ -48,16 +48,14 @@ class Buffer:
 
         inner  elements in a row; rows start `outer_stride` elements apart
         """
-        first = whole(offset, f"offset of a view of {self!r}")
-        step = whole(stride, f"stride of a view of {self!r}")
-        count = _elements_left(self, first, step) if length is None else length
-        return View(self, first, count, step, inner, outer_stride)
+        count = _elements_left(self, offset, stride) if length is None else length
+        return View(self, offset, count, stride, inner, outer_stride)
 
     def __getitem__(self, key: int | slice) -> View:
         if isinstance(key, slice):
             return self._slice(key)
         if isinstance(key, Register):
-            raise ProgramError(f"{self.name}[{key!r}]: expected a fixed index; use {self.name}.at({key!r}) for a register")
+            raise ProgramError(f"{self.name}[{key!r}]: expected a fixed index; use {self.name}.at({key!r}) instead")
         if not hasattr(key, "__index__"):
             raise ProgramError(f"{self.name}[{key!r}]: expected an index or a slice, as in {self.name}[2:8]")
         index = whole(key, f"index of {self!r}")
@@ -94,10 +92,11 @@ def _bounds(buffer: Buffer, key: slice) -> tuple[object, object, object]:
 
 def _elements_left(buffer: Buffer, offset: int, stride: int) -> int:
     """Elements from `offset` on that stay inside the buffer."""
-    if stride == 0:
+    first = whole(offset, f"offset of a view of {buffer!r}")
+    step = whole(stride, f"stride of a view of {buffer!r}")
+    if step == 0:
         raise ProgramError(f"view of {buffer!r} has stride 0: expected a length then; give one")
-    span = range(offset, buffer.length, stride) if stride > 0 else range(offset, -1, stride)
-    return len(span)
+    return len(range(first, buffer.length if step > 0 else -1, step))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,26 +132,31 @@ class View:
 
     def _make_whole(self) -> None:
         """Turns numpy integers into Python's, and refuses other kinds."""
-        what = f"of a view of {self.buffer!r}"
         for name in ("offset", "stride", "outer_stride", "advance", "step"):
-            object.__setattr__(self, name, whole(getattr(self, name), f"{name} {what}"))
+            self._make(name, None)
         if self.inner is not None:
-            object.__setattr__(self, "inner", whole(self.inner, f"inner {what}", least=1))
+            self._make("inner", 1)
         if isinstance(self.length, Register):
-            _needs_int(self.length, f"length {what}")
+            _needs_int(self.length, self, "length")
         else:
-            object.__setattr__(self, "length", whole(self.length, f"length {what}", least=0))
+            self._make("length", 0)
         if self.where is not None:
-            _needs_int(self.where, f"place {what}")
+            _needs_int(self.where, self, "place")
+
+    def _make(self, name: str, least: int | None) -> None:
+        value = getattr(self, name)
+        if type(value) is not int or (least is not None and value < least):
+            object.__setattr__(self, name, whole(value, f"{name} of a view of {self.buffer!r}", least=least))
 
     def extent(self, length: int) -> tuple[int, int]:
         """Lowest and highest element touched by `length` > 0 elements, `where` and steps left out."""
-        last = length - 1
-        if self.inner is None:
-            corners = [0, last * self.stride]
-        else:
-            rows, width = last // self.inner, min(self.inner, length) - 1
-            corners = [r + c for r in (0, rows * self.outer_stride) for c in (0, width * self.stride)]
+        wide = length if self.inner is None else min(self.inner, length)
+        rows, rest = divmod(length - wide, wide)  # full rows after the first, elements in the last row
+        corners = [0, (wide - 1) * self.stride]
+        corners += [rows * self.outer_stride + corner for corner in corners]
+        if rest:
+            last = (rows + 1) * self.outer_stride
+            corners += [last, last + (rest - 1) * self.stride]
         return self.offset + min(corners), self.offset + max(corners)
 
     @property
@@ -198,9 +202,12 @@ class View:
         return text + "]"
 
 
-def _needs_int(register: object, what: str) -> None:
+def _needs_int(register: object, view: View, name: str) -> None:
     if not isinstance(register, Register) or register.kind != "int":
-        raise ProgramError(f"{what} is {register!r}: expected an integer register; make one with pe.integer(...)")
+        raise ProgramError(
+            f"{name} of a view of {view.buffer!r} is {register!r}: expected an integer register; make one with "
+            "pe.integer(...)"
+        )
 
 
 @dataclass(frozen=True, eq=False)

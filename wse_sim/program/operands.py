@@ -31,7 +31,9 @@ def as_source(name: str, which: str, operand: object) -> Source:
     if is_number(operand):
         return plain(operand, f"{which} of {name}")
     hint = "; each(...) goes last, as b" if isinstance(operand, Each) else ""
-    raise ProgramError(f"{name}: {which}={operand!r}: expected a buffer, a view, a colour, a register or a number{hint}")
+    raise ProgramError(
+        f"{name}: {which}={operand!r}: expected a buffer, a view, a colour, a register or a number{hint}"
+    )
 
 
 def as_view(name: str, operand: object) -> View:
@@ -77,12 +79,12 @@ def common_length(name: str, target: Target, first: Source, second: Source | Eac
     lengths = [v.length for v in (first, second, target) if isinstance(v, View)]
     if not lengths:
         raise ProgramError(f"{name}: no operand is a view, so the length is unknown; give n=")
-    text = f"{name} {target!r} <- {first!r}" + (f", {second!r}" if second is not None else "")
     fixed = {x for x in lengths if isinstance(x, int)}
-    if len(fixed) > 1:
-        raise ProgramError(f"{text}: lengths {sorted(fixed)} differ: expected one length; shorten a view, or give n=")
-    if len({x.serial for x in lengths if isinstance(x, Register)}) > 1:
-        raise ProgramError(f"{text}: lengths are different registers: expected one; give n=")
+    loaded = {x.serial for x in lengths if isinstance(x, Register)}
+    if len(fixed) > 1 or len(loaded) > 1:
+        text = f"{name} {target!r} <- {first!r}" + (f", {second!r}" if second is not None else "")
+        what = f"lengths {sorted(fixed)} differ" if len(fixed) > 1 else "lengths are different registers"
+        raise ProgramError(f"{text}: {what}: expected one length; shorten a view, or give n=")
     return lengths[0]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal
 
 from wse_sim.errors import ProgramError
 
@@ -199,20 +199,20 @@ class Register:
                 f"operator {symbol} on {self!r}: expected a register of kind {kind}, not {self.kind}; use {advice}"
             )
 
-    def _no_value(self, instead: str) -> NoReturn:
-        raise ProgramError(f"{self!r} has a value only while a PE runs: use {instead}")
+    def _no_value(self, instead: str) -> ProgramError:
+        return ProgramError(f"{self!r} has a value only while a PE runs: use {instead}")
 
     def __bool__(self) -> bool:
-        self._no_value("`with pe.when(...)`, not Python's if, and, or, not, min, max or a < b < c")
+        raise self._no_value("`with pe.when(...)`, not Python's if, and, or, not, min, max or a < b < c")
 
     def __index__(self) -> int:
-        self._no_value("`with pe.loop(register)` for a loop and `buffer.at(register)` for an index")
+        raise self._no_value("`with pe.loop(register)` for a loop and `buffer.at(register)` for an index")
 
     def __int__(self) -> int:
-        self._no_value("`pe.to_int(register)`")
+        raise self._no_value("`pe.to_int(register)`")
 
     def __float__(self) -> float:
-        self._no_value("`pe.to_float(register)`")
+        raise self._no_value("`pe.to_float(register)`")
 
     def __repr__(self) -> str:
         return f"{'i' if self.kind == 'int' else 'f'}{self.index}"

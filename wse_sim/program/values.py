@@ -15,6 +15,8 @@ LARGEST_FLOAT = float(np.finfo(np.float32).max)
 
 def whole(value: object, what: str, *, least: int | None = None) -> int:
     """A whole number as a Python int."""
+    if type(value) is int and (least is None or value >= least):
+        return value
     bound = "" if least is None else f", {least} or more"
     number = value
     if isinstance(value, bool | np.bool_ | float):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 
 import numba
 import numpy as np
@@ -64,7 +65,12 @@ def end_cycle(state: State, now: int) -> bool:
 
 @cache
 def clock(*, parallel: bool) -> Clock:
-    """The compiled loop; the parallel one is compiled when it is first asked for."""
+    """The compiled loop; the parallel one is compiled when it is first asked for.
+
+    It goes by a name of its own: numba's cache tells functions apart by name, not by how they are compiled.
+    """
     if not parallel:
         return jit(_run_cycles)
-    return numba.njit(cache=True, parallel=True, nogil=True)(_run_cycles)  # type: ignore[no-any-return]
+    twin = FunctionType(_run_cycles.__code__, globals(), "_run_cycles_on_threads")
+    twin.__qualname__ = twin.__name__
+    return numba.njit(cache=True, parallel=True, nogil=True)(twin)  # type: ignore[no-any-return]

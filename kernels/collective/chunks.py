@@ -1,0 +1,78 @@
+"""The vectors of a line's PEs one after the other in one buffer, for gather and scatter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from wse_sim.errors import ProgramError
+from wse_sim.hardware import Region, Wafer, i32
+from wse_sim.hardware.dtypes import WAVELET_BYTES, DType
+from wse_sim.hardware.operations import VECTOR_OPERATIONS
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.timing import Timing
+from wse_sim.kernels.collective.tree import Chain, Tree
+from wse_sim.program.builder import Builder
+from wse_sim.program.memory import Buffer, View
+
+
+def elements(x: View, whole: View, length: int, what: str) -> int:
+    """Elements of each PE's vector; refuses what cannot be cut into chunks or into whole wavelets."""
+    n = x.length
+    if not isinstance(n, int) or n * x.dtype.bytes % WAVELET_BYTES:
+        raise ProgramError(
+            f"{what} of {x!r}: expected a fixed length that fills whole wavelets; pad it to {WAVELET_BYTES} bytes"
+        )
+    if whole.length != length * n or whole.stride != 1 or whole.inner is not None or whole.dtype is not x.dtype:
+        raise ProgramError(
+            f"{what} of {x!r} on {length} PEs and {whole!r}: expected {length} x {n} elements of {x.dtype.name} in a row"
+        )
+    return n
+
+
+def own(tree: Tree, whole: View, n: int) -> View:
+    """The root's vector."""
+    return replace(whole, offset=whole.offset + tree.root * n, length=n)
+
+
+def nearest_first(one: Chain, whole: View, n: int) -> View:
+    """The vectors of a chain's PEs, that of the root's neighbour first."""
+    count = len(one.points) - 1
+    if one.forward:
+        first = whole.offset + (one.root - 1) * n
+        return replace(whole, offset=first, length=count * n, inner=n, outer_stride=-n)
+    return replace(whole, offset=whole.offset + (one.root + 1) * n, length=count * n)
+
+
+def farthest_first(one: Chain, whole: View, n: int) -> View:
+    """The vectors of a chain's PEs, that of its end first."""
+    count = len(one.points) - 1
+    first = whole.offset + one.points[0] * n
+    if one.forward:
+        return replace(whole, offset=first, length=count * n)
+    return replace(whole, offset=first, length=count * n, inner=n, outer_stride=-n)
+
+
+def count_behind(build: Builder, region: Region, axis: Axis, tree: Tree, name: str) -> Buffer:
+    """i32[1] on each PE: how many PEs are farther from the root on its side."""
+    behind = np.zeros(tree.length, np.int32)
+    for one in tree.chains:
+        behind[list(one.points[:-1])] = np.arange(len(one.points) - 1)
+    shape = [1, 1]
+    shape[axis.dimension] = tree.length
+    return build.constant(name, i32, behind.reshape(shape), on=region)
+
+
+# -- cost ---------------------------------------------------------------------------------------------
+
+
+def copy_cycles(wafer: Wafer, n: int, dtype: DType) -> int:
+    """A copy of n elements from SRAM to SRAM, their start apart from that of a read."""
+    lanes, cycles = wafer.rate(VECTOR_OPERATIONS["mov"], dtype, dtype)
+    return Timing(wafer).issue(2) + -(-n // lanes) * max(cycles, -(-lanes * dtype.bytes // wafer.write_bytes_per_cycle))
+
+
+def hand_on_cycles(wafer: Wafer) -> int:
+    """From the end of one operation to the first word handed on, with its count from SRAM."""
+    return wafer.scalar_memory_cycles + wafer.scalar_int_cycles + Timing(wafer).issue(2)

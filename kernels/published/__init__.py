@@ -1,0 +1,1 @@
+"""Kernels with the structure of published ones, whose cycles on real machines are known."""

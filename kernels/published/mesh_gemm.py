@@ -1,0 +1,200 @@
+"""MeshGEMM: C = A B on a square of PEs, both operands shifted along interleaved rings (arXiv 2502.04563, MeshInfra/WaferLLM).
+
+a, b, c  tiles (m, k), (k, n), (m, n) of f16 on each PE: a and c column by column, b row by row
+skew     b is dealt to the PEs skewed; rows of PEs bring a into place with half a ring of shifts, even rows backwards, odd
+         rows forwards; rows that are there receive on, into the spare buffer, and drop it
+how      side steps: multiply the tiles while a goes on along x and b along y into spare buffers; then swap
+tasks    the first end of a send or receipt activates the axis's task, the other unblocks it; the axes' tasks in turn
+         activate and unblock the next step
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import Wafer, f16, i32
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.published.ring import Ring, make_ring, ring_order, ring_places
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.instruction import Task, activate, unblock
+from wse_sim.program.memory import Buffer, each
+from wse_sim.program.program import Program
+from wse_sim.program.register import Register
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A square of `side` PEs and the tile sizes on each."""
+
+    side: int
+    m: int
+    k: int
+    n: int
+
+
+# -- host layout --------------------------------------------------------------------------------------
+
+
+def a_tiles(matrix: Array, t: Tiles) -> Array:
+    """A (side m, side k) as `a` on each PE before the skew, (side, side, m k)."""
+    tiles = matrix.reshape(t.side, t.m, t.side, t.k).transpose(0, 2, 3, 1)
+    return tiles.reshape(t.side, t.side, -1)
+
+
+def b_tiles(matrix: Array, t: Tiles) -> Array:
+    """B (side k, side n) as `b` on each PE, skewed: PE (x, y) begins with the block that a's shifts bring there first."""
+    blocks = matrix.reshape(t.side, t.k, t.side, t.n)
+    order, places = np.array(ring_order(t.side)), np.array(ring_places(t.side))
+    block = order[(places[None, :] + places[:, None]) % t.side]  # of PE (y, x)
+    tiles = blocks[block, :, np.arange(t.side)[None, :]]  # (y, x, k, n)
+    return tiles.reshape(t.side, t.side, -1)
+
+
+def c_matrix(tiles: Array, t: Tiles) -> Array:
+    """`c` on each PE as C (side m, side n)."""
+    return tiles.reshape(t.side, t.side, t.n, t.m).transpose(0, 3, 1, 2).reshape(t.side * t.m, t.side * t.n)
+
+
+# -- values -------------------------------------------------------------------------------------------
+
+
+def reference(a: Array, b: Array, t: Tiles) -> Array:
+    """C (side m, side n) in f16: the machine's multiply-adds in the machine's order."""
+    order, places = np.array(ring_order(t.side)), np.array(ring_places(t.side))
+    left = a.astype(np.float64).reshape(t.side, t.m, t.side, t.k)
+    right = b.astype(np.float64).reshape(t.side, t.k, t.side, t.n)
+    total = np.zeros((t.side, t.side, t.m, t.n), np.float16)  # (y, x, m, n)
+    ys, xs = np.indices((t.side, t.side))
+    for step in range(t.side):
+        block = order[(places[xs] + places[ys] - step) % t.side]
+        for k in range(t.k):
+            products = left[ys, :, block, k][..., :, None] * right[block, k, xs][..., None, :]
+            total = (total + products).astype(np.float16)
+    return total.transpose(0, 2, 1, 3).reshape(t.side * t.m, t.side * t.n)
+
+
+# -- program ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Buffers, twice as long where two tiles take turns, registers and tasks."""
+
+    a: Buffer
+    b: Buffer
+    c: Buffer
+    shifts: Buffer
+    times: Buffer
+    a_at: Register
+    b_at: Register
+    step: Register
+    wanted: Register
+    skewed: Task
+    moved_x: Task
+    moved_y: Task
+    skew: Task
+    multiply: Task
+
+
+def make(t: Tiles) -> Program:
+    """The program; its launch begins with the skew. `times` holds each PE's clock before and after."""
+    build = Builder(t.side, t.side, name=f"MeshGEMM {t.side} {t.m} {t.k} {t.n}")
+    places = ring_places(t.side)
+    shifts = np.array([p if y % 2 == 0 else t.side - p for y, p in enumerate(places)])
+    main = build.task("main", start=True)
+    parts = _Parts(
+        a=build.buffer("a", f16, 2 * t.m * t.k),
+        b=build.buffer("b", f16, 2 * t.k * t.n),
+        c=build.buffer("c", f16, t.m * t.n, init=0.0),
+        shifts=build.constant("shifts", i32, shifts[:, None]),
+        times=build.buffer("times", i32, 2),
+        a_at=build.argument("a_at", "int"),
+        b_at=build.argument("b_at", "int"),
+        step=build.argument("step", "int"),
+        wanted=build.argument("wanted", "int"),
+        skewed=build.task("skewed", blocked=True),
+        moved_x=build.task("moved x", blocked=True),
+        moved_y=build.task("moved y", blocked=True),
+        skew=build.task("skew"),
+        multiply=build.task("multiply"),
+    )
+    rings = [
+        make_ring(build, build.grid[:, 0::2], Axis.X, forward=False, name="skew backward"),
+        make_ring(build, build.grid[:, 1::2], Axis.X, name="skew forward"),
+        make_ring(build, build.grid, Axis.X, name="x"),
+        make_ring(build, build.grid, Axis.Y, name="y"),
+    ]
+    pe = build.on(build.grid, main)
+    pe.store(parts.times[0], pe.clock())
+    pe.set(parts.wanted, pe.load(parts.shifts))
+    pe.activate(parts.skew)
+    _emit_skew(build, parts, t, rings)
+    _emit_multiply(build, parts, t, rings)
+    _emit_moved(build, parts)
+    return build.finish()
+
+
+def _emit_skew(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -> None:
+    """A shift of a along x; the rows of PEs whose a is in place already drop what comes."""
+    pe = build.on(build.grid, parts.skew)
+    step, wanted = pe.use(parts.step), pe.use(parts.wanted)
+    with pe.when(step < t.side // 2):
+        for first, ring in enumerate(rings[:2]):
+            rows = pe.on(build.grid[:, first::2])
+            _exchange(rows, ring, parts.a, rows.use(parts.a_at), t.m * t.k, (0, 1), parts.skewed)
+        with pe.when(step < wanted):
+            _swap(pe, parts.a_at, t.m * t.k)
+        step += 1
+        pe.otherwise()
+        pe.set(parts.step, 0)
+        pe.activate(parts.multiply)
+
+
+def _emit_multiply(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -> None:
+    """c += a b, while both go on."""
+    pe = build.on(build.grid, parts.multiply)
+    pe.block(parts.multiply)
+    step = pe.use(parts.step)
+    with pe.when(step < t.side):
+        _exchange(pe, rings[2], parts.a, pe.use(parts.a_at), t.m * t.k, (0, 1), parts.moved_x)
+        _exchange(pe, rings[3], parts.b, pe.use(parts.b_at), t.k * t.n, (2, 3), parts.moved_y)
+        column, row = pe.integer(pe.use(parts.a_at)), pe.integer(pe.use(parts.b_at))
+        with pe.loop(t.k):
+            pe.mac(
+                parts.c[: t.m].stepping(t.m), parts.a.at(column, t.m), each(parts.b.at(row, t.n)))
+            column += t.m
+            row += t.n
+        _swap(pe, parts.a_at, t.m * t.k)
+        _swap(pe, parts.b_at, t.k * t.n)
+        step += 1
+        pe.otherwise()
+        pe.store(parts.times[1], pe.clock())
+
+
+def _exchange(
+    pe: Code, ring: Ring, buffer: Buffer, held: Register, length: int, slots: tuple[int, int], moved: Task
+) -> None:
+    """Sends the tile that is held and receives the next one into the spare place."""
+    spare = length - held
+    for code, receives, sends in ring.code(pe):
+        code.mov(buffer.at(spare, length), receives, slot=slots[0], then=activate(moved))
+        code.mov(sends, buffer.at(held, length), slot=slots[1], then=unblock(moved))
+
+
+def _swap(pe: Code, place: Register, length: int) -> None:
+    pe.scalar("isub", length, pe.use(place), to=pe.use(place))
+
+
+def _emit_moved(build: Builder, parts: _Parts) -> None:
+    """Both messages of an axis are through: the tasks block themselves again and let the next step begin."""
+    for task, goes_on in ((parts.skewed, Code.activate), (parts.moved_x, Code.activate), (parts.moved_y, Code.unblock)):
+        pe = build.on(build.grid, task)
+        pe.block(task)
+        goes_on(pe, parts.skew if task is parts.skewed else parts.multiply)

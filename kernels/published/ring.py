@@ -1,0 +1,119 @@
+"""The interleaved ring of MeshGEMM: a ring on a line of PEs whose neighbours are at most two links apart.
+
+ring     even positions upwards, then odd ones downwards, back to 0
+colours  three: a PE receives on one and sends on another, and its router passes a message between its neighbours on the third
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wse_sim.errors import ProgramError
+from wse_sim.hardware import Region
+from wse_sim.hardware.geometry import RAMP, Direction
+from wse_sim.kernels.axis import Axis
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.fabric import Color
+
+COLORS = 3
+PERIOD = 2 * COLORS  # positions after which parity and colour repeat
+
+
+def ring_order(length: int) -> list[int]:
+    """Positions in the order of the ring."""
+    return [*range(0, length, 2), *reversed(range(1, length, 2))]
+
+
+def ring_places(length: int) -> list[int]:
+    """Place in the ring of each position."""
+    places = [0] * length
+    for place, position in enumerate(ring_order(length)):
+        places[position] = place
+    return places
+
+
+class Flow(NamedTuple):
+    """A message from each position to the next one in the ring."""
+
+    sender: int
+    receiver: int
+    color: int
+
+
+def flows(length: int) -> list[Flow]:
+    """Every message of a shift forward; the colours at each router differ."""
+    order = ring_order(length)
+    found = []
+    for sender, receiver in zip(order, [*order[1:], order[0]], strict=True):
+        turns_back = sender % 2 == 0 and receiver < sender
+        found.append(Flow(sender, receiver, (receiver + 2 if turns_back else sender + 2 - 2 * (sender % 2)) % COLORS))
+    return found
+
+
+class Member(NamedTuple):
+    """Positions that use the same colours: indices of the colours they receive and send on."""
+
+    positions: slice
+    receives: int
+    sends: int
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Shifts by one in one direction of the ring, on all lines of a region."""
+
+    region: Region
+    axis: Axis
+    colors: tuple[Color, ...]
+    members: tuple[Member, ...]
+
+    def code(self, pe: Code) -> Iterator[tuple[Code, Color, Color]]:
+        """Code for the PEs of each member on the lines of `pe`, the colour they receive on and the one they send on."""
+        for positions, receives, sends in self.members:
+            yield pe.on(self.axis.part(pe.region, positions)), self.colors[receives], self.colors[sends]
+
+
+def make_ring(build: Builder, region: Region, axis: Axis, *, forward: bool = True, name: str = "ring") -> Ring:
+    """Takes three colours; `forward` is from each position to the next one in the order of the ring."""
+    length = axis.length(region)
+    if length < 3:
+        raise ProgramError(f"a ring of {length} PEs: expected 3 or more")
+    colors = tuple(build.color(f"{name}.{i}") for i in range(COLORS))
+    receives, sends = [0] * length, [0] * length
+    for start, end, color in flows(length):
+        sender, receiver = (start, end) if forward else (end, start)
+        ahead = axis.forward if receiver > sender else axis.backward
+        sends[sender], receives[receiver] = color, color
+        _paint(build, region, axis, colors[color], sender, receiver, ahead)
+    pairs = list(zip(receives, sends, strict=True))
+    members = [
+        Member(positions, *pair) for pair in sorted(set(pairs)) for positions in _slices([p for p in range(length) if pairs[p] == pair])
+    ]
+    return Ring(region, axis, colors, tuple(members))
+
+
+def _paint(
+    build: Builder, region: Region, axis: Axis, color: Color, sender: int, receiver: int, ahead: Direction
+) -> None:
+    build.route(color, axis.part(region, sender), RAMP >> ahead)
+    for between in range(min(sender, receiver) + 1, max(sender, receiver)):
+        build.route(color, axis.part(region, between), ahead.opposite >> ahead)
+    build.route(color, axis.part(region, receiver), ahead.opposite >> RAMP)
+
+
+def _slices(positions: list[int]) -> list[slice]:
+    """Ascending positions as few slices of the ring's period."""
+    left = dict.fromkeys(positions)
+    found = []
+    for first in positions:
+        if first in left:
+            run = [first]
+            while run[-1] + PERIOD in left:
+                run.append(run[-1] + PERIOD)
+            for position in run:
+                del left[position]
+            found.append(slice(first, run[-1] + 1, PERIOD))
+    return found

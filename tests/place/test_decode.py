@@ -1,0 +1,161 @@
+"""A GPT decoded on the wafer, token by token, against an independent numpy GPT."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from naive.gpt import naive_greedy, naive_logits
+from wse_sim import WSE2, WSE3, f16, f32, toy
+from wse_sim.errors import FitError, UsageError
+from wse_sim.hardware.states import State
+from wse_sim.mapping.fit import default_grid, fit, require_fit
+from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
+from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.session import Session, generate
+
+TOLERANCE = 1e-4  # of the largest logit
+
+
+def settings_of(config: GPTConfig) -> dict[str, object]:
+    """The config.json that the naive GPT reads."""
+    return {
+        "n_layer": config.n_layer,
+        "n_embd": config.n_embd,
+        "n_head": config.n_head,
+        "n_inner": config.n_inner,
+        "n_positions": config.n_positions,
+        "vocab_size": config.vocab_size,
+        "layer_norm_epsilon": config.layer_norm_epsilon,
+        "activation_function": config.activation,
+        "tie_word_embeddings": config.tie_word_embeddings,
+        "scale_attn_weights": config.scale_attn_weights,
+        "scale_attn_by_inverse_layer_idx": config.scale_attn_by_inverse_layer_idx,
+    }
+
+
+@st.composite
+def small_models(draw: st.DrawFn) -> GPTConfig:
+    heads = draw(st.integers(1, 4))
+    return GPTConfig(
+        name="random",
+        n_layer=draw(st.integers(1, 2)),
+        n_embd=heads * draw(st.integers(1, 9)),
+        n_head=heads,
+        n_inner=draw(st.integers(1, 40)),
+        n_positions=draw(st.integers(4, 12)),
+        vocab_size=draw(st.integers(2, 60)),
+        activation=draw(st.sampled_from(["gelu", "gelu_new"])),
+        tie_word_embeddings=draw(st.booleans()),
+        scale_attn_weights=draw(st.booleans()),
+        scale_attn_by_inverse_layer_idx=draw(st.booleans()),
+    )
+
+
+def lively(config: GPTConfig, seed: int) -> dict[str, np.ndarray]:
+    """Random weights large enough that every part matters."""
+    rng = np.random.default_rng(seed)
+    made = random_weights(config, seed)
+    return {n: (v + 0.3 * rng.standard_normal(v.shape)).astype(np.float32) for n, v in made.items()}
+
+
+def compare(config: GPTConfig, weights: dict[str, np.ndarray], mapping: Mapping, prompt: list[int], new: int) -> None:
+    session = Session(mapping, weights)
+    found = generate(session, prompt, new, every_position=True)
+    fed = [*prompt, *found.token_ids][: len(prompt) + max(new - 1, 0)]
+    expected = naive_logits(settings_of(config), weights, fed)
+    scale = np.abs(expected).max()
+    assert found.positions == tuple(range(len(fed)))
+    assert np.abs(found.logits - expected).max() <= TOLERANCE * scale
+    # each choice is the largest of the wafer's own logits, the lowest id of equals
+    assert found.token_ids == tuple(int(row.argmax()) for row in found.logits[len(prompt) - 1 :][:new])
+    report = session.report()
+    assert (report.states.sum(axis=-1) == report.cycles).all()
+    assert sum(found.cycles) == report.cycles
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    config=small_models(),
+    width=st.integers(1, 8),
+    height=st.integers(1, 8),
+    seed=st.integers(0, 1000),
+    wafer=st.sampled_from([WSE2, WSE3]),
+    data=st.data(),
+)
+def test_logits_and_tokens_of_random_models(config, width, height, seed, wafer, data) -> None:
+    tokens = st.integers(0, config.vocab_size - 1)
+    prompt = data.draw(st.lists(tokens, min_size=1, max_size=config.n_positions - 2))
+    new = data.draw(st.integers(0, config.n_positions - len(prompt)))
+    mapping = Mapping(config=config, wafer=wafer, width=width, height=height)
+    compare(config, lively(config, seed), mapping, prompt, new)
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (16, 1), (1, 16), (13, 11)])
+def test_grids_larger_and_smaller_than_the_model(width: int, height: int) -> None:
+    config = GPTConfig(name="odd", n_layer=2, n_embd=15, n_head=3, n_inner=31, n_positions=9, vocab_size=37)
+    mapping = Mapping(config=config, wafer=WSE2, width=width, height=height)
+    compare(config, lively(config, 7), mapping, [3, 36, 0, 5], 5)
+
+
+def test_greedy_tokens_of_the_shipped_model() -> None:
+    checkpoint = load_shipped()
+    config, weights = checkpoint.config, dict(checkpoint.tensors)
+    prompt = checkpoint.text.encode("Alice was")
+    session = Session(Mapping(config=config, wafer=WSE2, width=12, height=12), weights)
+    found = generate(session, prompt, 6)
+    assert list(found.token_ids) == list(naive_greedy(settings_of(config), weights, prompt, 6))
+
+
+def test_half_precision_stays_close() -> None:
+    config = GPTConfig(name="half", n_layer=2, n_embd=24, n_head=3, n_inner=48, n_positions=8, vocab_size=50)
+    weights = {n: v.astype(np.float16).astype(np.float32) for n, v in random_weights(config, 1).items()}
+    session = Session(Mapping(config=config, wafer=WSE3, width=4, height=3, dtype=f16), weights)
+    found = generate(session, [1, 2, 3], 2, every_position=True)
+    expected = naive_logits(settings_of(config), weights, [1, 2, 3, found.token_ids[0]])
+    assert np.abs(found.logits - expected).max() <= 2e-2 * np.abs(expected).max()
+
+
+def test_same_bits_on_every_run_and_thread_count() -> None:
+    config = GPTConfig(name="bits", n_layer=1, n_embd=12, n_head=2, n_inner=20, n_positions=6, vocab_size=30)
+    weights = lively(config, 3)
+    mapping = Mapping(config=config, wafer=WSE2, width=9, height=8)
+    runs = []
+    for threads in (1, 1, 2):
+        session = Session(mapping, weights, threads=threads)
+        found = generate(session, [4, 5], 3)
+        runs.append((found.token_ids, found.cycles, found.logits.tobytes(), session.report().states.tobytes()))
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_fit_is_what_the_program_takes() -> None:
+    config = preset("gpt2")
+    mapping = Mapping(config=config, wafer=WSE2, width=90, height=110)
+    session_bytes = max(b.end for b in __import__("wse_sim.mapping.decode", fromlist=["Decoder"]).Decoder(mapping).program.buffers)
+    assert fit(mapping).needed == session_bytes
+
+
+def test_messages() -> None:
+    config = preset("cerebras-gpt-13b")
+    with pytest.raises(FitError, match=r"needs [\d,]+ bytes a PE, [\d,]+ more than the [\d,]+ there are; most of it: .*; a grid of|it fits no"):
+        require_fit(Mapping(config=config, wafer=WSE2, width=20, height=20))
+    with pytest.raises(FitError, match="grid 2000x3 on .*750x994"):
+        Mapping(config=config, wafer=WSE2, width=2000, height=3)
+    with pytest.raises(UsageError, match="context 99999"):
+        Mapping(config=config, wafer=WSE2, width=2, height=3, context=99999)
+    tiny = GPTConfig(name="t", n_layer=1, n_embd=2, n_head=1, n_inner=2, n_positions=3, vocab_size=5)
+    session = Session(Mapping(config=tiny, wafer=WSE2, width=1, height=1), random_weights(tiny, 0))
+    with pytest.raises(UsageError, match="4 positions, but the context has 3"):
+        generate(session, [1, 2], 3)
+    with pytest.raises(UsageError, match="empty"):
+        generate(session, [], 3)
+    with pytest.raises(UsageError, match="token 5: expected 0 to 4"):
+        session.step(5)
+
+
+def test_default_grid_fits() -> None:
+    for name in ("gpt2", "cerebras-gpt-111m", "cerebras-gpt-1.3b"):
+        width, height = default_grid(preset(name), WSE2, f32)
+        assert fit(Mapping(config=preset(name), wafer=WSE2, width=width, height=height)).fits
+    assert toy(3, 4).width == 3 and State.IDLE == 0

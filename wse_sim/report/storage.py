@@ -1,0 +1,125 @@
+"""A report as JSON, and back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import IntEnum
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from wse_sim.errors import UsageError
+from wse_sim.hardware.frozen import FrozenMap
+from wse_sim.hardware.states import State
+
+if TYPE_CHECKING:
+    from wse_sim.report.report import Report
+
+FORMAT = "wse_sim report 1"
+CELLS = 4096  # of a grid; 64 x 64 PEs are written one by one
+
+
+def to_json(report: Report, cells: int) -> str:
+    """The report, in tiles if its grids have more than `cells` cells, and a summary for readers."""
+    if cells < 1:
+        raise UsageError(f"cells is {cells}: expected 1 or more")
+    written = report.tiled(_tile_for(report, cells)) if report.tile == 1 else report
+    document = {
+        "format": FORMAT,
+        "grids": _grids(written),
+        "state_names": [state.name for state in State],
+        "summary": _summary(report),
+        **_plain(written),
+    }
+    lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _tile_for(report: Report, cells: int) -> int:
+    """Smallest side of a tile with which the grids have at most `cells` cells."""
+    tile = 1
+    while math.ceil(report.width / tile) * math.ceil(report.height / tile) > cells:
+        tile += 1
+    return tile
+
+
+def _grids(report: Report) -> str:
+    size = f"{report.states.shape[1]} x {report.states.shape[0]} cells"
+    if report.tile == 1:
+        return f"{size}, one per PE"
+    return f"{size}: each holds the sum over {report.tile} x {report.tile} PEs, of sram.peak the largest value"
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    """Derived figures; `from_json` works them out again."""
+    return {
+        "seconds": report.seconds,
+        "utilisation": report.utilisation,
+        "pe_cycles": {state.name: cycles for state, cycles in report.totals.items() if cycles},
+        "explain": report.explain().splitlines(),
+        "energy_joules": report.energy.joules,
+        "energy_note": report.energy.note,
+        "assumed": list(report.assumed),
+        "overrides": dict(report.overrides),
+    }
+
+
+def from_json(text: str) -> Report:
+    """The report that `to_json` wrote. Raises UsageError for anything else."""
+    from wse_sim.report.report import Report
+
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"no report: the text is not JSON ({error}); expected what Report.to_json wrote") from None
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        raise UsageError(f"no report: the format is {found!r}, expected {FORMAT!r}; write it again with to_json")
+    names = [state.name for state in State]
+    if document["state_names"] != names:
+        raise UsageError(f"a report with states {document['state_names']}: expected {names}")
+    report: Report = _value(Report, {name: document[name] for name in _types(Report)})
+    return report
+
+
+# -- values to JSON and back ------------------------------------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "values": value.ravel().tolist()}
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, IntEnum) else value
+
+
+@cache
+def _types(kind: type) -> dict[str, Any]:
+    """Type of each field of a dataclass or a NamedTuple."""
+    return get_type_hints(kind)
+
+
+def _value(kind: Any, plain: Any) -> Any:
+    """A value of a type from what `_plain` made of it."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is np.ndarray:
+        return np.array(plain["values"], np.int64).reshape(plain["shape"])
+    if origin is Mapping:
+        return FrozenMap({key: _value(arguments[1], item) for key, item in plain.items()})
+    if origin is tuple:
+        kinds = [arguments[0]] * len(plain) if arguments[-1] is Ellipsis else arguments
+        return tuple(_value(k, item) for k, item in zip(kinds, plain, strict=True))
+    if isinstance(kind, type) and is_dataclass(kind):
+        make: Any = kind
+        return make(**{name: _value(k, plain[name]) for name, k in _types(make).items()})
+    if isinstance(kind, type) and issubclass(kind, tuple):
+        return kind(*(_value(k, item) for k, item in zip(_types(kind).values(), plain, strict=True)))
+    return kind(plain) if isinstance(kind, type) and issubclass(kind, IntEnum) else plain
