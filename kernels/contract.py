@@ -1,8 +1,8 @@
 """What every kernel promises, in a form that tests can walk.
 
-A kernel's module holds what it computes, `reference`, `cost` and `emit`; its `Kernel` record says which shapes it allows and
-makes a program of any of them, with inputs, expected outputs and cost. Each family of kernels (sub-folder) has a module
-`examples` that lists its records in a tuple `KERNELS`.
+A kernel's module holds what it computes, `reference`, `cost` and `emit`; its `Kernel` record says which shapes it
+allows and makes a program of any of them, with inputs, expected outputs and cost. Each family of kernels (sub-folder)
+has a module `examples` that lists its records in a tuple `KERNELS`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Example:
     arguments: Mapping[str, float] = field(default_factory=dict)
 
 
-def _any(shape: Shape) -> bool:
-    return bool(shape) or not shape
+def _every_shape(_shape: Shape) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Kernel:
     example: Callable[[Wafer, DType, Shape, int], Example]
     sizes: Mapping[str, tuple[int, int]]
     dtypes: tuple[DType, ...] = (f32,)
-    legal: Callable[[Shape], bool] = _any
+    legal: Callable[[Shape], bool] = _every_shape
     margin: int = 16
 
 

@@ -109,7 +109,8 @@ class Resident:
 
     def _norm(self, name: str) -> Norm:
         size, dtype = self.mapping.hidden.size, self.mapping.dtype
-        return Norm(name, self.build.buffer(f"{name}.weight", dtype, size), self.build.buffer(f"{name}.bias", dtype, size))
+        gain = self.build.buffer(f"{name}.weight", dtype, size)
+        return Norm(name, gain, self.build.buffer(f"{name}.bias", dtype, size))
 
     def _linear(self, name: str, rows: Blocks, columns: Blocks, axis: Axis, *, parts: int = 1) -> Linear:
         dtype = self.mapping.dtype

@@ -89,6 +89,7 @@ _LATENCIES = {
     "ramp_out_cycles": (1, 9),
     "ramp_in_cycles": (1, 9),
     "router_buffer": (1, 4),
+    "stream_pause_wavelets": (0, 5),
 }
 _COSTS = (
     "dsr_load", "op_start", "async_issue", "map_start", "map_step", "loop_start", "loop_edge", "branch_taken",
@@ -115,8 +116,9 @@ def random_wafer(rng: Random, width: int, height: int) -> Wafer:
         changes |= {f"{name}_cycles": rng.randint(0, 12) for name in _FUNCTIONS}
         changes["task_switch_cycles"] = rng.randint(1, 9)
     if rng.random() < 0.3:
-        changes["read_bytes_per_cycle"] = rng.choice((4, 8, 16, 32))
-        changes["write_bytes_per_cycle"] = rng.choice((2, 4, 8, 16))
+        changes["read_port_bytes"] = rng.choice((2, 4, 8, 16))
+        changes["read_bytes_per_cycle"] = rng.choice((3, 4, 8, 12, 16, 32))
+        changes["write_bytes_per_cycle"] = rng.choice((2, 4, 5, 8, 10, 16))
         changes["bank_interleave_bytes"] = rng.choice((2, 4, 8))
         changes["read_conflict_modulo"] = rng.choice((1, 2, 4, 8))
     if rng.random() < 0.3:
@@ -156,6 +158,7 @@ class Draft:
         self.data_tasks: list[tuple[Task, Color, Register]] = []
         self.tasks: list[Task] = []
         self.side: list[Task] = []
+        self.written: set[Task] = set()
         self._make_tasks()
         self.task = self.tasks[0]
         self.where = [self.b.argument(f"where{i}", "int") for i in range(10)]
@@ -189,7 +192,6 @@ class Draft:
 
     def fill(self, phases: int) -> None:
         """Phases between which continuations start."""
-        self.give_side_tasks_code()
         kinds: list[Callable[[], None]] = [
             *[self.compute] * 3, *[self.send] * 3, self.chain, self.background, self.there_and_back,
         ]  # fmt: skip
@@ -198,7 +200,7 @@ class Draft:
             plan.insert(self.rng.randint(0, len(plan)), lambda task=task: self.join(task))
         for index in range(len(self.data_tasks)):
             plan.insert(self.rng.randint(0, len(plan)), lambda index=index: self.feed(index))
-        self.at(self.b.grid).integer(0)
+        self.at(self.region()).integer(0)
         for phase in plan:
             phase()
         for task in self.tasks[1:]:  # continuations that no phase has reached
@@ -238,10 +240,11 @@ class Draft:
         values = np.random.default_rng(self.rng.getrandbits(30))
         shape = (on.height, on.width, max(1, length))
         if dtype.is_float:
-            init = values.uniform(-4, 4, shape)
+            init = values.uniform(-4, 4, shape) * self.rng.choice((1, 1, 1, 1e-6, 1e4, 1e-39))
         else:
-            low = 0 if dtype.numpy.kind == "u" else -50
-            init = values.integers(low, 50, shape)
+            info = np.iinfo(dtype.numpy)
+            low, high = (0, 50) if self.chance(0.6) else (info.min, info.max)
+            init = values.integers(low, high, shape)
         bank = self.rng.choice((0, 0, dtype.bytes, 8))
         self.names += 1
         name = f"{dtype.name}_{self.names}"
@@ -310,9 +313,10 @@ class Draft:
         return self.rng.choice(("mov", "mov", "neg", "abs")) if dtype == source else "mov"
 
     def binary(self, dtype: DType) -> str:
-        if dtype.is_float or self.chance(0.5):
-            return self.rng.choice(("add", "sub", "mul", "max", "min", "add"))
-        return self.rng.choice(("and", "or", "xor"))
+        """An operation of two sources; products of 32-bit integers would not be exact in float64."""
+        if not dtype.is_float and self.chance(0.5):
+            return self.rng.choice(("and", "or", "xor"))
+        return self.rng.choice(("add", "sub", "max", "min", "add" if dtype in (i32, u32) else "mul"))
 
     def dtype(self) -> DType:
         return self.rng.choice((f32, f32, f32, f16, f16, *INTEGERS))
@@ -346,10 +350,10 @@ class Draft:
         b: View | float | Register = self.scalar(code, dtype)
         if self.chance(0.7):
             b = self.view(code, self.partner(dtype), n, reuse=True)
-        if form == 1 and (dtype.is_float or a.dtype == i16):
+        if form == 1 and (dtype.bytes == 2 or dtype.is_float):
             code.mac(to, a, b)
         elif form == 2 and not dtype.is_float:
-            code.vector(self.rng.choice(("shl", "shr")), to, a, self.rng.randint(0, 5))
+            code.vector(self.rng.choice(("shl", "shr")), to, a, self.rng.randint(0, 40))
         else:
             code.vector(self.binary(dtype), to, a, b)
 
@@ -368,7 +372,7 @@ class Draft:
         n, dtype = self.length(), self.rng.choice((f32, f16, i16, i32))
         register = code.real(self.number(f32)) if dtype.is_float else code.integer(int(self.number(i32)))
         a = self.view(code, dtype, n, reuse=True)
-        if self.chance(0.4):
+        if self.chance(0.4) and dtype != i32:
             code.vector("dot", register, a, self.view(code, dtype, n, reuse=True))
         else:
             code.vector(self.rng.choice(("sum", "max_of", "min_of")), register, a)
@@ -380,7 +384,7 @@ class Draft:
         for _ in range(self.rng.randint(1, 3)):
             name = self.rng.choice(WHOLE)
             x = code.scalar(name, x, self.rng.choice((y, 3, -2)))
-        x = code.scalar(self.rng.choice(("idiv", "imod", "ishl", "ishr")), x, self.rng.randint(1, 5))
+        x = code.scalar(self.rng.choice(("idiv", "imod", "ishl", "ishr")), x, self.rng.randint(1, 40))
         code.store(self.view(code, i32, 1), x)
         u, v = code.load(self.view(code, f32, 1)), code.to_float(y)
         for _ in range(self.rng.randint(1, 3)):
@@ -419,13 +423,14 @@ class Draft:
         a = self.buffer(dtype, n * count, code.region).view(0, n).at(first, advance=True)
         to = self.buffer(dtype, n * count + 1, code.region).view(0, n).at(second, advance=True)
         with code.loop(count):
-            code.add(to, a, self.number(dtype))
+            code.add(self.rng.choice((to, a)), a, self.rng.choice((self.number(dtype), a)))
 
     def time(self, code: Code) -> None:
         """How long something takes, by the PE's own clock."""
         before = code.clock()
         self.in_memory(code)
-        code.store(self.view(code, i32, 1), code.scalar("isub", code.clock(), before))
+        taken = code.scalar("isub", code.clock(), before)
+        code.store(self.view(code, i32, 1), code.scalar("iand", taken, (1 << 31) - 1))  # the clock has 31 bits
 
     def elements(self, code: Code) -> None:
         """A length that each PE reads from its own memory."""
@@ -442,7 +447,7 @@ class Draft:
         tree = Tree(root, {root: []})
         straight = self.chance(0.5)
         tip, heading = root, self.rng.choice(LINKS)
-        for _ in range(self.rng.randint(0, 8)):
+        for _ in range(self.rng.randint(0, self.rng.choice((3, 8, 16)))):
             if not straight or self.chance(0.2):
                 heading = self.rng.choice(LINKS)
                 tip = tip if self.chance(0.7) else self.rng.choice(list(tree.children))
@@ -614,13 +619,15 @@ class Draft:
 
     # -- slots and tasks --------------------------------------------------------------------------
 
-    def give_side_tasks_code(self) -> None:
-        for task in self.side:
+    def side_task(self) -> Task:
+        """One of the tasks beside main; it gets its code when it is first named."""
+        task = self.rng.choice(self.side)
+        if task not in self.written:
+            self.written.add(task)
             code = self.b.on(self.b.grid, task)
-            self.task = task
             with code.scope():
                 self.registers(code)
-        self.task = self.tasks[0]
+        return task
 
     def background(self) -> None:
         """Operations in memory in background slots."""
@@ -629,7 +636,7 @@ class Draft:
         for _ in range(self.rng.randint(1, 3)):
             n, dtype = self.length(), self.dtype()
             to, a = self.stream_view(code, dtype, n, 0), self.stream_view(code, self.partner(dtype), n, 0)
-            then = activate(self.rng.choice(self.side)) if self.side and self.chance(0.5) else None
+            then = activate(self.side_task()) if self.side and self.chance(0.5) else None
             slot = self.rng.randrange(SLOTS)
             if self.chance(0.5):
                 code.add(to, a, self.stream_operand(code, dtype, n, 0), slot=slot, then=then)
@@ -637,7 +644,7 @@ class Draft:
                 code.mov(to, a, slot=slot, then=then)
             self.delay(code)
         if self.side and self.chance(0.3):
-            code.activate(self.rng.choice(self.side))
+            code.activate(self.side_task())
 
     def join(self, task: Task) -> None:
         """The continuation starts when operations in slots have ended."""
@@ -688,17 +695,19 @@ class Draft:
         self.notes.append("data")
         tree, n = self.tree(), self.rng.choice((0, 1, 2, 5, 9))
         self.paint(tree, color)
-        carry = f32 if task.argument is not None and task.argument.kind == "float" else i32
+        assert task.argument is not None
+        carry = f32 if task.argument.kind == "float" else self.rng.choice((i32, u32, f16, i16))
         self.give(self.at(self.one(tree.root)), color, carry, n, SLOTS + index)
         for pe in tree.taps:
             self.at(self.one(pe)).unblock(task)
             code = self.b.on(self.one(pe), task)
             with code.scope():
-                self.on_wavelet(code, task, count, carry, n)
+                self.on_wavelet(code, task, count, -(-n // carry.per_wavelet))
 
-    def on_wavelet(self, code: Code, task: Task, count: Register, carry: DType, n: int) -> None:
+    def on_wavelet(self, code: Code, task: Task, count: Register, n: int) -> None:
         """Keeps the wavelet, counts it, and after the last one does a little more."""
         assert task.argument is not None
+        carry = f32 if task.argument.kind == "float" else i32
         kept = self.buffer(carry, n + 1, code.region)
         code.store(kept.at(count), task.argument)
         code.scalar("iadd", count, 1, to=count)
@@ -708,7 +717,7 @@ class Draft:
             with code.when(code.scalar("ieq", count, n)):
                 self.in_memory(code)
                 if self.side:
-                    code.activate(self.rng.choice(self.side))
+                    code.activate(self.side_task())
 
 
 def _towards(pe: Pe, neighbour: Pe) -> Direction:

@@ -38,8 +38,8 @@ def cost(
 def plan(wafer: Wafer, length: int, *, words: int = 1, groups: tuple[int, ...] | None = None) -> Tree:
     """The tree of least cost for vectors of `words` wavelets.
 
-    groups  sizes to keep to, level by level, the last level joining what is left; () is a plain chain. None: two levels at
-            most, of any size.
+    groups  sizes to keep to, level by level, the last level joining what is left; () is a plain chain. None: two levels
+            at most, of any size.
     """
     choices = [groups] if groups is not None else [(), *((size,) for size in range(2, length))]
     candidates = [shape for sizes in choices for shape in _rooted(wafer, tree(length, sizes), words)]
@@ -47,7 +47,7 @@ def plan(wafer: Wafer, length: int, *, words: int = 1, groups: tuple[int, ...] |
 
 
 def _rooted(wafer: Wafer, shape: Tree, words: int) -> Iterator[Tree]:
-    """The tree with roots in the middle, and with roots so late that a root's shorter chain is just through in time."""
+    """The tree with roots in the middle, and with roots so late that their shorter chain is through just in time."""
     yield shape
     t = Timing(wafer)
     befores = []

@@ -38,7 +38,8 @@ def cost(wafer: Wafer, length: int, root: int, n: int, *, dtype: DType = f32, ca
         return 0
     t, sends = Timing(wafer), carry or dtype
     pace = max(t.wavelet("mov", sends, dtype, sends), t.wavelet("mov", dtype, sends, sends))
-    return t.issue(2) + t.stage(max(root, length - 1 - root)) + wavelets(n, sends) * pace
+    words = wavelets(n, sends)
+    return t.issue(2) + t.stage(max(root, length - 1 - root)) + words * pace + t.pauses(words)
 
 
 @dataclass(frozen=True)

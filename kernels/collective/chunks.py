@@ -26,7 +26,8 @@ def elements(x: View, whole: View, length: int, what: str) -> int:
         )
     if whole.length != length * n or whole.stride != 1 or whole.inner is not None or whole.dtype is not x.dtype:
         raise ProgramError(
-            f"{what} of {x!r} on {length} PEs and {whole!r}: expected {length} x {n} elements of {x.dtype.name} in a row"
+            f"{what} of {x!r} on {length} PEs and {whole!r}: "
+            f"expected {length} x {n} elements of {x.dtype.name} in a row"
         )
     return n
 
@@ -70,7 +71,7 @@ def count_behind(build: Builder, region: Region, axis: Axis, tree: Tree, name: s
 def copy_cycles(wafer: Wafer, n: int, dtype: DType) -> int:
     """A copy of n elements from SRAM to SRAM, their start apart from that of a read."""
     lanes, cycles = wafer.rate(VECTOR_OPERATIONS["mov"], dtype, dtype)
-    return Timing(wafer).issue(2) + -(-n // lanes) * max(cycles, -(-lanes * dtype.bytes // wafer.write_bytes_per_cycle))
+    return Timing(wafer).issue(2) + max(-(-n // lanes) * cycles, -(-n * dtype.bytes // wafer.write_bytes_per_cycle))
 
 
 def hand_on_cycles(wafer: Wafer) -> int:

@@ -1,7 +1,7 @@
 """The collectives put to work on shapes that tests draw.
 
-Sizes: `length` PEs on each of `lines` lines along `axis` (0: x, 1: y), `n` elements or `words` wavelets per PE; a `root`
-counts round the line; `operation` is an index of OPERATIONS.
+Sizes: `length` PEs on each of `lines` lines along `axis` (0: x, 1: y), `n` elements or `words` wavelets per PE; a
+`root` counts round the line; `operation` is an index of OPERATIONS; `group` is a size, 0 the default.
 """
 
 from __future__ import annotations

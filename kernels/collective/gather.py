@@ -64,10 +64,10 @@ class Gather:
         n = chunks.elements(view, target, tree.length, "a gather")
         for code, inputs, outputs in self.wires.code(pe, "a gather"):
             if outputs:
-                code.mov(*outputs, view)
+                code.mov(outputs[0], view)
                 with code.scope():
                     for color in inputs:
-                        code.mov(*outputs, color, n=code.load(self.behind) * n, carry=view.dtype)
+                        code.mov(outputs[0], color, n=code.load(self.behind) * n, carry=view.dtype)
             else:
                 for color, one in zip(inputs, tree.chains, strict=True):
                     code.mov(chunks.nearest_first(one, target, n), color)

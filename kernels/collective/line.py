@@ -1,10 +1,10 @@
 """`Line`: reduce, broadcast and all-reduce along the lines of a region, as often as a program likes.
 
-Colours are taken and routes painted once: two colours per level of the tree, one for the broadcast. A PE needs at most four input
-queues for a line with two levels, so the eight of a PE serve a line along x and one along y.
+Colours are taken and routes painted once: two colours per level of the tree, one for the broadcast. A PE needs at most
+four input queues for a line with two levels, so the eight of a PE serve a line along x and one along y.
 
-Any order of uses is safe as long as it is the same on all PEs of a line: each colour keeps its wavelets in order, each has a single
-sender per line and link, and a wavelet that comes too early waits without holding up other colours.
+Any order of uses is safe as long as it is the same on all PEs of a line: each colour keeps its wavelets in order, each
+has a single sender per link, and a wavelet that comes too early waits without holding up other colours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from wse_sim.program.code import Code
 class Line:
     """Lines of PEs that run along an axis of a region, ready to work together.
 
-    In all methods `pe` covers whole lines, all of them or some, and `x` is worked on in place; a line of one PE does nothing.
+    In all methods `pe` covers whole lines, all of them or some, and `x` is worked on in place; a line of one PE does
+    nothing. `carry` is the dtype on the fabric, by default that of x.
     """
 
     reduction: Reduce

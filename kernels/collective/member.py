@@ -17,8 +17,8 @@ def lines_of(pe: Code, region: Region, axis: Axis, name: str) -> Region:
     """The region of `pe`, which must be whole lines of `region` along the axis."""
     if not pe.region or axis.span(pe.region) != axis.span(region) or not region.contains(pe.region):
         raise ProgramError(
-            f"{name} runs along {axis.name} of {region!r}, but the code is for {pe.region!r}: expected whole lines of it; "
-            f"write it for some of its lines, or make another one for that region"
+            f"{name} runs along {axis.name} of {region!r}, but the code is for {pe.region!r}: "
+            "expected whole lines of it; write it for some of its lines, or make another one for that region"
         )
     return pe.region
 
@@ -27,7 +27,9 @@ def steady(x: Operand) -> View:
     """A buffer or view that may be used several times in a row."""
     view = x[:] if isinstance(x, Buffer) else x
     if view.advance:
-        raise ProgramError(f"{view!r} advances after each use, which a collective cannot follow: add to its register afterwards")
+        raise ProgramError(
+            f"{view!r} advances after each use, which a collective cannot follow: add to its register afterwards"
+        )
     return view
 
 

@@ -1,7 +1,7 @@
 """Reduce: one PE of each line gets the sum (or largest, or smallest) of all PEs' vectors, element by element.
 
 x        (n,) on each PE; the result replaces it at the line's root, elsewhere x ends up as a partial result
-on the way partial results have the dtype `carry`; each addition rounds once, to `carry` when it sends, else to the dtype of x
+travel   as dtype `carry`; each addition rounds once, to `carry` where it is sent on, else to the dtype of x
 order    that of the tree: a PE adds what arrives to its own, the shorter chain first
 shapes   of the tree: a chain to an end or to the middle, two-phase with a group size, more levels (`tree`)
 """
@@ -43,7 +43,7 @@ def reference(tree: Tree, x: Array, operation: Operation = "add", carry: DType |
                 sent[taker] = result.astype(sends)
             else:
                 own[taker] = result.astype(x.dtype)
-    return own[tree.root]
+    return np.asarray(own[tree.root])
 
 
 def combine(operation: Operation, arrived: Array, own: Array) -> Array:
@@ -60,14 +60,16 @@ def cost(
 ) -> int:
     """Cycles from the start on all PEs until the root has the result; a line of one PE takes none.
 
-    Level by level: a chain's first wavelet takes a stage per point; then one wavelet follows the other. A root takes its
-    longer chain once it is through with the shorter one. In the next level the far ends begin to send while they take
-    their last chain, and the others join in when they are through with all of theirs. Two chains that arrive together take
-    turns at the root's router until the queue of the one that has to wait is full.
+    Level by level: a chain's first wavelet takes a stage per point; then one wavelet follows the other. A root takes
+    its longer chain once it is through with the shorter one. In the next level the far ends begin to send while they
+    take their last chain, and the others join in when they are through with all of theirs. Two chains that arrive
+    together take turns at the root's router until the queue of the one that has to wait is full. What the next level
+    sends may share links with the chains of this one; how much depends on who is early: half of the worst is counted.
     """
     t, sends = Timing(wafer), carry or dtype
     pace = max(t.wavelet(operation, to, sends, sends) for to in (dtype, sends))
-    stream = wavelets(n, sends) * max(pace, t.wavelet("mov", sends, dtype, sends))
+    words = wavelets(n, sends)
+    stream = words * max(pace, t.wavelet("mov", sends, dtype, sends)) + t.pauses(words)
     queue = wafer.input_queue_depths[0] + wafer.ramp_in_cycles
     begin, free = t.issue(2), 0
     for level in tree.levels:
@@ -80,6 +82,7 @@ def cost(
             begin = max(free + t.issue(2), arrival)
             free = begin + stream + shared
             shared = 0
+        free += max(0, 2 * words - stream) // 2 if len(level.roots) > 1 else 0
     return free
 
 
@@ -95,7 +98,7 @@ class Reduce:
         kind = carry or view.dtype
         for code, inputs, outputs in self.wires.code(pe, "a reduction"):
             if outputs and not inputs:
-                code.mov(*outputs, view, carry=kind)
+                code.mov(outputs[0], view, carry=kind)
             for i, color in enumerate(inputs):
                 to = outputs[0] if outputs and i == len(inputs) - 1 else view
                 code.vector(operation, to, color, view, carry=kind)

@@ -34,8 +34,8 @@ def reference(whole: Array, length: int) -> Array:
 def cost(wafer: Wafer, length: int, n: int, *, root: int = 0, dtype: DType = f32) -> int:
     """Cycles from the start on all PEs until the last PE has its part.
 
-    The root sends to the longer side first, then to the other one, then copies its own part. The end of a side gets its part
-    first, a stage per PE away; the root's neighbour gets its own last.
+    The root sends to the longer side first, then to the other one, then copies its own part. The end of a side gets its
+    part first, a stage per PE away; the root's neighbour gets its own last.
     """
     t, words = Timing(wafer), wavelets(n, dtype)
     free = done = 0
@@ -69,8 +69,8 @@ class Scatter:
                 continue
             with code.scope():
                 for color in outputs:
-                    code.mov(color, *inputs, n=code.load(self.behind) * n, carry=view.dtype)
-            code.mov(view, *inputs)
+                    code.mov(color, inputs[0], n=code.load(self.behind) * n, carry=view.dtype)
+            code.mov(view, inputs[0])
 
 
 def make_scatter(build: Builder, region: Region, axis: Axis, *, root: int = 0, name: str = "scatter") -> Scatter:

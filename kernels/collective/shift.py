@@ -109,7 +109,8 @@ def _stations(length: int, forward: bool, ring: bool) -> list[tuple[slice, int |
         return []
     ends = BACK if ring else None
     last = (length - 2) % 2
-    found: list[tuple[slice, int | None, int | None]] = [(slice(0, 1), ends, 0), (slice(length - 1, length), last, ends)]
+    found: list[tuple[slice, int | None, int | None]] = [(slice(0, 1), ends, 0)]
+    found += [(slice(length - 1, length), last, ends)]
     found += [(slice(1 + k, length - 1, 2), k, 1 - k) for k in (0, 1)]
     if forward:
         return found

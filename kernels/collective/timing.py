@@ -26,6 +26,11 @@ class Timing:
         """From a wavelet's sending by one core to its use by another, `hops` links away."""
         return self.wafer.ramp_out_cycles + hops * self.wafer.hop_cycles + self.wafer.ramp_in_cycles
 
+    def pauses(self, words: int) -> int:
+        """Cycles that a stream operation pauses before the last of so many wavelets."""
+        every = self.wafer.stream_pause_wavelets
+        return max(0, words - 1) // every if every else 0
+
     def wavelet(self, operation: str, to: DType, source: DType, carry: DType) -> int:
         """Cycles of one wavelet's elements in a stream operation on `source` elements."""
         lanes, cycles = self.wafer.rate(VECTOR_OPERATIONS[operation], to, source)

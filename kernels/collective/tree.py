@@ -1,7 +1,8 @@
 """The shape of a reduction on a line of PEs: a tree of chains, and what each position does in it.
 
-The first level deals the line to groups; in each, two chains run from the ends to a root, every PE adding its own. The roots of a level are
-the points of the next, until one is left. Published as the K-tree of MeshGEMV (arXiv 2502.04563), there with K = 2 levels.
+The first level deals the line to groups; in each, two chains run from the ends to a root, every PE adding its own. The
+roots of a level are the points of the next, until one is left. Published as the K-tree of MeshGEMV (arXiv 2502.04563),
+there with K = 2 levels.
 """
 
 from __future__ import annotations
@@ -117,7 +118,9 @@ class Tree:
             raise ProgramError(f"a line of {self.length} PEs: expected 1 or more")
         for size, before in zip(self.sizes, self.befores, strict=True):
             if size < 2 or not 0 <= before < size:
-                raise ProgramError(f"groups of {size} points, {before} of them before the root: expected 2 or more, and fewer")
+                raise ProgramError(
+                    f"groups of {size} points, {before} of them before the root: expected 2 or more, and fewer"
+                )
         if len(self.levels[-1].roots if self.sizes else range(self.length)) > 1:
             raise ProgramError(f"groups of {self.sizes} leave several roots on a line of {self.length}: add a level")
 

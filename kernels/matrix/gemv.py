@@ -117,12 +117,12 @@ def local_cost(
 ) -> int:  # fmt: skip
     """Cycles of a PE's own share, the map alone."""
     start = 3 * wafer.dsr_load_cycles + wafer.map_start_cycles
-    step = wafer.map_step_cycles + _groups(wafer, "mac", cols, dtype, weights, reads=weights.bytes + dtype.bytes)
+    elements = _groups(wafer, "mac", cols, dtype, weights, reads=weights.bytes + dtype.bytes)
     pitch = (cols if stride is None else stride) * weights.bytes
     period = BANKS // gcd(BANKS, pitch)
     clashes = [_clashes(wafer, apart, row * pitch, cols, dtype, weights) for row in range(min(period, rows))]
-    hits = sum(clashes[row % period] for row in range(rows))
-    return start + rows * step + hits * wafer.bank_conflict_cycles
+    steps = [max(wafer.map_step_cycles, elements + hits * wafer.bank_conflict_cycles) for hits in clashes]
+    return start + sum(steps[row % period] for row in range(rows))
 
 
 def _clashes(wafer: Wafer, y: int, w: int, cols: int, dtype: DType, weights: DType) -> int:
@@ -135,20 +135,22 @@ def _clashes(wafer: Wafer, y: int, w: int, cols: int, dtype: DType, weights: DTy
 def _groups(wafer: Wafer, name: str, n: int, to: DType, source: DType, *, reads: int) -> int:
     """Cycles of n elements at the rate of the operation or of the SRAM ports; `reads` bytes are read for each."""
     lanes, cycles = wafer.rate(VECTOR_OPERATIONS[name], to, source)
-    full, rest = divmod(n, lanes)
-    spans = [max(cycles, -(-m * reads // wafer.read_bytes_per_cycle), -(-m * to.bytes // wafer.write_bytes_per_cycle))
-             for m in (lanes, rest)]  # fmt: skip
-    return full * spans[0] + (spans[1] if rest else 0)
+    read, written = -(-n * reads // wafer.read_bytes_per_cycle), -(-n * to.bytes // wafer.write_bytes_per_cycle)
+    return max(-(-n // lanes) * cycles, read, written)
 
 
 def _clash(wafer: Wafer, first: int, width: int, second: int, second_width: int) -> bool:
     """Whether operands at two addresses, so many bytes wide, meet in a bank."""
-    port = wafer.read_bytes_per_cycle // 2
+    port = wafer.read_port_bytes
     if max(width, second_width) > port:
         return (second - first) % port != 0
-    bank = wafer.bank_interleave_bytes
-    used = {b % wafer.read_conflict_modulo for b in range(first // bank, (first + width - 1) // bank + 1)}
-    return any(b % wafer.read_conflict_modulo in used for b in range(second // bank, (second + second_width - 1) // bank + 1))
+    return not _banks(wafer, first, width).isdisjoint(_banks(wafer, second, second_width))
+
+
+def _banks(wafer: Wafer, address: int, width: int) -> set[int]:
+    """Banks of some bytes, as far as reads tell them apart."""
+    first, last = (byte // wafer.bank_interleave_bytes for byte in (address, address + width - 1))
+    return {bank % wafer.read_conflict_modulo for bank in range(first, last + 1)}
 
 
 # -- program ------------------------------------------------------------------------------------------
@@ -190,7 +192,9 @@ def _row(w: Operand, y: View, stride: int | None) -> View:
     tile = w[:] if isinstance(w, Buffer) else w
     pitch = y.length if stride is None else stride
     if not isinstance(pitch, int) or not isinstance(y.length, int) or pitch < y.length:
-        raise ProgramError(f"a GEMV to {y!r}, rows of {tile!r} {pitch!r} elements apart: expected fixed lengths, and rows apart")
+        raise ProgramError(
+            f"a GEMV to {y!r}, rows of {tile!r} {pitch!r} elements apart: expected fixed lengths, and rows apart"
+        )
     return replace(tile, length=y.length).stepping(pitch)
 
 

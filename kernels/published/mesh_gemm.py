@@ -1,8 +1,8 @@
-"""MeshGEMM: C = A B on a square of PEs, both operands shifted along interleaved rings (arXiv 2502.04563, MeshInfra/WaferLLM).
+"""MeshGEMM: C = A B on a square of PEs, both operands shifted along rings (arXiv 2502.04563, MeshInfra/WaferLLM).
 
 a, b, c  tiles (m, k), (k, n), (m, n) of f16 on each PE: a and c column by column, b row by row
-skew     b is dealt to the PEs skewed; rows of PEs bring a into place with half a ring of shifts, even rows backwards, odd
-         rows forwards; rows that are there receive on, into the spare buffer, and drop it
+skew     b is dealt to the PEs skewed; rows of PEs bring a into place with half a ring of shifts, even rows backwards,
+         odd rows forwards; rows that are there receive on, into the spare buffer, and drop it
 how      side steps: multiply the tiles while a goes on along x and b along y into spare buffers; then swap
 tasks    the first end of a send or receipt activates the axis's task, the other unblocks it; the axes' tasks in turn
          activate and unblock the next step
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.hardware import Wafer, f16, i32
+from wse_sim.hardware import f16, i32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.published.ring import Ring, make_ring, ring_order, ring_places
 from wse_sim.program.builder import Builder
@@ -49,7 +49,7 @@ def a_tiles(matrix: Array, t: Tiles) -> Array:
 
 
 def b_tiles(matrix: Array, t: Tiles) -> Array:
-    """B (side k, side n) as `b` on each PE, skewed: PE (x, y) begins with the block that a's shifts bring there first."""
+    """B (side k, side n) as `b` on each PE, skewed: it begins with the block that the skew of a brings there."""
     blocks = matrix.reshape(t.side, t.k, t.side, t.n)
     order, places = np.array(ring_order(t.side)), np.array(ring_places(t.side))
     block = order[(places[None, :] + places[:, None]) % t.side]  # of PE (y, x)
@@ -85,15 +85,18 @@ def reference(a: Array, b: Array, t: Tiles) -> Array:
 
 @dataclass(frozen=True)
 class _Parts:
-    """Buffers, twice as long where two tiles take turns, registers and tasks."""
+    """Buffers, twice as long where two tiles take turns, registers and tasks.
+
+    a_places, b_places  where the tile that is held begins, and the spare one; the published program has both in memory
+    """
 
     a: Buffer
     b: Buffer
     c: Buffer
     shifts: Buffer
     times: Buffer
-    a_at: Register
-    b_at: Register
+    a_places: Buffer
+    b_places: Buffer
     step: Register
     wanted: Register
     skewed: Task
@@ -115,8 +118,8 @@ def make(t: Tiles) -> Program:
         c=build.buffer("c", f16, t.m * t.n, init=0.0),
         shifts=build.constant("shifts", i32, shifts[:, None]),
         times=build.buffer("times", i32, 2),
-        a_at=build.argument("a_at", "int"),
-        b_at=build.argument("b_at", "int"),
+        a_places=build.buffer("a_places", i32, 2, init=np.array([0, t.m * t.k])),
+        b_places=build.buffer("b_places", i32, 2, init=np.array([0, t.k * t.n])),
         step=build.argument("step", "int"),
         wanted=build.argument("wanted", "int"),
         skewed=build.task("skewed", blocked=True),
@@ -146,11 +149,12 @@ def _emit_skew(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -> No
     pe = build.on(build.grid, parts.skew)
     step, wanted = pe.use(parts.step), pe.use(parts.wanted)
     with pe.when(step < t.side // 2):
+        held, spare = _places(pe, parts.a_places)
         for first, ring in enumerate(rings[:2]):
             rows = pe.on(build.grid[:, first::2])
-            _exchange(rows, ring, parts.a, rows.use(parts.a_at), t.m * t.k, (0, 1), parts.skewed)
+            _exchange(rows, ring, parts.a, held, spare, t.m * t.k, (0, 1), parts.skewed)
         with pe.when(step < wanted):
-            _swap(pe, parts.a_at, t.m * t.k)
+            _swap(pe, parts.a_places, held, spare)
         step += 1
         pe.otherwise()
         pe.set(parts.step, 0)
@@ -163,33 +167,38 @@ def _emit_multiply(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -
     pe.block(parts.multiply)
     step = pe.use(parts.step)
     with pe.when(step < t.side):
-        _exchange(pe, rings[2], parts.a, pe.use(parts.a_at), t.m * t.k, (0, 1), parts.moved_x)
-        _exchange(pe, rings[3], parts.b, pe.use(parts.b_at), t.k * t.n, (2, 3), parts.moved_y)
-        column, row = pe.integer(pe.use(parts.a_at)), pe.integer(pe.use(parts.b_at))
+        column, spare_a = _places(pe, parts.a_places)
+        row, spare_b = _places(pe, parts.b_places)
+        _exchange(pe, rings[2], parts.a, column, spare_a, t.m * t.k, (0, 1), parts.moved_x)
+        _exchange(pe, rings[3], parts.b, row, spare_b, t.k * t.n, (2, 3), parts.moved_y)
+        _swap(pe, parts.a_places, column, spare_a)
+        _swap(pe, parts.b_places, row, spare_b)
         with pe.loop(t.k):
-            pe.mac(
-                parts.c[: t.m].stepping(t.m), parts.a.at(column, t.m), each(parts.b.at(row, t.n)))
+            pe.mac(parts.c[: t.m].stepping(t.m), parts.a.at(column, t.m), each(parts.b.at(row, t.n)))
             column += t.m
             row += t.n
-        _swap(pe, parts.a_at, t.m * t.k)
-        _swap(pe, parts.b_at, t.k * t.n)
         step += 1
         pe.otherwise()
         pe.store(parts.times[1], pe.clock())
 
 
+def _places(pe: Code, places: Buffer) -> tuple[Register, Register]:
+    return pe.load(places[0]), pe.load(places[1])
+
+
+def _swap(pe: Code, places: Buffer, held: Register, spare: Register) -> None:
+    pe.store(places[0], spare)
+    pe.store(places[1], held)
+
+
 def _exchange(
-    pe: Code, ring: Ring, buffer: Buffer, held: Register, length: int, slots: tuple[int, int], moved: Task
-) -> None:
+    pe: Code, ring: Ring, buffer: Buffer, held: Register, spare: Register, length: int, slots: tuple[int, int],
+    moved: Task,
+) -> None:  # fmt: skip
     """Sends the tile that is held and receives the next one into the spare place."""
-    spare = length - held
     for code, receives, sends in ring.code(pe):
         code.mov(buffer.at(spare, length), receives, slot=slots[0], then=activate(moved))
         code.mov(sends, buffer.at(held, length), slot=slots[1], then=unblock(moved))
-
-
-def _swap(pe: Code, place: Register, length: int) -> None:
-    pe.scalar("isub", length, pe.use(place), to=pe.use(place))
 
 
 def _emit_moved(build: Builder, parts: _Parts) -> None:

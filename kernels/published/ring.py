@@ -1,7 +1,7 @@
 """The interleaved ring of MeshGEMM: a ring on a line of PEs whose neighbours are at most two links apart.
 
 ring     even positions upwards, then odd ones downwards, back to 0
-colours  three: a PE receives on one and sends on another, and its router passes a message between its neighbours on the third
+colours  three: a PE receives on one and sends on another, and its router passes messages of its neighbours on the third
 """
 
 from __future__ import annotations
@@ -89,9 +89,8 @@ def make_ring(build: Builder, region: Region, axis: Axis, *, forward: bool = Tru
         sends[sender], receives[receiver] = color, color
         _paint(build, region, axis, colors[color], sender, receiver, ahead)
     pairs = list(zip(receives, sends, strict=True))
-    members = [
-        Member(positions, *pair) for pair in sorted(set(pairs)) for positions in _slices([p for p in range(length) if pairs[p] == pair])
-    ]
+    alike = {pair: [p for p in range(length) if pairs[p] == pair] for pair in sorted(set(pairs))}
+    members = [Member(positions, *pair) for pair, found in alike.items() for positions in _slices(found)]
     return Ring(region, axis, colors, tuple(members))
 
 

@@ -93,7 +93,7 @@ def _first_equal(pe: Code, logits: Buffer, count: Register, top: Register) -> Re
     low = pe.integer(0)
     for half in _halves(logits.length):
         with pe.scope():
-            left = (count - low).minimum(half).maximum(0)
+            left = (count - low).minimum(half)
             missing = softmax.top(pe, part(logits, low, left)) < top
             low += missing * half
     return low
@@ -110,4 +110,4 @@ def _halves(size: int) -> list[int]:
 
 def _cost_of_halving(price: Price, size: int) -> int:
     steps = [softmax.cost_of_top(price.wafer, half) for half in _halves(size)]
-    return price.scalar("mov") + sum(steps) + len(steps) * price.scalar("isub imin imax flt imul iadd")
+    return price.scalar("mov") + sum(steps) + len(steps) * price.scalar("isub imin flt imul iadd")

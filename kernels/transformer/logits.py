@@ -50,7 +50,7 @@ def cost(
     price = Price(wafer)
     local = price.vector("mov", rows, f32, None) + price.map("mac", features, rows, f32, table)
     lanes = wafer.rate(VECTOR_OPERATIONS["mac"], f32, table)[0]
-    if table is f16 and lanes * f32.bytes <= wafer.read_bytes_per_cycle // 2:
+    if table is f16 and lanes * f32.bytes <= wafer.read_port_bytes:
         local += features * (-(-rows // lanes) // 2) * wafer.bank_conflict_cycles
     scale = price.vector("mul", rows, f32, f32, in_place=True) if scaled else 0
     return local + reduce.cost(wafer, tree, rows) + scale

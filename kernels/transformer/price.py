@@ -40,7 +40,7 @@ class Price:
     def map(self, name: str, steps: int, n: int, to: DType, a: DType) -> int:
         """A map of `steps` steps, each of `n` elements, over a view of scalars."""
         start = 3 * self.wafer.dsr_load_cycles + self.wafer.map_start_cycles
-        return start + steps * (self.wafer.map_step_cycles + self.elements(name, n, to, a))
+        return start + steps * max(self.wafer.map_step_cycles, self.elements(name, n, to, a))
 
     def elements(
         self,
@@ -57,13 +57,10 @@ class Price:
         lanes, cycles = wafer.rate(operation, to or f32, a or f32)
         reads = _bytes(a) + _bytes(b) + (_bytes(to) if operation.into else 0)
 
-        def group(elements: int) -> int:
-            read = -(-elements * reads // wafer.read_bytes_per_cycle)
-            write = -(-elements * _bytes(to) // wafer.write_bytes_per_cycle)
-            return max(cycles, read, write) + clash * wafer.bank_conflict_cycles
-
-        full, rest = divmod(n, lanes)
-        return full * group(lanes) + (group(rest) if rest else 0)
+        groups = -(-n // lanes)
+        read = -(-n * reads // wafer.read_bytes_per_cycle)
+        written = -(-n * _bytes(to) // wafer.write_bytes_per_cycle)
+        return max(groups * cycles, read, written) + groups * clash * wafer.bank_conflict_cycles
 
     def scalar(self, names: str) -> int:
         """Scalar instructions by name, separated by spaces: "load imul iadd"."""

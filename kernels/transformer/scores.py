@@ -26,7 +26,7 @@ def cost(wafer: Wafer, tree: Tree, heads: HeadSlots, count: int, *, cache: DType
     price, slots = Price(wafer), heads.slots
     zeros = price.scalar("imul") + price.vector("mov", heads.heads * count, f32, None)
     slot = price.scalar("load iadd imul load load imul") + price.map("mac", 0, count, f32, cache)
-    step = wafer.map_step_cycles + price.elements("mac", count, f32, cache)
+    step = max(wafer.map_step_cycles, price.elements("mac", count, f32, cache))
     local = price.scalar("load") + price.loop(slots) + slots * slot + heads.features.size * step
     return zeros + local + all_reduce.cost(wafer, tree, heads.heads * count)
 

@@ -1,9 +1,9 @@
 """Tables of rows, as token and position embeddings: blocks of rows on x, blocks of features on y.
 
-PE (x, y) holds rows x * rows.size ... of features y * features.size ..., feature-major: element (row, feature)
-is at feature * pitch + row, and those past the end are 0. Each feature begins at the first bank, so that the
-logits' map over features reads side by side and meets its destination's banks as seldom as can be: with rows
-one after the other it would take up to twice the cycles on WSE-3. To read one row costs the same either way.
+PE (x, y) holds rows from x * rows.size on of features from y * features.size on, feature-major: element (row,
+feature) is at feature * pitch + row; those past the end are 0. Each feature begins at the first bank, so that
+the logits' map over features reads side by side and meets its destination's banks as seldom as can be: with
+rows one after the other it would take up to twice the cycles on WSE-3. To read one row costs the same.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,6 +25,7 @@ REPEATS = 3  # the fastest counts: other work on the machine only slows
 SIDES = (32, 128, 512)
 WORDS = {32: 1024, 128: 512, 512: 128}  # of a broadcast or chain
 BLOCK = 32  # features in and out of a PE's GEMV tile
+IDLE_NAME = "idle wafer"
 IDLE_GRID = (750, 994)
 IDLE_WORDS = 1000
 
@@ -71,9 +73,9 @@ def gemv(side: int) -> Program:
     return build.finish()
 
 
-def idle(side: int) -> Program:
+def idle() -> Program:
     """Two PEs talk, all others of a wafer have nothing to do."""
-    build = Builder(*IDLE_GRID, name="idle wafer")
+    build = Builder(*IDLE_GRID, name=IDLE_NAME)
     pair = build.grid[:2, 0]
     make_broadcast(build, pair, Axis.X).emit(build.main(pair), build.buffer("x", f32, IDLE_WORDS, on=pair))
     return build.finish()
@@ -110,7 +112,7 @@ def benchmarks(*, quick: bool) -> list[Callable[[], Program]]:
     found: list[Callable[[], Program]] = []
     for make in (broadcast, chain, gemv):
         found += [_at(make, side) for side in sides]
-    return found if quick else [*found, _at(idle, 0)]
+    return found if quick else [*found, idle]
 
 
 def _at(make: Callable[[int], Program], side: int) -> Callable[[], Program]:
@@ -128,21 +130,21 @@ def bench_command(*, quick: bool, as_json: bool) -> None:
 
 
 def _print_json(found: list[Measurement]) -> None:
-    print(json.dumps({"benchmarks": [asdict(m) for m in found]}))
+    sys.stdout.write(json.dumps({"benchmarks": [asdict(m) for m in found]}) + "\n")
 
 
 def _print_table(found: list[Measurement]) -> None:
     table = Table(title="per CPU-second of one core", box=None)
-    for column in ("benchmark", "grid", "cycles", "CPU s", "active PE-cycles", "PE-cycles", "hops", "ns per idle PE-cycle"):
-        table.add_column(column, justify="left" if column == "benchmark" else "right")
+    for column in ("benchmark", "grid", "cycles", "CPU s", "active PE-cycles", "PE-cycles", "hops", "ns/idle PE-cycle"):
+        table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
     for m in found:
-        idle_cost = f"{1e9 / m.pe_cycles_per_cpu_s:.3f}" if m.name == "idle wafer" else ""
+        rates = (m.active_pe_cycles_per_cpu_s, m.pe_cycles_per_cpu_s, m.hops_per_cpu_s)
         table.add_row(
             m.name,
             f"{m.grid[0]}x{m.grid[1]}",
             f"{m.cycles:,}",
             f"{m.cpu_seconds:.3f}",
-            *(f"{rate / 1e6:,.1f} M" for rate in (m.active_pe_cycles_per_cpu_s, m.pe_cycles_per_cpu_s, m.hops_per_cpu_s)),
-            idle_cost,
+            *(f"{rate / 1e6:,.1f} M" for rate in rates),
+            f"{1e9 / m.pe_cycles_per_cpu_s:.3f}" if m.name == IDLE_NAME else "",
         )
     Console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -16,7 +17,7 @@ from rich.table import Table
 
 from wse_sim.engine.jit import is_cached
 from wse_sim.errors import CheckpointError, UsageError
-from wse_sim.hardware import DType, by_name, f16, f32
+from wse_sim.hardware import by_name, f16, f32
 from wse_sim.mapping.fit import default_grid, require_fit
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped
 from wse_sim.mapping.model import logits as reference_logits
@@ -69,7 +70,7 @@ def run_command(request: Request) -> None:
     if request.out is not None:
         _write(outcome, request.out)
     if request.json:
-        print(json.dumps(as_json(outcome)))
+        sys.stdout.write(json.dumps(as_json(outcome)) + "\n")
     else:
         print_outcome(outcome, Console())
         if request.out is not None:
@@ -80,7 +81,7 @@ def run(request: Request, console: Console) -> Outcome:
     """Loads, maps, simulates and compares."""
     checkpoint = load_shipped() if request.checkpoint is None else load_checkpoint(request.checkpoint)
     ids = _prompt_ids(checkpoint, request)
-    mapping = _mapping(checkpoint, request, len(ids))
+    mapping = _mapping(checkpoint, request)
     require_fit(mapping)
     if not is_cached():
         console.print("compiling the engine: about a minute, once", style="dim")
@@ -115,7 +116,7 @@ def _prompt_ids(checkpoint: Checkpoint, request: Request) -> list[int]:
     return checkpoint.text.encode(prompt)
 
 
-def _mapping(checkpoint: Checkpoint, request: Request, prompt_tokens: int) -> Mapping:
+def _mapping(checkpoint: Checkpoint, request: Request) -> Mapping:
     if request.dtype not in DTYPES:
         raise UsageError(f"--dtype {request.dtype}: expected {' or '.join(DTYPES)}")
     wafer, dtype = by_name(request.wafer), DTYPES[request.dtype]
@@ -248,16 +249,16 @@ def _require_writable(folder: Path) -> None:
 
 
 def _write(outcome: Outcome, folder: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")
 
     from wse_sim.report.pictures import draw_links, draw_utilisation
 
     outcome.report.to_json(folder / "report.json")
     np.save(folder / "logits.npy", outcome.generation.logits)
     for name, draw in (("utilisation.png", draw_utilisation), ("links.png", draw_links)):
-        axes = draw(outcome.report)
-        axes.figure.savefig(folder / name, dpi=150, bbox_inches="tight")
-        plt.close(axes.figure)
+        figure = draw(outcome.report).get_figure(root=True)
+        assert figure is not None
+        figure.savefig(folder / name, dpi=150, bbox_inches="tight")
+        plt.close(figure)

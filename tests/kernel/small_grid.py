@@ -21,16 +21,20 @@ WAFERS: Mapping[str, Wafer] = {"WSE-2": toy(8, 8), "WSE-3": WSE3.crop(8, 8)}
 
 
 class SmallGrid:
-    """A builder with the things that every piece needs: buffers with values, lines, code for all PEs."""
+    """A builder with the things that every piece needs: buffers with values, lines, code for all PEs.
+
+    The rectangle lies somewhere inside the program's, so that nobody takes places for absolute.
+    """
 
     def __init__(self, width: int, height: int) -> None:
-        self.build = Builder(width, height)
-        self.region = self.build.grid
+        self.build = Builder(width + 2, height + 3)
+        self.region = self.build.grid[1 : width + 1, 2 : height + 2]
+        self._task = self.build.task("step", start=self.region)
         self.inputs: dict[Buffer, Array] = {}
 
     @property
     def pe(self) -> Any:
-        return self.build.main()
+        return self.build.on(self.region, self._task)
 
     def line(self, axis: Axis) -> Line:
         return make_line(self.build, self.region, axis, name=axis.value)
@@ -39,7 +43,7 @@ class SmallGrid:
         self, name: str, blocks: Blocks, axis: Axis, values: Array | None = None, dtype: DType = f32
     ) -> Buffer:
         """A buffer for a vector split along an axis, filled from the host or zero."""
-        made = self.build.buffer(name, dtype, blocks.size)
+        made = self.build.buffer(name, dtype, blocks.size, on=self.region)
         if values is not None:
             self.inputs[made] = vector_tiles(values, blocks, axis)
         return made

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from wse_sim import WSE2, ProgramError, f16, f32, i32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
@@ -124,7 +125,7 @@ def test_a_shift_needs_two_buffers() -> None:
     build = Builder(4, 1)
     x = build.buffer("x", f32, 8)
     made = make_shift(build, build.grid, Axis.X)
-    with pytest.raises(ProgramError, match="a shift from .* expected two buffers; copy it there first"):
+    with pytest.raises(ProgramError, match=r"a shift from .* expected two buffers; copy it there first"):
         made.emit(build.main(), x[:4], x[4:])
 
 
@@ -155,17 +156,21 @@ def test_what_is_gathered_and_scattered_again_is_the_same(axis: Axis, length: in
 def test_halves_must_fill_wavelets(what: str) -> None:
     build = Builder(4, 1)
     x, whole = build.buffer("x", f16, 3), build.buffer("whole", f16, 12)
-    with pytest.raises(ProgramError, match=f"a {what} of .* expected a fixed length that fills whole wavelets"):
-        if what == "gather":
-            make_gather(build, build.grid, Axis.X).emit(build.main(), x, whole)
-        else:
-            make_scatter(build, build.grid, Axis.X).emit(build.main(), whole, x)
+    message = f"a {what} of .* expected a fixed length that fills whole wavelets"
+    if what == "gather":
+        made = make_gather(build, build.grid, Axis.X)
+        with pytest.raises(ProgramError, match=message):
+            made.emit(build.main(), x, whole)
+    else:
+        scattered = make_scatter(build, build.grid, Axis.X)
+        with pytest.raises(ProgramError, match=message):
+            scattered.emit(build.main(), whole, x)
 
 
 def test_all_parts_must_fit_together() -> None:
     build = Builder(4, 1)
     x, whole = build.buffer("x", f32, 3), build.buffer("whole", f32, 9)
-    with pytest.raises(ProgramError, match="on 4 PEs and whole.*: expected 4 x 3 elements of f32 in a row"):
+    with pytest.raises(ProgramError, match=r"on 4 PEs and whole.*: expected 4 x 3 elements of f32 in a row"):
         make_gather(build, build.grid, Axis.X).emit(build.main(), x, whole)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from wse_sim import WSE3, DType, Wafer, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.contract import Example, Expected, Kernel, all_kernels

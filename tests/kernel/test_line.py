@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from wse_sim import WSE2, WSE3, DType, ProgramError, Region, Wafer, f16, f32, i32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective import all_reduce, reduce
+from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.collective.line import Line, make_line
+from wse_sim.kernels.collective.reduce import make_reduce
 from wse_sim.kernels.collective.tree import Tree, chain, tree
 from wse_sim.program.builder import Builder
 from wse_sim.program.check import check
@@ -114,8 +117,8 @@ def test_all_pes_hold_the_sum(axis: Axis, length: int, groups: tuple[int, ...] |
 @pytest.mark.parametrize("dtype", [f32, f16, i32], ids=str)
 def test_the_root_holds_the_result(operation: reduce.Operation, dtype: DType) -> None:
     before, after, line, _ = run(13, 1, 7, lambda pe, line, x: line.reduce(pe, x, operation), dtype=dtype)
-    function = {"add": np.sum, "max": np.max, "min": np.min}[operation]
-    assert np.array_equal(after[line.root], function(before, axis=0))
+    expected = {"add": before.sum(0), "max": before.max(0), "min": before.min(0)}[operation]
+    assert np.array_equal(after[line.root], expected)
 
 
 def test_sums_round_in_the_order_of_the_reference() -> None:
@@ -243,7 +246,8 @@ def test_reductions_and_broadcasts_in_any_order(order: str, n: int) -> None:
 
 def partial_sums(shape: Tree, x: Array) -> Array:
     """What PEs hold after a reduction: a root has its groups' sums, but for what it took in while sending."""
-    own, sent = x.copy(), {}
+    own = x.copy()
+    sent: dict[int, Array] = {}
     part = {p: station.part for station in shape.stations for p in station.positions}
     left = {p: len(part[p].inputs) for p in part}
     for one in shape.chains:
@@ -310,6 +314,20 @@ def test_the_default_tree_beats_others(length: int) -> None:
     assert cycles(None) <= min(cycles(groups) for groups in ((), (2,), (8,), (40,)))
 
 
+@pytest.mark.parametrize("length", [5, 16, 64])
+def test_long_vectors_want_roots_that_take_one_chain_after_the_other(length: int) -> None:
+    late, middle = plan(WSE2, length, words=64), tree(length, plan(WSE2, length, words=64).sizes[:-1])
+
+    def cycles(shape: Tree) -> int:
+        build = Builder(length, 1)
+        x = build.buffer("x", f32, 64)
+        make_reduce(build, build.grid, Axis.X, shape).emit(build.main(), x)
+        return Machine(build.finish(), toy(64, 64)).launch(max_cycles=100_000)
+
+    assert late.befores[0] > middle.befores[0]
+    assert cycles(late) < 0.95 * cycles(middle)
+
+
 # -- errors -------------------------------------------------------------------------------------------
 
 
@@ -318,7 +336,7 @@ def test_code_must_cover_whole_lines() -> None:
     x = build.buffer("x", f32, 1)
     line = make_line(build, build.grid[1:7, :], Axis.X)
     for region in (build.grid[1:6, :], build.grid[:, :], build.grid[1:7:2, :]):
-        with pytest.raises(ProgramError, match="runs along X of .* expected whole lines of it"):
+        with pytest.raises(ProgramError, match=r"runs along X of .* expected whole lines of it"):
             line.all_reduce(build.main(region), x)
 
 

@@ -121,8 +121,8 @@ def test_softmax_of_large_scores_and_of_places_without_elements(elements: int, i
     grid, blocks, rows = SmallGrid(2, 5), Blocks(elements, 5), 3
     x = np.random.default_rng(3).uniform(-500, 500, (rows, elements)).astype(np.float32)
     tiles = np.moveaxis(blocks.deal(x), 1, 0).reshape(5, 1, rows * blocks.size)
-    source = grid.build.buffer("x", f32, rows * blocks.size)
-    to = source if in_place else grid.build.buffer("to", f32, rows * blocks.size)
+    source = grid.build.buffer("x", f32, rows * blocks.size, on=grid.region)
+    to = source if in_place else grid.build.buffer("to", f32, rows * blocks.size, on=grid.region)
     grid.inputs[source] = tiles
     counts = counts_of(grid.build, "count", blocks, Axis.Y, grid.region)
     scratch = softmax.make_scratch(grid.build, rows, blocks.size, grid.region)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from kernel.small_grid import WAFERS, SmallGrid
 
@@ -25,6 +25,7 @@ wafers = st.sampled_from(sorted(WAFERS))
 
 @FEW
 @given(sides, st.integers(1, 23), st.integers(1, 9), st.integers(1, 17), types)
+@example((3, 2), 12, 8, 5, (f32, f32))  # blocks of 4 rows, side by side without a gap
 def test_every_token_and_position_is_found(side, vocabulary, context, features, dtypes) -> None:
     grid, (hidden_type, table_type) = SmallGrid(*side), dtypes
     random = np.random.default_rng(vocabulary)

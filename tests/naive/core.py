@@ -10,7 +10,7 @@ from math import ceil
 from naive.arithmetic import SCALAR, Value, from_word, rounded, to_word
 from naive.fifo import Fifo
 from naive.slot import Slot
-from naive.timing import group_states
+from naive.timing import element_states
 from naive.work import Memory, Place, Popped, Registers, Work, descriptors
 
 from wse_sim.hardware import Route, State, Wafer, f32, i32
@@ -189,7 +189,9 @@ class Core:
         values = work.compute(first, count, popped=popped)
         if work.output is not None:
             self.fabric.outputs[work.output].push(self.now, to_word(values, carry))
-        return work.cycles * ceil(count / work.lanes)
+        size, pause = work.vector.carry.per_wavelet, self.wafer.stream_pause_wavelets
+        pauses = bool(work.streams and pause and ceil((first + count) / size) % pause == 0)
+        return work.cycles * ceil(count / work.lanes) + pauses
 
     # -- main thread ------------------------------------------------------------------------------
 
@@ -321,8 +323,7 @@ class Core:
         yield from _overhead(self._loads(vector) + start_cycles)
         if is_map:
             for step in range(work.steps):
-                yield from _overhead(self.wafer.map_step_cycles)
-                yield from self._elements(work, step)
+                yield from self._elements(work, step, self.wafer.map_step_cycles)
         elif work.streams:
             yield from self._stream(work)
         else:
@@ -335,13 +336,14 @@ class Core:
     def _loads(self, vector: Vector) -> int:
         return self.wafer.dsr_load_cycles * len(descriptors(vector))
 
-    def _elements(self, work: Work, step: int) -> Beats:
-        """Elements in memory, group by group."""
+    def _elements(self, work: Work, step: int, least: int = 0) -> Beats:
+        """All elements in memory, in `least` cycles or more."""
+        states = element_states(work, self.wafer, step)
+        yield from _overhead(max(0, least - len(states)))
         for first in range(0, work.n, work.lanes):
-            count = min(work.lanes, work.n - first)
-            work.compute(first, count, step)
-            for state in group_states(work, self.wafer, first, count, step):
-                yield Beat(Mode.HELD, state)
+            work.compute(first, min(work.lanes, work.n - first), step)
+        for state in states:
+            yield Beat(Mode.HELD, state)
 
     def _stream(self, work: Work) -> Beats:
         done = 0

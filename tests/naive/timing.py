@@ -1,4 +1,4 @@
-"""How long elements in memory take: one list of states per group of elements."""
+"""How long elements in memory take: a list of states, one for each cycle."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from naive.work import Place, Work
 from wse_sim.hardware import State, Wafer
 
 
-def group_states(work: Work, wafer: Wafer, first: int, count: int, step: int) -> list[State]:
-    """The states of the cycles that elements first .. first + count - 1 take."""
+def element_states(work: Work, wafer: Wafer, step: int) -> list[State]:
+    """The states of the cycles that all elements take; what the ports add comes last."""
+    groups = [_group_states(work, wafer, first, step) for first in range(0, work.n, work.lanes)]
+    ports = [State.PORT_STALL] * max(0, _port_cycles(work, wafer) - len(groups) * work.cycles)
+    return [state for group in groups for state in group] + ports
+
+
+def _group_states(work: Work, wafer: Wafer, first: int, step: int) -> list[State]:
+    """The states of the cycles of the group that begins with element `first`, without waits for a port."""
     own = [work.vector.operation.state] * work.cycles
-    ports = [State.PORT_STALL] * (_port_cycles(work, wafer, count) - work.cycles)
     banks = [State.BANK_STALL] * (_clashes(work, wafer, first, step) * wafer.bank_conflict_cycles)
     writes = [State.PENDING_WRITE] * (wafer.pending_write_cycles if _pending(work, first, step) else 0)
-    return own + ports + banks + writes
+    return own + banks + writes
 
 
 def read_operands(work: Work) -> list[Place]:
@@ -26,14 +32,11 @@ def read_operands(work: Work) -> list[Place]:
     return found
 
 
-def _port_cycles(work: Work, wafer: Wafer, count: int) -> int:
+def _port_cycles(work: Work, wafer: Wafer) -> int:
+    """Cycles that the bytes of all elements take through the ports."""
     read = sum(place.buffer.dtype.bytes for place in read_operands(work))
     written = work.to.buffer.dtype.bytes if work.to is not None else 0
-    return max(
-        work.cycles,
-        ceil(count * read / wafer.read_bytes_per_cycle),
-        ceil(count * written / wafer.write_bytes_per_cycle),
-    )
+    return max(ceil(work.n * read / wafer.read_bytes_per_cycle), ceil(work.n * written / wafer.write_bytes_per_cycle))
 
 
 def _clashes(work: Work, wafer: Wafer, first: int, step: int) -> int:
@@ -44,7 +47,7 @@ def _clashes(work: Work, wafer: Wafer, first: int, step: int) -> int:
 
 
 def _clash(work: Work, wafer: Wafer, p: Place, q: Place, first: int, step: int) -> bool:
-    port = wafer.read_bytes_per_cycle / 2
+    port = wafer.read_port_bytes
     start_p, start_q = p.address(first, step), q.address(first, step)
     bytes_p, bytes_q = work.lanes * p.buffer.dtype.bytes, work.lanes * q.buffer.dtype.bytes
     if bytes_p > port or bytes_q > port:

@@ -179,10 +179,12 @@ class Work:
         return self.registers.get(self.vector.to)
 
     def advance(self) -> None:
-        """Views with auto-advance move their registers, each descriptor once."""
-        for operand in descriptors(self.vector):
-            if isinstance(operand, View) and operand.where is not None and operand.advance:
-                self.registers.set(operand.where, self.registers.get(operand.where) + operand.advance)
+        """Views with auto-advance move their registers; one that is used twice moves once."""
+        moved: list[View] = []
+        for view in (self.vector.to, self.vector.a, self.vector.b):
+            if isinstance(view, View) and view.where is not None and not any(_same(view, m) for m in moved):
+                self.registers.set(view.where, self.registers.get(view.where) + view.advance)
+                moved.append(view)
 
 
 def _placed(operand: object, registers: Registers) -> Place | None:

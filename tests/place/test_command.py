@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+
 from wse_sim.mapping import cli
 from wse_sim.mapping.model import checkpoint as checkpoint_module
 
@@ -28,7 +30,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return 0
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the shipped checkpoint to break."""
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
@@ -56,7 +58,8 @@ def test_text_and_files(monkeypatch, capsys, tmp_path) -> None:
     out = tmp_path / "results"
     assert call(monkeypatch, "run", "--tokens", "2", "--grid", "13x11", "--wafer", "wse3", "--out", str(out)) == 0
     printed = capsys.readouterr().out
-    for part in ("Alice was beginning to", "WSE-3, 13 x 11 PEs, f32", "tokens/s", "busiest links", "SRAM", "largest logit error"):
+    expected = ("Alice was beginning to", "WSE-3, 13 x 11 PEs, f32", "tokens/s", "busiest links", "SRAM", "logit error")
+    for part in expected:
         assert part in printed
     report = json.loads((out / "report.json").read_text())
     assert report["width"] == 13
@@ -103,7 +106,7 @@ def test_bad_input_is_one_line_and_status_2(monkeypatch, capsys, arguments, mess
     assert call(monkeypatch, *arguments) == 2
     error = capsys.readouterr().err
     assert len(error.strip().splitlines()) == 1
-    assert __import__("re").search(message, error), error
+    assert re.search(message, error), error
 
 
 def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
@@ -119,14 +122,15 @@ def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
     assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2
     assert "model.safetensors" in capsys.readouterr().err
     settings = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**settings, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}))
+    other = {**settings, "model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(other))
     assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2
     assert "llama" in capsys.readouterr().err.lower()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_interrupt_stops_cleanly() -> None:
-    program = "from wse_sim.mapping.cli import main; import sys; sys.argv = ['wse-sim', 'run', '--tokens', '100']; main()"
+    program = "import sys; from wse_sim.mapping.cli import main; sys.argv[1:] = ['run', '--tokens', '100']; main()"
     child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(6)
     child.send_signal(signal.SIGINT)

@@ -80,7 +80,10 @@ def test_utilisation_is_a_heat_map_in_percent(report: Report) -> None:
 
 
 def test_the_upper_end_can_be_set(report: Report) -> None:
-    assert draw_utilisation(report, most=20.0).images[0].get_clim() == (0, 20)
+    (image,) = draw_utilisation(report, most=20.0).images
+    assert image.get_clim() == (0, 20)
+    assert image.colorbar is not None
+    assert image.colorbar.extend == "max", "values above the end"
     assert draw_state(report, State.MOVE, most=50.0).images[0].get_clim() == (0, 50)
 
 

@@ -213,7 +213,7 @@ def test_json_tells_readers_the_main_figures(report: Report) -> None:
     assert document["summary"]["utilisation"] == report.utilisation
     assert document["summary"]["explain"] == report.explain().splitlines()
     assert document["state_names"][int(State.MAC)] == "MAC"
-    assert document["wafer"]["origins"]["task_switch_cycles"]["kind"] == "assumed"
+    assert document["wafer"]["origins"]["task_switch_cycles"]["kind"] == "inferred"
 
 
 def test_json_of_something_else_is_refused(report: Report) -> None:

@@ -13,10 +13,10 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware.checks import numbers
 from wse_sim.hardware.geometry import Grid
 from wse_sim.hardware.origin import Origin
-from wse_sim.hardware.presets import PRESETS, WSE1, WSE2, WSE3, by_name, toy
+from wse_sim.hardware.presets import PRESETS, WSE1, WSE2, WSE3, WSE3_SIMULATOR, by_name, toy
 from wse_sim.hardware.wafer import Wafer
 
-WAFERS = [WSE1, WSE2, WSE3]
+WAFERS = [WSE1, WSE2, WSE3, WSE3_SIMULATOR]
 FIELDS = [f.name for f in numbers(Wafer)]
 each_wafer = pytest.mark.parametrize("wafer", WAFERS, ids=lambda w: w.name)
 
@@ -34,7 +34,7 @@ def test_every_number_has_an_origin_with_a_source(wafer: Wafer) -> None:
 @each_wafer
 def test_guesses_are_listed(wafer: Wafer) -> None:
     listed = wafer.assumed()
-    assert {"registers", "router_buffer", "task_switch_cycles"} <= set(listed)
+    assert {"registers", "router_buffer"} <= set(listed)
     assert all(wafer.origins[name].kind == "assumed" for name in listed)
     assert "hop_cycles" not in listed
 
@@ -63,15 +63,16 @@ def test_a_number_without_origin_is_refused() -> None:
 @pytest.mark.parametrize(("elements", "issue", "last"), [(8, 8, 11), (16, 10, 13), (64, 22, 25)])
 def test_an_operation_takes_what_was_measured(elements: int, issue: int, last: int) -> None:
     """FABRICA, f16 with two sources and three descriptor loads on the WSE-3 simulator."""
-    ports = 2 * 2 * elements // WSE3.read_bytes_per_cycle
-    total = 3 * WSE3.dsr_load_cycles + WSE3.op_start_cycles + ports
+    wafer = WSE3_SIMULATOR
+    ports = 2 * 2 * elements // wafer.read_bytes_per_cycle
+    total = 3 * wafer.dsr_load_cycles + wafer.op_start_cycles + ports
     assert total == issue
-    assert total + WSE3.completion_cycles == last
+    assert total + wafer.completion_cycles == last
 
 
-@pytest.mark.parametrize(("wafer", "stage"), [(WSE2, 6), (WSE3, 14)], ids=["WSE-2", "WSE-3"])
+@pytest.mark.parametrize(("wafer", "stage"), [(WSE2, 6), (WSE3, 12)], ids=["WSE-2", "WSE-3"])
 def test_a_stage_of_a_pipelined_chain(wafer: Wafer, stage: int) -> None:
-    """HPDC24: 2 * 2 + 2 cycles on WSE-2; 13.9 measured on WSE-3 silicon."""
+    """HPDC24: 2 * 2 + 2 cycles on WSE-2; MeshGEMV on WSE-3 silicon: 12, P = 80 with groups of 10, 20 and 40."""
     assert wafer.ramp_out_cycles + wafer.hop_cycles + wafer.ramp_in_cycles == stage
 
 

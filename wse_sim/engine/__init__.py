@@ -1,0 +1,1 @@
+"""Time: programs run on machines, cycle by cycle."""

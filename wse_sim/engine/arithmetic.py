@@ -14,8 +14,8 @@ import numpy as np
 
 from wse_sim.engine.half import bits_of_single, double_to_half, half_to_double, single_of_bits
 from wse_sim.engine.jit import jit
-from wse_sim.hardware.operations import VectorCode
 from wse_sim.hardware.dtypes import f16, f32, i16, i32, u16
+from wse_sim.hardware.operations import VectorCode
 
 F16, F32, I16, U16, I32 = (np.int64(d.code) for d in (f16, f32, i16, u16, i32))
 
@@ -94,12 +94,12 @@ def integer(value: float) -> int:
     return np.int64(value)
 
 
-_MOV, _ADD, _SUB, _MUL = np.int64(VectorCode.MOV), np.int64(VectorCode.ADD), np.int64(VectorCode.SUB), np.int64(VectorCode.MUL)
-_MAX, _MIN, _NEG, _ABS, _MAC = np.int64(VectorCode.MAX), np.int64(VectorCode.MIN), np.int64(VectorCode.NEG), np.int64(VectorCode.ABS), np.int64(VectorCode.MAC)
-_AND, _OR, _XOR, _SHL, _SHR = np.int64(VectorCode.AND), np.int64(VectorCode.OR), np.int64(VectorCode.XOR), np.int64(VectorCode.SHL), np.int64(VectorCode.SHR)
-_EXP, _TANH, _ERF = np.int64(VectorCode.EXP), np.int64(VectorCode.TANH), np.int64(VectorCode.ERF)
-_SQRT, _RSQRT, _RECIP = np.int64(VectorCode.SQRT), np.int64(VectorCode.RSQRT), np.int64(VectorCode.RECIP)
-_SUM, _MAX_OF, _MIN_OF, _DOT = np.int64(VectorCode.SUM), np.int64(VectorCode.MAX_OF), np.int64(VectorCode.MIN_OF), np.int64(VectorCode.DOT)
+_V = VectorCode
+_MOV, _ADD, _SUB, _MUL, _MAX, _MIN = (np.int64(c) for c in (_V.MOV, _V.ADD, _V.SUB, _V.MUL, _V.MAX, _V.MIN))
+_NEG, _ABS, _MAC, _AND, _OR, _XOR = (np.int64(c) for c in (_V.NEG, _V.ABS, _V.MAC, _V.AND, _V.OR, _V.XOR))
+_SHL, _SHR, _EXP, _TANH, _ERF = (np.int64(c) for c in (_V.SHL, _V.SHR, _V.EXP, _V.TANH, _V.ERF))
+_SQRT, _RSQRT, _SUM, _MAX_OF = (np.int64(c) for c in (_V.SQRT, _V.RSQRT, _V.SUM, _V.MAX_OF))
+_MIN_OF, _DOT = np.int64(_V.MIN_OF), np.int64(_V.DOT)
 
 
 @jit

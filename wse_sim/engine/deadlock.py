@@ -55,7 +55,8 @@ def _what(state: State, lowered: Lowered, record: np.ndarray) -> str:
 
 
 def _color(state: State, lowered: Lowered, row: int, operand: int) -> str:
-    return lowered.program.colors[state.code.row[row, operand + at.O_BASE]].name
+    color: int = state.code.row[row, operand + at.O_BASE]
+    return lowered.program.colors[color].name
 
 
 def _tasks(state: State, lowered: Lowered) -> list[str]:
@@ -80,5 +81,6 @@ def _wavelets(state: State, lowered: Lowered) -> list[str]:
             place = f"the router's input {Direction(int(fabric.pool[fabric.at[fifo] + at.F_PORT])).name}"
         else:
             place = "the input queue, which no operation reads"
-        found.append(f"{_place(lowered, int(fabric.pool[fabric.at[fifo] + at.F_OWNER]))} holds {held} wavelets of colour {color} in {place}")
+        owner = _place(lowered, int(fabric.pool[fabric.at[fifo] + at.F_OWNER]))
+        found.append(f"{owner} holds {held} wavelets of colour {color} in {place}")
     return found

@@ -10,18 +10,25 @@ from typing import Any, TypeVar
 
 import numba
 
+COMPILED = (
+    "engine/arithmetic.py", "engine/faults.py", "engine/half.py", "engine/jit.py", "engine/layout.py",
+    "engine/state.py", "engine/table.py", "hardware/dtypes.py", "hardware/operations.py", "hardware/states.py",
+    "program/instruction.py",
+)  # fmt: skip
+"""Sources outside engine/cycle whose code or constants compiled code contains; a test compares them with imports."""
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def _cache_folder() -> Path:
     """A folder named by everything that compiled code depends on.
 
-    Numba does not notice a change in a callee of another file, so the name holds the hash of the engine's own
-    sources, of the tables that it freezes as constants, and numba's version.
+    Numba does not notice a change in a callee of another file, so the name holds the hash of all sources that are
+    compiled or frozen into compiled code as constants, and numba's version.
     """
     digest = hashlib.sha256(numba.__version__.encode())
     package = Path(__file__).resolve().parent.parent
-    for source in sorted([*(package / "engine").rglob("*.py"), *(package / "hardware").rglob("*.py")]):
+    for source in sorted([*(package / "engine" / "cycle").glob("*.py"), *(package / name for name in COMPILED)]):
         digest.update(source.read_bytes())
     home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
     return home / "wse_sim" / digest.hexdigest()[:16]
@@ -49,4 +56,5 @@ def jit(function: _F) -> _F:
 
 def inlined(function: _F) -> _F:
     """`jit` for the short functions of the innermost loops: no call is left of them."""
-    return numba.njit(cache=True, _nrt=False, error_model="numpy", nogil=True, forceinline=True)(function)  # type: ignore[no-any-return]
+    options = {"cache": True, "_nrt": False, "error_model": "numpy", "nogil": True, "forceinline": True}
+    return numba.njit(**options)(function)  # type: ignore[no-any-return]

@@ -5,19 +5,26 @@ They are numpy integers: compiled code makes a copy of a function for each plain
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import count
+from typing import Any
 
 import numpy as np
 
+
+def _numbers(values: Iterable[int]) -> Iterator[Any]:
+    return map(np.int64, values)
+
+
 # -- kinds of instruction (column KIND) ---------------------------------------------------------------
-VECTOR, MAP, SCALAR, LOOP, END_LOOP, WHEN, OTHERWISE, END_WHEN = map(np.int64, range(8))
-ACTIVATE, BLOCK, UNBLOCK, REROUTE, END_TASK = map(np.int64, range(8, 13))
+VECTOR, MAP, SCALAR, LOOP, END_LOOP, WHEN, OTHERWISE, END_WHEN = _numbers(range(8))
+ACTIVATE, BLOCK, UNBLOCK, REROUTE, END_TASK = _numbers(range(8, 13))
 
 # -- kinds of operand (column O_KIND) -----------------------------------------------------------------
-NONE, MEMORY, STREAM, REGISTER, IMMEDIATE = map(np.int64, range(5))
+NONE, MEMORY, STREAM, REGISTER, IMMEDIATE = _numbers(range(5))
 
 # -- columns of an operand, relative to its first column ----------------------------------------------
-_next = map(np.int64, count())
+_next = _numbers(count())
 O_KIND = next(_next)
 O_DTYPE = next(_next)
 O_BASE = next(_next)  # memory: bytes from the PE's data area; stream: colour; register: index; immediate: float bits
@@ -32,7 +39,7 @@ O_ADVANCE = next(_next)  # elements added to WHERE's register when the operation
 OPERAND = next(_next)
 
 # -- columns of an instruction row --------------------------------------------------------------------
-_next = map(np.int64, count())
+_next = _numbers(count())
 KIND = next(_next)
 OP = next(_next)
 SECTION = next(_next)
@@ -48,7 +55,7 @@ READS = next(_next)  # SRAM bytes read per element
 WRITES = next(_next)  # SRAM bytes written per element
 S_LANES = next(_next)  # elements in a group that goes by streams or in a background slot
 S_CYCLES = next(_next)  # cycles until the next group
-MAP_STEP = next(_next)  # overhead cycles of each step of a map
+MAP_STEP = next(_next)  # least cycles of each step of a map
 LENGTH = next(_next)
 LENGTH_AT = next(_next)  # register with the length; -1: LENGTH
 SLOT = next(_next)  # background slot; -1: synchronous
@@ -69,7 +76,7 @@ EACH = B + OPERAND
 COLUMNS = EACH + OPERAND
 
 # -- columns of a PE's core ---------------------------------------------------------------------------
-_next = map(np.int64, count())
+_next = _numbers(count())
 MODE = next(_next)
 CURRENT = next(_next)  # task that runs; -1: none
 PC = next(_next)  # index into the role's sequence
@@ -86,10 +93,10 @@ WITHIN = next(_next)  # section
 FINISH = next(_next)  # cycle at which it last became idle
 CORE = next(_next)
 
-FREE, RUNNING, STREAMING, MAPPING = map(np.int64, range(4))  # values of MODE
+FREE, RUNNING, STREAMING, MAPPING = _numbers(range(4))  # values of MODE
 
 # -- columns of a thread: the main thread's vector operation, or a background slot ---------------------
-_next = map(np.int64, count())
+_next = _numbers(count())
 T_STATE = next(_next)
 T_ROW = next(_next)
 T_DONE = next(_next)  # elements done
@@ -104,10 +111,10 @@ T_STEPS = next(_next)
 T_EACH = next(_next)
 THREAD = next(_next)
 
-UNUSED, WORKING, FINISHING = map(np.int64, range(3))  # values of T_STATE
+UNUSED, WORKING, FINISHING = _numbers(range(3))  # values of T_STATE
 
 # -- int64 words of a FIFO record in the pool ---------------------------------------------------------
-_next = map(np.int64, count())
+_next = _numbers(count())
 F_HEAD = next(_next)  # cycle of the last take << 32 | words taken
 F_TAIL = next(_next)  # words given
 F_BLOCKED = next(_next)  # cycles in which a visible word was not taken
@@ -121,4 +128,4 @@ for _ in range(4):
     next(_next)
 F_RING = next(_next)  # cycle of the push << 32 | word
 
-RAMP_INPUT = np.int64(32)  # bit beside the five output ports: the one wavelet a core hands its router per cycle
+RAMP_INPUT: Any = np.int64(32)  # bit beside the five output ports: the one wavelet a core hands its router per cycle

@@ -40,7 +40,7 @@ def lower(program: Program, wafer: Wafer) -> Lowered:
     sequence, jump, entry = _sequences(program)
     roles, colors = len(program.roles), len(program.colors)
     trigger = np.full((roles, len(program.tasks)), -1, np.int64)
-    argument = np.array([t.argument.index if t.argument else -1 for t in program.tasks], np.int64)
+    argument = np.array([t.argument.index if t.argument is not None else -1 for t in program.tasks], np.int64)
     inputs = np.full((roles, max(colors, 1)), -1, np.int64)
     outputs = np.full((roles, max(colors, 1)), -1, np.int64)
     fifo = np.full((roles, max(colors, 1), 5), -1, np.int64)
@@ -161,7 +161,8 @@ def _cores(program: Program, role: np.ndarray, pes: int, start: int) -> Cores:
         state[blocked, at.BLOCKED] |= 1 << task.id
     ints = np.zeros((pes, max(1, program.registers)), np.int32)
     thread = np.zeros((pes * (1 + program.slots), at.THREAD), np.int64)
-    return Cores(state=state, thread=thread, ints=ints, floats=ints.view(np.float32), role=role, threads=1 + program.slots)
+    floats = ints.view(np.float32)
+    return Cores(state=state, thread=thread, ints=ints, floats=floats, role=role, threads=1 + program.slots)
 
 
 def _wakes(pes: int, start: int) -> Wakes:
@@ -213,8 +214,10 @@ def _costs(wafer: Wafer) -> Costs:
         ramp_in=wafer.ramp_in_cycles,
         bank_conflict=wafer.bank_conflict_cycles,
         pending_write=wafer.pending_write_cycles,
-        read_port=wafer.read_bytes_per_cycle,
-        write_port=wafer.write_bytes_per_cycle,
+        read_port=wafer.read_port_bytes,
+        read_rate=wafer.read_bytes_per_cycle,
+        write_rate=wafer.write_bytes_per_cycle,
+        stream_pause=wafer.stream_pause_wavelets,
         interleave=wafer.bank_interleave_bytes,
         bank_modulo=wafer.read_conflict_modulo,
     )

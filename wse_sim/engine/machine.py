@@ -17,7 +17,7 @@ from wse_sim.engine.gather import gather_report
 from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.state import GROUP, PLANES
 from wse_sim.engine.table import Table
-from wse_sim.errors import ProgramError, RunError, UsageError
+from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import Wafer
 from wse_sim.program.check import check
 from wse_sim.program.memory import Buffer
@@ -168,10 +168,12 @@ class Machine:
             target[:, register.index] = value
 
     def _activate(self) -> None:
-        """Sets the entry tasks' bits and books every core that has one."""
+        """Activates the entry tasks where they have code, and books those cores."""
         wakes, plane = self.state.wakes, self.now % PLANES
         for task, region in self.program.entries.items():
-            pes = np.flatnonzero(region.mask(self.program.width, self.program.height).ravel())
+            inside = region.mask(self.program.width, self.program.height).ravel()
+            has_code = self.state.code.entry[self.state.cores.role, task.id] >= 0
+            pes = np.flatnonzero(inside & has_code)
             self.state.cores.state[pes, at.ACTIVE] |= 1 << task.id
             wakes.core[plane, pes] = 1
             wakes.core_group[plane, np.unique(pes // GROUP)] = 1

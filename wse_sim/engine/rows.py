@@ -185,10 +185,10 @@ def _scalar(row: list[int], op: Scalar, wafer: Wafer) -> None:
         _operand(row, at.DST if stores else at.A, op.view, f32)
     for first, value in ((at.A, op.a), (at.B, op.b)):
         if value is not None:
-            _operand(row, first, value, _kind(op, value))
+            _operand(row, first, value, _kind(op))
 
 
-def _kind(op: Scalar, value: object) -> DType:
+def _kind(op: Scalar) -> DType:
     """How a constant of a scalar instruction is held."""
     if op.operation.takes is not None:
         return i32 if op.operation.takes == "int" else f32

@@ -88,8 +88,10 @@ class Costs(NamedTuple):
     ramp_in: int
     bank_conflict: int
     pending_write: int
-    read_port: int  # bytes a cycle
-    write_port: int
+    read_port: int  # bytes of one read
+    read_rate: int  # bytes a cycle, all reads together
+    write_rate: int
+    stream_pause: int  # groups of a stream operation after which it pauses for a cycle; 0: never
     interleave: int  # bytes after which the next bank begins
     bank_modulo: int  # reads of banks equal modulo this conflict
 

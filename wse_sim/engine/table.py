@@ -50,6 +50,8 @@ class Table:
     """
 
     def __init__(self, fields: Any) -> None:
+        self.address: int
+        self.numba_type: TableType
         self._fields = fields
         self._parts = {name: Table(v) for name, v in fields._asdict().items() if isinstance(v, tuple)}
         self._words = np.zeros(WORDS * len(fields), np.int64)
@@ -133,7 +135,7 @@ def _is_index(kind: FlatType, index: types.Type) -> bool:
 
 @infer_global(operator.getitem)
 class _FlatGet(AbstractTemplate):  # type: ignore[misc]
-    def generic(self, args: tuple[types.Type, ...], kws: Any) -> Any:
+    def generic(self, args: tuple[types.Type, ...], _: Any) -> Any:
         flat, index = args
         if isinstance(flat, FlatType) and _is_index(flat, index):
             return signature(flat.dtype, flat, index)
@@ -142,8 +144,8 @@ class _FlatGet(AbstractTemplate):  # type: ignore[misc]
 
 @infer_global(operator.setitem)
 class _FlatSet(AbstractTemplate):  # type: ignore[misc]
-    def generic(self, args: tuple[types.Type, ...], kws: Any) -> Any:
-        flat, index, _ = args
+    def generic(self, args: tuple[types.Type, ...], _: Any) -> Any:
+        flat, index, *_value = args
         if isinstance(flat, FlatType) and _is_index(flat, index):
             return signature(types.none, flat, index, flat.dtype)
         return None

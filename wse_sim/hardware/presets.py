@@ -57,8 +57,9 @@ _WSE2: Table = {
         "with 4 the appendix's conflict rule, its advice (addresses 4 16-bit words apart modulo 8) and the conflicts "
         "measured on silicon agree: all repeat after 16 bytes")),
     "read_conflict_modulo": (4, published("SDK, Appendix SIMD Mode: two reads conflict if bank1 % 4 == bank2 % 4")),
-    "read_bytes_per_cycle": (16, published("HC34, JACQ: two 64-bit reads", "SDK prose says two 32-bit reads, which its "
-                                           "own SIMD table contradicts")),
+    "read_port_bytes": (8, published("HC34, JACQ: two 64-bit reads", "SDK prose says two 32-bit reads, which its "
+                                     "own SIMD table contradicts")),
+    "read_bytes_per_cycle": (16, published("HC34, JACQ: two 64-bit reads")),
     "write_bytes_per_cycle": (8, published("HC34, JACQ: one 64-bit write")),
     "bank_conflict_cycles": (1, measured("FABRICA: 1.94 times slower on silicon where operands conflict",
                                          "one more cycle for a group of one cycle")),
@@ -75,6 +76,7 @@ _WSE2: Table = {
     "ramp_out_cycles": (3, inferred("HPDC24: ramp latency 2 each way, pipelined chain stage 2 * 2 + 2 = 6 cycles",
                                     "3 out + 1 hop + 2 in = 6")),
     "ramp_in_cycles": (2, published("HPDC24: ramp latency 2")),
+    "stream_pause_wavelets": (0, published("HPDC24: one wavelet per cycle")),
 
     "microthreads": (8, published("SDK, CSL language, DSDs: one per queue id")),
     "registers": (64, assumed("no spilling is modelled", "the core has 16 16-bit registers, HC34")),
@@ -85,19 +87,24 @@ _WSE2: Table = {
         "the issue slot is taken for 6 + 2 * ceil(N / 8) cycles, as measured. The last execute comes 3 cycles later, "
         "see completion_cycles: 11, 13, 25 for N = 8, 16, 64, as measured")),
     "async_issue_cycles": (1, measured("FABRICA: an asynchronous operation takes one issue cycle")),
-    "map_start_cycles": (20, inferred(
-        _GEMM_FIT, "38 cycles per inner step less 3 descriptor loads, 6 for two view advances and 9 for the loop's "
-        "back edge")),
+    "map_start_cycles": (24, inferred(
+        _GEMM_FIT, "MeshGEMM, Kt 1 to 8 at Nt = 1: 41.5 cycles per inner step, less 3 descriptor loads, 3 of the map's "
+        "step, 2 for two view advances and 9 for the loop's back edge")),
     "map_step_cycles": (3, inferred(
-        _GEMM_FIT, "2.3 to 3 cycles per step, on 1 or on 8 f16 elements; the vendor's simulator gives 7")),
+        _GEMM_FIT, "MeshGEMV, Mt 1 to 8: 3.0 at Nt = 1 and 2.7 at Nt = 8, where the elements alone take as long; "
+        "MeshGEMM: 2.3 to 3.6 on 1 to 8 elements; the vendor's simulator is slower, see WSE3_SIMULATOR")),
     "loop_start_cycles": (2, assumed("two instructions: clear the counter, test the count")),
     "loop_edge_cycles": (9, measured("FABRICA: counted loop on the WSE-3 simulator", "9 to 10")),
     "branch_taken_cycles": (6, measured("FABRICA: on the WSE-3 simulator; no branch prediction")),
     "branch_not_taken_cycles": (3, measured("FABRICA: on the WSE-3 simulator")),
-    "task_switch_cycles": (8, assumed("task pick and pipeline refill; a taken branch is 6", "plausible range 5 to 12")),
+    "task_switch_cycles": (18, inferred(
+        "MeshGEMM on silicon: 159 cycles per step of three tasks and half a skew step of two, all 539 rows",
+        "siddharthbc/CSR-graph-coloring: 31 per data task with a body of 10 to 15 instructions, simulator")),
     "completion_cycles": (3, measured("FABRICA: 3 cycles from the last wavelet to the completion task's pick")),
     "task_control_cycles": (1, published("wse-viz: activate, block and unblock are one instruction each")),
-    "reroute_cycles": (6, assumed("about six instructions: read, change, write a router's configuration word")),
+    "reroute_cycles": (200, inferred(
+        "SUMMA on a CS-2, tiles of 2 and 4: 408 cycles per step besides its multiply-adds, with two broadcasts",
+        "the library tears a colour down before it writes the router's configuration word")),
 
     "scalar_int_cycles": (1, measured("FABRICA: one instruction per cycle, in order")),
     "scalar_float_cycles": (2, inferred("FABRICA: 1 if independent, 2 if it uses the result before it",
@@ -108,11 +115,15 @@ _WSE2: Table = {
     "scalar_exp_cycles": (60, assumed("range reduction and a polynomial in scalar code")),
     "scalar_tanh_cycles": (60, assumed("a rational approximation: one division and a few steps")),
     "scalar_erf_cycles": (70, assumed("a rational approximation with more terms: one division and 20 steps")),
-    "clock_cycles": (3, inferred("csl-examples, time library: the counter is read as three 16-bit words")),
+    "clock_cycles": (10, inferred(
+        "FABRICA, silicon: set-up of 15 cycles for a copy and 16 for a multiply-add, less 2 or 3 descriptor loads and 3 "
+        "to start", "csl-examples, time library: the counter is read as three 16-bit words and stored")),
 
-    "rates": (_rates(4, 2, 1, 1), published(
+    "rates": ({**_rates(4, 2, 1, 1), "fmacs": (1, 2)}, published(
         "SDK, Appendix SIMD Mode: elements per cycle of each vector instruction",
-        f"no minimum is listed: taken as the maximum; '{REDUCE}' is measured on the WSE-3 simulator by FABRICA")),
+        "fmacs 2 cycles, where the SDK says 1: SUMMA on a CS-2 takes 2.0 per multiply-add with tiles of 4 to 16, and "
+        "2.6 with tiles of 46, half of whose columns meet in the banks; no minimum is listed: taken as the maximum; "
+        f"'{REDUCE}' is measured on the WSE-3 simulator by FABRICA")),
 
     "host_bytes_per_second": (150_000_000_000, published("vendor: 12 x 100 Gb Ethernet = 1.2 Tb/s")),
     "host_channels": (16, published("csl-examples, bandwidth-test: at most 16 channels", "the rate saturates near 8")),
@@ -162,19 +173,26 @@ _WSE3: Table = {
     "sram_bytes": (49_152, measured("FABRICA: programs link at 49 152 bytes and fail above")),
     "bank_interleave_bytes": (4, measured(
         "FABRICA: f32 operands conflict in one of four offsets, with a period of 16 bytes, on silicon")),
-    "write_bytes_per_cycle": (8, inferred(
-        "vendor: 21 PB/s over 900 000 PEs is 24 bytes per cycle, 16 of them reads",
-        "a copy moves 16 bytes per cycle each way on the vendor's simulator and 9.6 on silicon, FABRICA")),
+    "read_bytes_per_cycle": (12, inferred(
+        "FABRICA, silicon: 2.92 f16 multiply-adds per cycle, which read 11.7 bytes per cycle",
+        "the ports give 16, and so does the vendor's simulator; why silicon does not is not published")),
+    "write_bytes_per_cycle": (10, inferred(
+        "FABRICA, silicon: copies of 4.82 f16 or 2.44 f32 per cycle write 9.6 and 9.8 bytes per cycle",
+        "16 on the vendor's simulator")),
     "input_queue_depths": ((8, 8, 4, 4, 4, 4, 4, 4), published("SDK, CSL language, DSDs: queue depths",
                                                                "queues 0 and 1 serve the host's memcpy")),
     "output_queue_depths": ((8,) * 8, published("SDK, CSL language, DSDs: queue depths")),
     "hop_cycles": (2, measured("FABRICA, silicon and simulator: 2.000; MeshGEMV on silicon: 2.01; a third team too",
                                "the SDK's own corrections use 1")),
-    "ramp_out_cycles": (9, inferred(
-        "MeshGEMV on silicon: a chain stage takes 13.9 cycles, so 9 out + 2 hop + 3 in = 14",
-        "FABRICA measures 7 from dispatch to the link on the vendor's simulator; silicon leaves about 2 more")),
+    "ramp_out_cycles": (7, measured(
+        "FABRICA: 7 from the dispatch of a send to its first wavelet on the link, simulator",
+        "MeshGEMV on silicon agrees: 7 out + 2 hop + 3 in per stage of a chain, P = 80, groups 2, 4 and 8")),
     "ramp_in_cycles": (3, measured("FABRICA: arrival at the router -> the receiving operation executes, simulator")),
+    "stream_pause_wavelets": (8, inferred(
+        "FABRICA, silicon: 1.125 cycles per wavelet, payloads of 64 to 4096", "1.000 on the vendor's simulator")),
     "microthreads": (8, published("SDK, CSL language, DSDs: ut_id 0 to 7, apart from queues")),
+    "reroute_cycles": (6, assumed("about six instructions: read, change, write a router's configuration word",
+                                  "MeshGEMV for WSE-3 writes it directly, without a teardown")),
     "registers": (64, assumed("no spilling is modelled", "the core has 16 16-bit registers, HC34")),
     "rates": ({**_rates(8, 4, 4, 8), "fmacs": (1, 2)}, published(
         "SDK, Appendix SIMD Mode: elements per cycle of each vector instruction",
@@ -190,10 +208,20 @@ _WSE3: Table = {
     "energy_static_fj": (15_000, inferred(_NODE_5NM)),
 }  # fmt: skip
 
+# -- WSE-3 as the vendor's simulator models it: what differs from silicon ------------------------------
+
+_SIMULATOR: Table = {
+    "read_bytes_per_cycle": (16, measured("FABRICA: 4.0 f16 multiply-adds per cycle")),
+    "write_bytes_per_cycle": (16, measured("FABRICA: copies of 8 f16 or 4 f32 per cycle")),
+    "stream_pause_wavelets": (0, measured("FABRICA: 1.000 cycles per wavelet")),
+    "bank_conflict_cycles": (0, measured("FABRICA: times do not depend on where operands lie")),
+}
+
 _COVERS_BOTH = ("banks", "read_conflict_modulo", "colors", "reserved_colors", "host_bytes_per_second", "host_channels")
 _MEASURED_ON_WSE3 = (
     "sram_reserve_bytes", "dsr_load_cycles", "op_start_cycles", "async_issue_cycles", "map_start_cycles",
-    "map_step_cycles", "loop_edge_cycles", "branch_taken_cycles", "branch_not_taken_cycles", "completion_cycles",
+    "map_step_cycles", "task_switch_cycles", "clock_cycles", "loop_edge_cycles", "branch_taken_cycles",
+    "branch_not_taken_cycles", "completion_cycles",
     "bank_conflict_cycles", "scalar_int_cycles", "scalar_float_cycles",
 )  # fmt: skip
 
@@ -227,6 +255,7 @@ def _wse3() -> Table:
 WSE1 = _wafer("WSE-1", _wse1())
 WSE2 = _wafer("WSE-2", _wse2())
 WSE3 = _wafer("WSE-3", _wse3())
+WSE3_SIMULATOR = _wafer("WSE-3 simulator", {**_wse3(), **_SIMULATOR})
 
 
 def toy(width: int, height: int) -> Wafer:

@@ -43,8 +43,9 @@ class Wafer:
         "memory", "bytes", "words of this size lie in consecutive banks: bank = address // this % banks", 1))
     read_conflict_modulo: int = field(metadata=_info(
         "memory", "banks", "two reads of a cycle conflict where they touch banks equal modulo this", 1))
-    read_bytes_per_cycle: int = field(metadata=_info("memory", "bytes/cycle", "SRAM read ports together", 1))
-    write_bytes_per_cycle: int = field(metadata=_info("memory", "bytes/cycle", "SRAM write port", 1))
+    read_port_bytes: int = field(metadata=_info("memory", "bytes", "width of each of the two SRAM read ports", 1))
+    read_bytes_per_cycle: int = field(metadata=_info("memory", "bytes/cycle", "sustained SRAM reads, all ports", 1))
+    write_bytes_per_cycle: int = field(metadata=_info("memory", "bytes/cycle", "sustained SRAM writes", 1))
     bank_conflict_cycles: int = field(metadata=_info(
         "memory", "cycles", "added by a bank conflict to a group of elements"))
     pending_write_cycles: int = field(metadata=_info(
@@ -58,6 +59,8 @@ class Wafer:
     hop_cycles: int = field(metadata=_info("fabric", "cycles", "router -> visible to the next router", 1))
     ramp_out_cycles: int = field(metadata=_info("fabric", "cycles", "element executed -> visible to its own router", 1))
     ramp_in_cycles: int = field(metadata=_info("fabric", "cycles", "router -> datapath, where it may execute", 1))
+    stream_pause_wavelets: int = field(metadata=_info(
+        "fabric", "wavelets", "a stream operation pauses for a cycle after each so many; 0: never"))
 
     microthreads: int = field(metadata=_info("issue", "slots", "background slots", 1))
     registers: int = field(metadata=_info("issue", "registers", "32-bit registers; spilling is not modelled", 1))
@@ -67,7 +70,7 @@ class Wafer:
     async_issue_cycles: int = field(metadata=_info("issue", "cycles", "issue of an operation to a background slot"))
     map_start_cycles: int = field(metadata=_info(
         "issue", "cycles", "idle between the last descriptor load and the first step of a map"))
-    map_step_cycles: int = field(metadata=_info("issue", "cycles", "step of a map, if its elements take no longer"))
+    map_step_cycles: int = field(metadata=_info("issue", "cycles", "least cycles of a step of a map"))
     loop_start_cycles: int = field(metadata=_info("issue", "cycles", "entry of a counted loop"))
     loop_edge_cycles: int = field(metadata=_info("issue", "cycles", "back edge of a counted loop"))
     branch_taken_cycles: int = field(metadata=_info("issue", "cycles", "branch that jumps"))

@@ -270,7 +270,10 @@ class Code:
         right = None if b is None else scalar_operand(name, operation.takes, b)
         register = self._new(operation.gives) if to is None else as_register(name, to)
         if register.kind != operation.gives:
-            raise ProgramError(f"{name} gives a {operation.gives}, but {register!r} holds a {register.kind}")
+            raise ProgramError(
+                f"{name} gives {operation.gives} results, but {register!r} holds {register.kind}: expected a register "
+                f"of kind {operation.gives}"
+            )
         self._emit(Scalar(operation, register, left, right))
         return register
 

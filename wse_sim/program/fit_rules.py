@@ -38,10 +38,11 @@ def the_buffers_fit(facts: Facts) -> None:
         return
     size, worst = max(over, key=lambda pair: pair[0])
     others = sum(role.count for _, role in over) - 1
+    pes = pe_text(worst.example) + (f" and {others} more" if others else "")
     raise problem(
         FitError,
-        f"SRAM overflows by {size - limit} bytes",
-        pe_text(worst.example) + (f" and {others} more" if others else "") + f", where buffers end at byte {size}",
+        f"SRAM overflows by {size - limit} bytes on {pes}",
+        f"where buffers end at byte {size}",
         expected=f"at most {limit} bytes on {facts.wafer.name}",
         advice=f"largest are {_largest(facts, worst)}; release some, use f16, or spread them over more PEs",
     )

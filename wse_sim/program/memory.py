@@ -149,14 +149,14 @@ class View:
             object.__setattr__(self, name, whole(value, f"{name} of a view of {self.buffer!r}", least=least))
 
     def extent(self, length: int) -> tuple[int, int]:
-        """Lowest and highest element touched by `length` > 0 elements, `where` and steps left out."""
+        """Lowest and highest element that `length` > 0 elements may touch, `where` and steps left out.
+
+        The last row counts as wide as the others, here and when the program runs.
+        """
         wide = length if self.inner is None else min(self.inner, length)
-        rows, rest = divmod(length - wide, wide)  # full rows after the first, elements in the last row
-        corners = [0, (wide - 1) * self.stride]
-        corners += [rows * self.outer_stride + corner for corner in corners]
-        if rest:
-            last = (rows + 1) * self.outer_stride
-            corners += [last, last + (rest - 1) * self.stride]
+        across = (wide - 1) * self.stride
+        down = (length - 1) // wide * self.outer_stride
+        corners = (0, across, down, across + down)
         return self.offset + min(corners), self.offset + max(corners)
 
     @property

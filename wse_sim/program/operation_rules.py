@@ -215,10 +215,10 @@ def buffers_cover_their_users(facts: Facts) -> None:
 
 RULES: tuple[Callable[[Facts], None], ...] = (
     one_input_stream,
+    reductions_end_in_registers,
     streams_are_not_destinations_that_are_read,
     maps_have_no_streams,
     only_maps_step,
-    reductions_end_in_registers,
     floats_and_integers_do_not_mix,
     operations_allow_their_types,
     numbers_suit_the_types,

@@ -23,7 +23,7 @@ def whole(value: object, what: str, *, least: int | None = None) -> int:
         number = None
     try:
         found = operator.index(number)  # type: ignore[arg-type]
-    except TypeError:
+    except (TypeError, ProgramError):  # the latter from registers, which have no value yet
         raise ProgramError(f"{what} is {value!r}: expected a whole number{bound}") from None
     if least is not None and found < least:
         raise ProgramError(f"{what} is {found}: expected a whole number{bound}")

@@ -89,7 +89,7 @@ class Ways:
             for border in self.program.neighbours(link):
                 if self._fed(border.role, link, border.neighbour) and self._fed(border.neighbour, back, border.role):
                     x, y = border.example
-                    return [(x, y), (x + link.dx, y + link.dy)]
+                    return sorted([(x, y), (x + link.dx, y + link.dy)])
         return []
 
     def _fed(self, role: int, link: Direction, neighbour: int) -> bool:
@@ -113,7 +113,9 @@ class Ways:
         circle = [int(ahead[moving].min())]
         while (before := int(feeder[circle[-1]])) != circle[0]:
             circle.append(before)
-        return [(pe % self.program.width, pe // self.program.width) for pe in reversed(circle)]
+        circle.reverse()
+        first = circle.index(min(circle))
+        return [(pe % self.program.width, pe // self.program.width) for pe in circle[first:] + circle[:first]]
 
     def _feeders(self) -> Ints:
         """PE that each PE takes the colour from; the number of PEs where there is none, and one entry more."""

@@ -1,4 +1,7 @@
-"""Pictures of a report, for matplotlib: heat maps over the wafer, bars of sections."""
+"""Pictures of a report, for matplotlib: heat maps over the wafer, bars of sections.
+
+Axes that are given should be of a figure with layout="constrained", which makes room for labels and colour bars.
+"""
 
 from __future__ import annotations
 
@@ -260,11 +263,15 @@ def _subject(report: Report) -> str:
 
 
 def _color_bar(ax: Axes, drawn: Any, label: str) -> None:
-    """Beside the picture and as high; below a flat one."""
+    """Beside the picture and as high; below a flat one; pointed if some values lie above its end."""
     figure = ax.get_figure()
     assert figure is not None
+    beyond = drawn.get_array().max() > drawn.get_clim()[1]
+    options: dict[str, Any] = {"label": label, "extend": "max" if beyond else "neither"}
     left, right, bottom, top = *ax.get_xlim(), *ax.get_ylim()
     if abs(top - bottom) < _FLAT * abs(right - left):
-        figure.colorbar(drawn, ax=ax, label=label, location="bottom", aspect=40)
+        figure.colorbar(drawn, ax=ax, location="bottom", aspect=40, **options)
+    elif figure.figure.get_layout_engine() is None:  # nothing would make room for a bar beside given axes
+        figure.colorbar(drawn, ax=ax, fraction=0.046, pad=0.04, **options)
     else:
-        figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0, 0.04, 1)), label=label)
+        figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0, 0.04, 1)), **options)

@@ -13,7 +13,7 @@ from wse_sim.program.memory import Each, View
 from wse_sim.program.program import Program
 
 _GRID = ("width", "height", "clock_hz")
-_PORTS = ("read_bytes_per_cycle", "write_bytes_per_cycle")
+_PORTS = ("read_port_bytes", "read_bytes_per_cycle", "write_bytes_per_cycle")
 _BANKS = ("bank_interleave_bytes", "read_conflict_modulo", "bank_conflict_cycles", "pending_write_cycles")
 _BRANCH = ("branch_taken_cycles", "branch_not_taken_cycles")
 _LOOP = ("loop_start_cycles", "loop_edge_cycles")

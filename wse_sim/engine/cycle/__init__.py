@@ -1,0 +1,1 @@
+"""The cycle engine: every wavelet, every cycle, in compiled phases."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine.arithmetic import F16, F32, Memory, compute, reads_destination
+from wse_sim.engine.cycle.operand import bytes_of, element, read, write
 from wse_sim.engine.half import double_to_half, half_to_double
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import (
-    A,
-    B,
     CYCLES,
     DST,
     KIND,
@@ -24,9 +23,10 @@ from wse_sim.engine.layout import (
     OP,
     READS,
     WRITES,
+    A,
+    B,
 )
 from wse_sim.engine.state import Code, Cores, Costs
-from wse_sim.engine.cycle.operand import bytes_of, element, read, write
 from wse_sim.hardware.operations import VectorCode
 
 _MAC = np.int64(VectorCode.MAC)
@@ -91,25 +91,13 @@ def mac_half(memory: Memory, dst: int, a: int, scalar: float, count: int) -> Non
 
 
 @jit
-def group_cycles(code: Code, costs: Costs, row: int, elements: int) -> int:
-    """Cycles of a group of elements: its arithmetic, or its bytes through the SRAM ports."""
-    reads = (elements * code.row[row, READS] + costs.read_port - 1) // costs.read_port
-    writes = (elements * code.row[row, WRITES] + costs.write_port - 1) // costs.write_port
-    return max(np.int64(code.row[row, CYCLES]), reads, writes)
-
-
-@jit
 def memory_cycles(code: Code, costs: Costs, row: int, count: int) -> tuple[int, int]:
     """Cycles of `count` elements in memory: at work, and waiting for a port."""
     lanes = np.int64(code.row[row, LANES])
-    full, rest = count // lanes, count % lanes
-    cycles = full * group_cycles(code, costs, row, lanes)
-    groups = full
-    if rest > 0:
-        cycles += group_cycles(code, costs, row, rest)
-        groups += 1
-    busy = groups * code.row[row, CYCLES]
-    return busy, cycles - busy
+    busy = (count + lanes - 1) // lanes * code.row[row, CYCLES]
+    reads = (count * code.row[row, READS] + costs.read_rate - 1) // costs.read_rate
+    writes = (count * code.row[row, WRITES] + costs.write_rate - 1) // costs.write_rate
+    return busy, max(busy, reads, writes) - busy
 
 
 @jit
@@ -170,7 +158,7 @@ def clash(code: Code, costs: Costs, row: int, left: int, left_start: int, right:
     right_low = element(code, row, right, right_start, index)
     left_width = lanes * bytes_of(code.row[row, left + O_DTYPE])
     right_width = lanes * bytes_of(code.row[row, right + O_DTYPE])
-    port = costs.read_port // 2
+    port = costs.read_port
     if left_width > port or right_width > port:
         return np.int64((right_low - left_low) % port != 0)
     first, last = left_low // costs.interleave, (left_low + left_width - 1) // costs.interleave

@@ -14,10 +14,11 @@ from wse_sim.engine.cycle.fifo import age_stamps
 from wse_sim.engine.cycle.router import route
 from wse_sim.engine.jit import jit
 from wse_sim.engine.state import PLANES, State
+from wse_sim.engine.table import Table
 
 AGE_EVERY = 1 << 29  # cycles
 
-Clock = Callable[[State, int, int, np.ndarray], int]
+Clock = Callable[[Table, int, int, np.ndarray], int]
 
 
 def _run_cycles(state: State, now: int, until: int, bounds: np.ndarray) -> int:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine import layout as at
+from wse_sim.engine.arithmetic import load
 from wse_sim.engine.cycle import scalar
 from wse_sim.engine.cycle.burst import compute_elements, memory_cycles, stalls
 from wse_sim.engine.cycle.control import change_task, go_on, rewrite_route
 from wse_sim.engine.cycle.operand import bytes_of, element, inside
 from wse_sim.engine.cycle.stream import advance_all, prepare, step
-from wse_sim.engine.cycle.tally import begin_segment, count_work, enter_section, hold, leave_section, set_label
-from wse_sim.engine.cycle.tally import READ
+from wse_sim.engine.cycle.tally import READ, begin_segment, count_work, enter_section, hold, leave_section, set_label
 from wse_sim.engine.cycle.tasks import pick_task, start_task
 from wse_sim.engine.faults import DIVISION, NEGATIVE_LENGTH, OUTSIDE, report_fault
-from wse_sim.engine.arithmetic import load
 from wse_sim.engine.jit import inlined, jit
-from wse_sim.engine.layout import A, B, DST, EACH
+from wse_sim.engine.layout import DST, EACH, A, B
 from wse_sim.engine.state import State
 from wse_sim.hardware.states import State as Doing
 
@@ -121,7 +120,7 @@ def start_vector(state: State, pe: int, row: int, time: int, strip: int) -> bool
     elif uses_fabric(state, row):
         core[pe, at.MODE] = at.STREAMING
     else:
-        do_in_memory(state, pe, thread, row, 0.0, strip)
+        do_in_memory(state, pe, thread, row, 0.0, element_cycles(state, thread, row), strip)
         advance_all(state, pe, row)
     return True
 
@@ -158,14 +157,25 @@ def uses_fabric(state: State, row: int) -> bool:
 
 
 @jit
-def do_in_memory(state: State, pe: int, thread: int, row: int, element_b: float, strip: int) -> None:
+def element_cycles(state: State, thread: int, row: int) -> tuple[int, int, int, int]:
+    """Cycles of all elements of an operation in memory: at work, then waiting for a port, a bank, a pending write."""
+    record = state.cores.thread
+    count = record[thread, at.T_COUNT]
+    busy, port = memory_cycles(state.code, state.costs, row, count)
+    bank, pending = stalls(
+        state.code, state.costs, row, record[thread, at.T_DST], record[thread, at.T_A], record[thread, at.T_B], count
+    )
+    return busy, port, bank, pending
+
+
+@jit
+def do_in_memory(state: State, pe: int, thread: int, row: int, element_b: float, cycles: tuple[int, int, int, int],
+                 strip: int) -> None:
     """All elements of an operation in memory, and the cycles they take."""
     record, rows = state.cores.thread, state.code.row
     dst, a, b = record[thread, at.T_DST], record[thread, at.T_A], record[thread, at.T_B]
-    count = record[thread, at.T_COUNT]
-    compute_elements(state.code, state.cores, state.memory, pe, row, dst, a, b, count, element_b)
-    busy, port = memory_cycles(state.code, state.costs, row, count)
-    bank, pending = stalls(state.code, state.costs, row, dst, a, b, count)
+    compute_elements(state.code, state.cores, state.memory, pe, row, dst, a, b, record[thread, at.T_COUNT], element_b)
+    busy, port, bank, pending = cycles
     hold(state, pe, strip, rows[row, at.STATE], busy)
     hold(state, pe, strip, _PORT, port)
     hold(state, pe, strip, _BANK, bank)
@@ -174,7 +184,7 @@ def do_in_memory(state: State, pe: int, thread: int, row: int, element_b: float,
 
 @jit
 def map_on(state: State, pe: int, time: int, strip: int) -> None:
-    """One step of a map: the operation with the next element as its scalar."""
+    """One step of a map: the operation with the next element as its scalar, in no less than `map_step_cycles`."""
     record, rows = state.cores.thread, state.code.row
     thread = pe * state.cores.threads
     row = record[thread, at.T_ROW]
@@ -185,8 +195,10 @@ def map_on(state: State, pe: int, time: int, strip: int) -> None:
     where = element(state.code, row, EACH, record[thread, at.T_EACH], record[thread, at.T_STEP])
     dtype = rows[row, EACH + at.O_DTYPE]
     state.tally.work[pe, READ] += bytes_of(dtype)
-    begin_segment(state, pe, time, strip, _OVERHEAD, rows[row, at.MAP_STEP])
-    do_in_memory(state, pe, thread, row, load(state.memory, dtype, where), strip)
+    cycles = element_cycles(state, thread, row)
+    idle = max(np.int64(0), rows[row, at.MAP_STEP] - cycles[0] - cycles[1] - cycles[2] - cycles[3])
+    begin_segment(state, pe, time, strip, _OVERHEAD, idle)
+    do_in_memory(state, pe, thread, row, load(state.memory, dtype, where), cycles, strip)
     record[thread, at.T_DST] += rows[row, DST + at.O_STEP]
     record[thread, at.T_A] += rows[row, A + at.O_STEP]
     record[thread, at.T_STEP] += 1

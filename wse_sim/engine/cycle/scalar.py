@@ -7,29 +7,22 @@ import numpy as np
 from wse_sim.engine.arithmetic import scalar_function
 from wse_sim.engine.cycle.operand import inside, read, start_of, write
 from wse_sim.engine.jit import jit
-from wse_sim.engine.layout import A, B, DST, OP
+from wse_sim.engine.layout import DST, OP, A, B
 from wse_sim.engine.state import State
 from wse_sim.hardware.operations import ScalarCode, VectorCode
 
 FINE, OUTSIDE, DIVISION = map(np.int64, range(3))
 _ZERO, _ONE = np.int64(0), np.int64(1)
 
-_IADD, _ISUB, _IMUL, _IDIV, _IMOD = (np.int64(c) for c in (
-    ScalarCode.IADD, ScalarCode.ISUB, ScalarCode.IMUL, ScalarCode.IDIV, ScalarCode.IMOD))
-_IMIN, _IMAX, _IAND, _IOR, _IXOR = (np.int64(c) for c in (
-    ScalarCode.IMIN, ScalarCode.IMAX, ScalarCode.IAND, ScalarCode.IOR, ScalarCode.IXOR))
-_ISHL, _ISHR, _ILT, _ILE, _IEQ = (np.int64(c) for c in (
-    ScalarCode.ISHL, ScalarCode.ISHR, ScalarCode.ILT, ScalarCode.ILE, ScalarCode.IEQ))
-_FADD, _FSUB, _FMUL, _FDIV, _FMIN = (np.int64(c) for c in (
-    ScalarCode.FADD, ScalarCode.FSUB, ScalarCode.FMUL, ScalarCode.FDIV, ScalarCode.FMIN))
-_FMAX, _FLT, _FLE, _FEQ, _FNEG = (np.int64(c) for c in (
-    ScalarCode.FMAX, ScalarCode.FLT, ScalarCode.FLE, ScalarCode.FEQ, ScalarCode.FNEG))
-_FEXP, _FTANH, _FERF, _FSQRT, _FRSQRT = (np.int64(c) for c in (
-    ScalarCode.FEXP, ScalarCode.FTANH, ScalarCode.FERF, ScalarCode.FSQRT, ScalarCode.FRSQRT))
-_I2F, _F2I, _LOAD, _STORE, _CLOCK = (np.int64(c) for c in (
-    ScalarCode.I2F, ScalarCode.F2I, ScalarCode.LOAD, ScalarCode.STORE, ScalarCode.CLOCK))
-_EXP, _TANH, _ERF, _SQRT, _RSQRT = (np.int64(c) for c in (
-    VectorCode.EXP, VectorCode.TANH, VectorCode.ERF, VectorCode.SQRT, VectorCode.RSQRT))
+_C, _V = ScalarCode, VectorCode
+_IADD, _ISUB, _IMUL, _IDIV, _IMOD = (np.int64(c) for c in (_C.IADD, _C.ISUB, _C.IMUL, _C.IDIV, _C.IMOD))
+_IMIN, _IMAX, _IAND, _IOR, _IXOR = (np.int64(c) for c in (_C.IMIN, _C.IMAX, _C.IAND, _C.IOR, _C.IXOR))
+_ISHL, _ISHR, _ILT, _ILE, _IEQ = (np.int64(c) for c in (_C.ISHL, _C.ISHR, _C.ILT, _C.ILE, _C.IEQ))
+_FADD, _FSUB, _FMUL, _FDIV, _FMIN = (np.int64(c) for c in (_C.FADD, _C.FSUB, _C.FMUL, _C.FDIV, _C.FMIN))
+_FMAX, _FLT, _FLE, _FEQ, _FNEG = (np.int64(c) for c in (_C.FMAX, _C.FLT, _C.FLE, _C.FEQ, _C.FNEG))
+_FEXP, _FTANH, _FERF, _FSQRT, _FRSQRT = (np.int64(c) for c in (_C.FEXP, _C.FTANH, _C.FERF, _C.FSQRT, _C.FRSQRT))
+_LOAD, _STORE, _CLOCK = (np.int64(c) for c in (_C.LOAD, _C.STORE, _C.CLOCK))
+_EXP, _TANH, _ERF, _SQRT, _RSQRT = (np.int64(c) for c in (_V.EXP, _V.TANH, _V.ERF, _V.SQRT, _V.RSQRT))
 
 
 @jit

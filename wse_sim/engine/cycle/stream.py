@@ -11,8 +11,6 @@ from wse_sim.engine.cycle.wake import wake_router
 from wse_sim.engine.half import bits_of_single, single_of_bits
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import (
-    A,
-    B,
     BITS,
     DST,
     EACH,
@@ -37,6 +35,8 @@ from wse_sim.engine.layout import (
     T_STEP,
     T_STEPS,
     T_WHY,
+    A,
+    B,
 )
 from wse_sim.engine.state import State
 from wse_sim.hardware.states import State as Doing
@@ -99,7 +99,16 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
         push(fabric, record[thread, T_DST], word, now)
         wake_router(state.wakes, pe, now + state.costs.ramp_out)
     record[thread, T_READY] = now + rows[row, S_CYCLES]
+    pause = state.costs.stream_pause
+    if pause > 0 and (from_a or from_b or sends) and pauses(record[thread, T_DONE], rows[row, S_LANES], pause):
+        record[thread, T_READY] += 1
     return True
+
+
+@inlined
+def pauses(done: int, lanes: int, pause: int) -> bool:
+    """Whether the group that ended with `done` elements is one of those after which a stream operation pauses."""
+    return (done + lanes - 1) // lanes % pause == 0
 
 
 @inlined

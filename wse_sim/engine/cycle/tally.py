@@ -8,7 +8,7 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import reads_destination
 from wse_sim.engine.cycle.operand import bytes_of
 from wse_sim.engine.jit import inlined, jit
-from wse_sim.engine.layout import A, B, DST
+from wse_sim.engine.layout import DST, A, B
 from wse_sim.engine.state import State
 from wse_sim.hardware.states import State as Doing
 

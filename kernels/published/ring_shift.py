@@ -1,0 +1,47 @@
+"""Shifts along the interleaved ring, as MeshGEMM's skew does them one after the other.
+
+x      (n,) of f16 on each PE of a line; after `shifts` of them each PE holds what came from so many places back
+how    a PE sends and receives in two background slots; the first end activates the task that the other unblocks, and
+       that task lets the next shift begin
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.hardware import f16, i32
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.published.ring import make_ring
+from wse_sim.program.builder import Builder
+from wse_sim.program.instruction import activate, unblock
+from wse_sim.program.program import Program
+
+
+def make(length: int, n: int, shifts: int) -> Program:
+    """The program; `x` is twice as long, `places` says where what is held begins, `times` the clock at both ends."""
+    build = Builder(length, 1, name=f"ring shift {length} {n} {shifts}")
+    x = build.buffer("x", f16, 2 * n)
+    places, times = build.buffer("places", i32, 2, init=np.array([0, n])), build.buffer("times", i32, 2)
+    left = build.argument("left", "int")
+    main, moved, shift = build.task("main", start=True), build.task("moved", blocked=True), build.task("shift")
+    ring = make_ring(build, build.grid, Axis.X)
+    pe = build.on(build.grid, main)
+    pe.store(times[0], pe.clock())
+    pe.set(left, shifts)
+    pe.activate(shift)
+    pe = build.on(build.grid, shift)
+    remaining = pe.use(left)
+    with pe.when(remaining > 0):
+        held, spare = pe.load(places[0]), pe.load(places[1])
+        for code, receives, sends in ring.code(pe):
+            code.mov(x.at(spare, n), receives, slot=0, then=activate(moved))
+            code.mov(sends, x.at(held, n), slot=1, then=unblock(moved))
+        pe.store(places[0], spare)
+        pe.store(places[1], held)
+        remaining -= 1
+        pe.otherwise()
+        pe.store(times[1], pe.clock())
+    pe = build.on(build.grid, moved)
+    pe.block(moved)
+    pe.activate(shift)
+    return build.finish()

@@ -1,0 +1,145 @@
+"""SUMMA: C = A B on a square of PEs, tiles broadcast along rows and columns (csl-examples, gemm-collectives_2d).
+
+a, b, c  tiles (t, t) of f32 on each PE, column by column
+steps    side of them: the PEs of column `step` send their a along x, those of row `step` their b along y
+inner    as published, a loop over the columns of a around one over the columns of c, one multiply-add of a column each
+tasks    the end of the first broadcast activates the multiplication, that of the second unblocks it
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import Region, Route, f32, i32
+from wse_sim.hardware.geometry import RAMP, Outputs
+from wse_sim.kernels.axis import Axis
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.fabric import Color
+from wse_sim.program.instruction import Completion, activate, unblock
+from wse_sim.program.memory import Buffer
+from wse_sim.program.program import Program
+from wse_sim.program.register import Register
+
+Array = NDArray[Any]
+
+
+def tiles(matrix: Array, side: int) -> Array:
+    """A matrix (side t, side t) as a tile on each PE, (side, side, t t), column by column."""
+    t = len(matrix) // side
+    return matrix.reshape(side, t, side, t).transpose(0, 2, 3, 1).reshape(side, side, -1)
+
+
+def matrix(parts: Array) -> Array:
+    """The reverse of `tiles`."""
+    side = len(parts)
+    t = round(parts.shape[-1] ** 0.5)
+    return parts.reshape(side, side, t, t).transpose(0, 3, 1, 2).reshape(side * t, side * t)
+
+
+def reference(a: Array, b: Array) -> Array:
+    """C in f32, every product added and rounded in the order of the machine."""
+    total = np.zeros((len(a), b.shape[1]), np.float32)
+    left, right = a.astype(np.float64), b.astype(np.float64)
+    for k in range(len(b)):
+        total = (total + left[:, k, None] * right[k]).astype(np.float32)
+    return total
+
+
+def make(side: int, t: int) -> Program:
+    """The program; `a` and `b` are twice as long, to hold what arrives; `times` is each PE's clock before and after."""
+    build = Builder(side, side, name=f"SUMMA {side} {t}")
+    size = t * t
+    a, b = (build.buffer(name, f32, 2 * size) for name in "ab")
+    c = build.buffer("c", f32, size, bank_offset=8, init=0.0)
+    times = build.buffer("times", i32, 2)
+    main, step_task, multiply = build.task("main", start=True), build.task("step"), build.task("multiply", blocked=True)
+    step, a_at, b_at = (build.argument(name, "int") for name in ("step", "a_at", "b_at"))
+    pe = build.on(build.grid, main)
+    pe.store(times[0], pe.clock())
+    pe.activate(step_task)
+    pe = build.on(build.grid, step_task)
+    count = pe.use(step)
+    with pe.when(count < side):
+        if side > 1:
+            for slot, (axis, buffer, place) in enumerate(((Axis.X, a, a_at), (Axis.Y, b, b_at))):
+                own = build.constant(f"place {axis.value}", i32, _places(side, axis))
+                after = activate(multiply) if axis is Axis.X else unblock(multiply)
+                color = build.color(f"tiles along {axis.value}")
+                for region, onward in _thirds(build.grid, axis):
+                    build.route(color, region, _first_route(axis, onward))
+                    code = pe.on(region)
+                    with code.scope():
+                        here = code.load(own)
+                        _broadcast(code, color, axis, onward, buffer, place, (here, count), size, slot, after)
+        else:
+            pe.activate(multiply)
+            pe.unblock(multiply)
+        pe.otherwise()
+        pe.store(times[1], pe.clock())
+    pe = build.on(build.grid, multiply)
+    pe.block(multiply)
+    _multiply(pe, a, b, c, pe.use(a_at), pe.use(b_at), t)
+    count = pe.use(step)
+    count += 1
+    pe.activate(step_task)
+    return build.finish()
+
+
+def _places(side: int, axis: Axis) -> Array:
+    positions = np.arange(side)
+    return positions[None, :] if axis is Axis.X else positions[:, None]
+
+
+def _thirds(grid: Region, axis: Axis) -> list[tuple[Region, tuple[bool, bool]]]:
+    """The first line of PEs across the axis, the last one and those between: whether others lie behind and ahead."""
+    parts = [(slice(0, 1), (False, True)), (slice(1, -1), (True, True)), (slice(-1, None), (True, False))]
+    return [(axis.part(grid, positions), onward) for positions, onward in parts if axis.part(grid, positions)]
+
+
+def _first_route(axis: Axis, onward: tuple[bool, bool]) -> Route:
+    """The route of the first step, in which the first PE of a line sends."""
+    behind, ahead = onward
+    return axis.backward >> Outputs([RAMP, *[axis.forward] * ahead]) if behind else RAMP >> axis.forward
+
+
+def _broadcast(
+    code: Code, color: Color, axis: Axis, onward: tuple[bool, bool], buffer: Buffer, place: Register,
+    at: tuple[Register, Register], size: int, slot: int, after: Completion,
+) -> None:  # fmt: skip
+    """Sends the tile if this is the step's PE, else receives it: from behind before its own turn, then from ahead."""
+    here, step = at
+    behind, ahead = onward
+    backward, forward = [axis.backward] * behind, [axis.forward] * ahead
+    with code.when(here.equals(step)):
+        code.reroute(color, RAMP >> Outputs([*backward, *forward]))
+        code.set(code.use(place), 0)
+        code.mov(color, buffer[:size], slot=slot, then=after)
+        code.otherwise()
+        if ahead:
+            with code.when((here + 1).equals(step)):
+                code.reroute(color, axis.forward >> Outputs([RAMP, *backward]))
+        code.set(code.use(place), size)
+        code.mov(buffer[size:], color, slot=slot, then=after)
+
+
+def _multiply(pe: Code, a: Buffer, b: Buffer, c: Buffer, a_at: Register, b_at: Register, t: int) -> None:
+    """c += a b on the tiles of this step; descriptors are moved on by three instructions, as compiled code does."""
+    column = pe.integer(a_at)
+    with pe.loop(t) as k:
+        to = pe.integer(0)
+        with pe.loop(t) as j:
+            scalar = pe.load(b.at(b_at + (j * t + k)))
+            pe.mac(c.at(to, t), a.at(column, t), scalar)
+            _advance(pe, to, t)
+        _advance(pe, column, t)
+
+
+def _advance(pe: Code, place: Register, elements: int) -> None:
+    """The descriptor's word is loaded, changed and stored."""
+    place += elements
+    for _ in range(2):
+        pe.integer(0)

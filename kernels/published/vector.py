@@ -1,0 +1,102 @@
+"""Micro-benchmarks of one PE: vector operations of a length, and loops of several kinds around short ones.
+
+times  clock of the PE before and after
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wse_sim.errors import ProgramError
+from wse_sim.hardware import DType, f16, f32, i16, i32
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import each
+from wse_sim.program.program import Program
+
+TILE = 16  # elements of a short operation
+BESIDE = 8  # bytes past a period of the banks: operands of f32 so placed do not meet
+
+
+def _timed(name: str, emit: Callable[[Builder, Code], None]) -> Program:
+    build = Builder(1, 1, name=name)
+    times = build.buffer("times", i32, 2)
+    pe = build.main()
+    pe.store(times[0], pe.clock())
+    emit(build, pe)
+    pe.store(times[1], pe.clock())
+    return build.finish()
+
+
+def copy(n: int, dtype: DType) -> Program:
+    """n elements from SRAM to SRAM."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        pe.mov(build.buffer("y", dtype, n), build.buffer("x", dtype, n))
+
+    return _timed(f"copy {n} {dtype.name}", emit)
+
+
+def fill(n: int, dtype: DType) -> Program:
+    """n elements set to a number."""
+    return _timed(f"fill {n} {dtype.name}", lambda build, pe: pe.mov(build.buffer("y", dtype, n), 0.0))
+
+
+def add(n: int, dtype: DType) -> Program:
+    """z = x + y on n elements."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        x, y, z = (build.buffer(name, dtype, n) for name in "xyz")
+        pe.add(z, x, y)
+
+    return _timed(f"add {n} {dtype.name}", emit)
+
+
+def multiply_add(n: int, dtype: DType, *, bank_offset: int = BESIDE) -> Program:
+    """y += a x on n elements, y so many bytes past the banks of x."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        x, y = build.buffer("x", dtype, n), build.buffer("y", dtype, n, bank_offset=bank_offset)
+        pe.mac(y, x, 0.5)
+
+    return _timed(f"multiply-add {n} {dtype.name}", emit)
+
+
+def total(n: int, dtype: DType) -> Program:
+    """The sum of n elements in a register."""
+    return _timed(f"sum {n} {dtype.name}", lambda build, pe: pe.sum(pe.real(0.0), build.buffer("x", dtype, n)))
+
+
+def loop(times: int, instructions: int) -> Program:
+    """A loop around independent integer instructions."""
+
+    def emit(_: Builder, pe: Code) -> None:
+        with pe.loop(times):
+            for _ in range(instructions):
+                pe.integer(1)
+
+    return _timed(f"loop {times} {instructions}", emit)
+
+
+def tiled_multiply_add(n: int, form: str) -> Program:
+    """n multiply-adds of f16 in tiles of 16: one operation on the `whole`, a `loop` of operations, or a `map`."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        x, y = build.buffer("x", f16, n), build.buffer("y", f16, n, bank_offset=BESIDE)
+        scalars, tiles = build.buffer("scalars", f16, n // TILE), n // TILE
+        if form == "whole":
+            pe.mac(y, x, 0.5)
+        elif form == "map":
+            pe.mac(y.view(0, TILE).stepping(TILE), x.view(0, TILE).stepping(TILE), each(scalars))
+        elif form == "loop":
+            place = pe.integer(0)
+            with pe.loop(tiles):
+                pe.mac(y.at(place, TILE), x.at(place, TILE), 0.5)
+                place += TILE
+        else:
+            raise ProgramError(f"form {form!r} of a tiled multiply-add: expected whole, loop or map")
+
+    return _timed(f"tiled multiply-add {n} {form}", emit)
+
+
+DTYPES = {dtype.name: dtype for dtype in (f16, f32, i16)}
