@@ -28,6 +28,11 @@ def _timed(name: str, emit: Callable[[Builder, Code], None]) -> Program:
     return build.finish()
 
 
+def nothing() -> Program:
+    """The clock's readings alone."""
+    return _timed("nothing", lambda _, __: None)
+
+
 def copy(n: int, dtype: DType) -> Program:
     """n elements from SRAM to SRAM."""
 
@@ -97,6 +102,19 @@ def tiled_multiply_add(n: int, form: str) -> Program:
             raise ProgramError(f"form {form!r} of a tiled multiply-add: expected whole, loop or map")
 
     return _timed(f"tiled multiply-add {n} {form}", emit)
+
+
+def matrix_vector(n: int, dtype: DType) -> Program:
+    """y += A x by columns, n of them: a loop around a multiply-add of a column."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        a, x = build.buffer("a", dtype, n * n), build.buffer("x", dtype, n)
+        y, place = build.buffer("y", dtype, n, bank_offset=BESIDE), pe.integer(0)
+        with pe.loop(n) as column:
+            pe.mac(y, a.at(place, n), pe.load(x.at(column)))
+            place += n
+
+    return _timed(f"matrix-vector {n} {dtype.name}", emit)
 
 
 DTYPES = {dtype.name: dtype for dtype in (f16, f32, i16)}

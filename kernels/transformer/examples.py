@@ -82,7 +82,8 @@ class Bench:
 
     def done(self, cost: int, bound: int) -> Example:
         """The finished example."""
-        return Example(self.build.finish(), self.inputs, self.outputs, cost, bound, self.arguments)
+        cycles = self.wafer.task_switch_cycles + cost
+        return Example(self.build.finish(), self.inputs, self.outputs, cycles, bound, self.arguments)
 
     def everywhere(self, tiles: NDArray[Any]) -> NDArray[Any]:
         """Tiles of one row or column, (height, width, length), repeated on all PEs."""

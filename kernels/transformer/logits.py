@@ -48,10 +48,11 @@ def cost(
     meet in the same banks in every other one.
     """
     price = Price(wafer)
-    local = price.vector("mov", rows, f32, None) + price.map("mac", features, rows, f32, table)
     lanes = wafer.rate(VECTOR_OPERATIONS["mac"], f32, table)[0]
-    if table is f16 and lanes * f32.bytes <= wafer.read_port_bytes:
-        local += features * (-(-rows // lanes) // 2) * wafer.bank_conflict_cycles
+    meets = table is f16 and lanes * f32.bytes <= wafer.read_port_bytes
+    stalls = -(-rows // lanes) // 2 * wafer.bank_conflict_cycles if meets else 0
+    step = max(wafer.map_step_cycles, price.elements("mac", rows, f32, table) + stalls)
+    local = price.vector("mov", rows, f32, None) + price.map("mac", 0, rows, f32, table) + features * step
     scale = price.vector("mul", rows, f32, f32, in_place=True) if scaled else 0
     return local + reduce.cost(wafer, tree, rows) + scale
 

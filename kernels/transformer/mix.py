@@ -59,15 +59,14 @@ def cost(
     powers = find + softmax.cost_of_exponentials(wafer, count, in_place=True)
     powers += price.scalar("load store load load")
     share = price.scalar("load load load fdiv")
-    per_slot = tops + powers + price.map("mac", count, 0, f32, kept) + share
-    per_slot += price.vector("mul", 0, dtype, f32)
-    # the elements of a block are shared out among its heads
-    shared = count * price.elements("mac", size, f32, kept) + price.elements("mul", size, dtype, f32)
+    own = -(-size // heads.slots)  # a head's elements, as if a block were shared out evenly
+    per_slot = tops + powers + price.map("mac", count, own, f32, kept) + share
+    per_slot += price.vector("mul", own, dtype, f32)
     loops = 3 * (price.scalar("load") + price.loop(heads.slots))
     zeros = price.vector("mov", size + heads.slots, f32, None)
     together = all_reduce.cost(wafer, tree, heads.slots, operation="max")
     together += all_reduce.cost(wafer, tree, size + heads.slots)
-    return loops + heads.slots * per_slot + shared + zeros + together
+    return loops + heads.slots * per_slot + zeros + together
 
 
 def emit(

@@ -41,7 +41,7 @@ class Builder:
 
     def __init__(self, width: int, height: int, *, name: str = "program") -> None:
         self.grid: Region = Grid(width, height)
-        self.name = name
+        self.name = _one_line("program", name)
         self._buffers: list[Buffer] = []
         self._released: set[Buffer] = set()
         self._initial: dict[Buffer, np.ndarray] = {}
@@ -215,7 +215,7 @@ class Builder:
 
         Operators on it need to know where they emit: take it over with `n = pe.use(n)`.
         """
-        if name in self._arguments:
+        if _one_line("argument", name) in self._arguments:
             raise ProgramError(f"argument {name!r} exists: expected another name; declare each argument once")
         return self._argument(name, kind)
 
@@ -228,6 +228,7 @@ class Builder:
     @contextmanager
     def section(self, name: str) -> Iterator[None]:
         """Names what is emitted inside, for the report's breakdown."""
+        _one_line("section", name)
         outer = self._section
         full = name if outer == 0 else f"{self._sections[outer]}/{name}"
         if full not in self._sections:
@@ -266,9 +267,7 @@ class Builder:
 
     def _unique(self, kind: str, name: str) -> str:
         """The name, with a number if another of the kind has it."""
-        if not isinstance(name, str) or not name or "\n" in name:
-            raise ProgramError(f"name of a {kind} is {name!r}: expected a text of one line")
-        taken, free, i = self._names[kind], name, 2
+        taken, free, i = self._names[kind], _one_line(kind, name), 2
         while free in taken:
             free, i = f"{name}.{i}", i + 1
         taken.add(free)
@@ -372,6 +371,12 @@ class Builder:
 
 def _foreign(kind: str, thing: object) -> ProgramError:
     return ProgramError(f"{kind} {thing!r} belongs to another builder: expected one that this builder made")
+
+
+def _one_line(kind: str, name: object) -> str:
+    if not isinstance(name, str) or not name or "\n" in name:
+        raise ProgramError(f"name of {'an' if kind[0] == 'a' else 'a'} {kind} is {name!r}: expected a text of one line")
+    return name
 
 
 def _kind(kind: object) -> Kind:

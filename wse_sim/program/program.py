@@ -171,19 +171,21 @@ class Program:
         return tuple(self.placed[i] for i in found)
 
     @cached_property
-    def _role_routes(self) -> dict[int, dict[Color, list[Route]]]:
-        return {}
-
-    def routes_of(self, role: Role) -> dict[Color, list[Route]]:
-        """Routes each colour ever has on the role's routers; the first is the one at the start."""
-        if role.index not in self._role_routes:
+    def _role_routes(self) -> tuple[dict[Color, list[Route]], ...]:
+        """Routes of each colour, by index of the role."""
+        every = []
+        for role in self.roles:
             found: dict[Color, list[Route]] = {}
             for paint in self.paints_of(role):
                 found.setdefault(paint.color, []).append(paint.route)
             for placed in self.reroutes_of(role):
                 if isinstance(placed.instruction, Reroute):
                     found.setdefault(placed.instruction.color, []).append(placed.instruction.route)
-            self._role_routes[role.index] = found
+            every.append(found)
+        return tuple(every)
+
+    def routes_of(self, role: Role) -> dict[Color, list[Route]]:
+        """Routes each colour ever has on the role's routers; the first is the one at the start."""
         return self._role_routes[role.index]
 
     def input_queues(self, role: Role) -> dict[Color, int]:

@@ -107,7 +107,7 @@ def stalls(code: Code, costs: Costs, row: int, dst: int, a: int, b: int, count: 
     groups = (count + lanes - 1) // lanes
     if groups <= 0:
         return np.int64(0), np.int64(0)
-    if uniform(code, row):
+    if uniform(code, costs, row):
         bank = groups * conflicts(code, costs, row, dst, a, b, np.int64(0), lanes)
         pending = (groups - 1) * waits_for_write(code, row, dst, a, b, lanes, lanes)
     else:
@@ -120,8 +120,8 @@ def stalls(code: Code, costs: Costs, row: int, dst: int, a: int, b: int, count: 
 
 
 @jit
-def uniform(code: Code, row: int) -> bool:
-    """Whether all memory operands move on by the same bytes, so that every group meets the same banks."""
+def uniform(code: Code, costs: Costs, row: int) -> bool:
+    """Whether all memory operands move on by the same bytes, whole banks, so that every group meets the same ones."""
     stride = np.int64(-1 << 40)
     for operand in (DST, A, B):
         if code.row[row, operand + O_KIND] == MEMORY:
@@ -131,7 +131,7 @@ def uniform(code: Code, row: int) -> bool:
                 stride = np.int64(code.row[row, operand + O_STRIDE])
             elif stride != code.row[row, operand + O_STRIDE]:
                 return False
-    return True
+    return code.row[row, LANES] * stride % costs.interleave == 0
 
 
 @jit
@@ -176,6 +176,10 @@ def waits_for_write(code: Code, row: int, dst: int, a: int, b: int, index: int, 
     high = element(code, row, DST, dst, index - 1)
     if low > high:
         low, high = high, low
+    if code.row[row, DST + O_INNER] != 0:
+        for i in range(index - lanes + 1, index - 1):
+            place = element(code, row, DST, dst, i)
+            low, high = min(low, place), max(high, place)
     high += bytes_of(code.row[row, DST + O_DTYPE])
     if reads_destination(code.row[row, OP]) and low <= element(code, row, DST, dst, index) < high:
         return 1

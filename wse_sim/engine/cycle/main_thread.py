@@ -111,6 +111,10 @@ def start_vector(state: State, pe: int, row: int, time: int, strip: int) -> bool
     if slot >= 0:
         state.cores.thread[thread, at.T_STATE] = at.WORKING
         state.cores.thread[thread, at.T_WHY] = _OVERHEAD
+        if count == 0:
+            state.cores.thread[thread, at.T_STATE] = at.FINISHING
+            due = rows[row, at.ISSUE] + state.costs.completion
+            state.cores.thread[thread, at.T_READY] = time + max(due, np.int64(1))  # completions of `time` are past
         core[pe, at.LIVE] += 1
         begin_segment(state, pe, time, strip, _OVERHEAD, rows[row, at.FREE_AFTER])
         return True

@@ -88,9 +88,14 @@ def inside(code: Code, memory: Memory, pe: int, row: int, operand: int, start: i
     inner = np.int64(code.row[row, operand + O_INNER])
     low, high = np.int64(0), (count - 1) * stride
     if inner > 0:
-        rows = ((count - 1) // inner) * np.int64(code.row[row, operand + O_OUTER])
-        wide = (min(inner, count) - 1) * stride
-        low, high = min(0, rows) + min(0, wide), max(0, rows) + max(0, wide)
+        wide = min(inner, count)
+        outer = np.int64(code.row[row, operand + O_OUTER])
+        rows, rest = (count - wide) // wide * outer, (count - wide) % wide
+        across = (wide - 1) * stride
+        low, high = min(0, rows) + min(0, across), max(0, rows) + max(0, across)
+        if rest > 0:  # the last row is shorter
+            last, across = rows + outer, (rest - 1) * stride
+            low, high = min(low, last + min(0, across)), max(high, last + max(0, across))
     elif high < 0:
         low, high = high, low
     moved = (steps - 1) * np.int64(code.row[row, operand + O_STEP])

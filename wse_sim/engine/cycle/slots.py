@@ -23,9 +23,9 @@ def finish_slots(state: State, pe: int, now: int) -> None:
     for thread in range(first + 1, first + state.cores.threads):
         if record[thread, at.T_STATE] == at.UNUSED or record[thread, at.T_READY] > now:
             continue
-        if record[thread, at.T_STATE] == at.WORKING and record[thread, at.T_COUNT] == 0:
-            end_slot(state, thread, now)
-        elif record[thread, at.T_STATE] == at.FINISHING:
+        if record[thread, at.T_STATE] == at.WORKING and record[thread, at.T_DONE] == record[thread, at.T_COUNT]:
+            end_slot(state, thread)
+        if record[thread, at.T_STATE] == at.FINISHING and record[thread, at.T_READY] <= now:
             row = record[thread, at.T_ROW]
             record[thread, at.T_STATE] = at.UNUSED
             core[pe, at.LIVE] -= 1
@@ -37,12 +37,12 @@ def finish_slots(state: State, pe: int, now: int) -> None:
 
 
 @jit
-def end_slot(state: State, thread: int, when: int) -> None:
-    """The last element is done at `when`; the completion is seen a little later."""
+def end_slot(state: State, thread: int) -> None:
+    """The rest after the last group is over; the completion is seen a little later."""
     record = state.cores.thread
     record[thread, at.T_STATE] = at.FINISHING
     record[thread, at.T_WHY] = _OVERHEAD
-    record[thread, at.T_READY] = when + state.costs.completion
+    record[thread, at.T_READY] += state.costs.completion
 
 
 @jit
@@ -57,7 +57,5 @@ def run_slots(state: State, pe: int, now: int) -> int:
             continue
         if step(state, pe, thread, now):
             core[pe, at.TURN] = (slot + 1) % slots
-            if record[thread, at.T_DONE] == record[thread, at.T_COUNT]:
-                end_slot(state, thread, record[thread, at.T_READY])
             return state.code.row[record[thread, at.T_ROW], at.STATE]
     return -1

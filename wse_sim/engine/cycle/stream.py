@@ -12,14 +12,17 @@ from wse_sim.engine.half import bits_of_single, single_of_bits
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import (
     BITS,
+    CYCLES,
     DST,
     EACH,
+    LANES,
     NONE,
     O_BASE,
     O_DTYPE,
     O_KIND,
     O_STRIDE,
     OP,
+    OPERAND,
     PLAIN,
     S_CYCLES,
     S_LANES,
@@ -98,7 +101,7 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
     if sends:
         push(fabric, record[thread, T_DST], word, now)
         wake_router(state.wakes, pe, now + state.costs.ramp_out)
-    record[thread, T_READY] = now + rows[row, S_CYCLES]
+    record[thread, T_READY] = now + group_cycles(state, thread, row)
     pause = state.costs.stream_pause
     if pause > 0 and (from_a or from_b or sends) and pauses(record[thread, T_DONE], rows[row, S_LANES], pause):
         record[thread, T_READY] += 1
@@ -109,6 +112,17 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
 def pauses(done: int, lanes: int, pause: int) -> bool:
     """Whether the group that ended with `done` elements is one of those after which a stream operation pauses."""
     return (done + lanes - 1) // lanes % pause == 0
+
+
+@inlined
+def group_cycles(state: State, thread: int, row: int) -> int:
+    """Cycles of the group that has just been done: fewer for half a wavelet at the end."""
+    record, rows = state.cores.thread, state.code.row
+    full = np.int64(rows[row, S_CYCLES])
+    if full == 1 or record[thread, T_DONE] < record[thread, T_COUNT]:
+        return full
+    part = (record[thread, T_COUNT] - 1) % rows[row, S_LANES] + 1
+    return np.int64(rows[row, CYCLES] * ((part + rows[row, LANES] - 1) // rows[row, LANES]))
 
 
 @inlined
@@ -176,6 +190,18 @@ def operand_value(state: State, pe: int, thread: int, row: int, operand: int, pl
 
 @jit
 def advance_all(state: State, pe: int, row: int) -> None:
-    """Auto-advance of every operand, once the operation is done."""
-    for operand in (DST, A, B):
-        advance(state.code, state.cores, pe, row, operand)
+    """Auto-advance of every view, once the operation is done; one that is used twice moves once."""
+    rows = state.code.row
+    advance(state.code, state.cores, pe, row, DST)
+    if not same_operand(rows, row, DST, A):
+        advance(state.code, state.cores, pe, row, A)
+    if not same_operand(rows, row, DST, B) and not same_operand(rows, row, A, B):
+        advance(state.code, state.cores, pe, row, B)
+
+
+@jit
+def same_operand(rows: np.ndarray, row: int, one: int, other: int) -> bool:
+    for column in range(OPERAND):
+        if rows[row, one + column] != rows[row, other + column]:
+            return False
+    return True

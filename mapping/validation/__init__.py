@@ -1,0 +1,1 @@
+"""Published cycle counts, and what the simulator says for the same configurations."""

@@ -1,0 +1,164 @@
+"""Micro-benchmarks: which figures they give, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wse_sim.engine.machine import Machine
+from wse_sim.hardware import DType, Wafer
+from wse_sim.kernels.published import transfer, vector
+from wse_sim.mapping.validation.rows import Row
+from wse_sim.program.program import Program
+
+SHORT, LONG = 1024, 4096  # elements between which a rate is taken
+WORDS = 8  # of a message whose latency is meant; what the benchmark sent is not published
+MESSAGES = (64, 4096)  # wavelets between which a rate is taken
+DTYPES = vector.DTYPES
+
+
+@dataclass(frozen=True)
+class MicroBenchmark:
+    """Figures whose workload and metric match patterns.
+
+    simulate  the figure on a wafer
+    value     pattern in the value that is the number to compare with; by default all of it
+    """
+
+    workload: str
+    metric: str
+    simulate: Callable[[Wafer, Row], float]
+    value: str = r"^([\d.]+)$"
+
+    def fits(self, row: Row) -> bool:
+        """Whether this gives the row's figure."""
+        cells = row.cells
+        return bool(
+            re.search(self.workload, cells["workload"])
+            and re.search(self.metric, cells["metric"])
+            and re.search(self.value, cells["value"])
+        )
+
+    def measured(self, row: Row) -> float:
+        """The row's number."""
+        found = re.search(self.value, row.cells["value"])
+        return float(found[1]) if found else row.number("value")
+
+
+# -- runs ---------------------------------------------------------------------------------------------
+
+
+def _ticks(program: Program, wafer: Wafer) -> int:
+    """Cycles from the first PE's first reading of the clock to the last PE's second."""
+    machine = Machine(program, wafer)
+    machine.launch()
+    times = machine.read("times")
+    return int(times[0, -1, 1] - times[0, 0, 0])
+
+
+def _alone(program: Program, wafer: Wafer) -> int:
+    """Cycles without the readings of the clock themselves."""
+    return _ticks(program, wafer) - _ticks(vector.nothing(), wafer)
+
+
+def _dtype(row: Row) -> DType:
+    return DTYPES[row.cells["dtype"]]
+
+
+Make = Callable[[int, DType], Program]
+
+
+def _per_element(make: Make, wafer: Wafer, dtype: DType) -> float:
+    """Cycles per element of long operations."""
+    return (_ticks(make(LONG, dtype), wafer) - _ticks(make(SHORT, dtype), wafer)) / (LONG - SHORT)
+
+
+def _rate(make: Make, dtype: str | None = None) -> Callable[[Wafer, Row], float]:
+    """Elements per cycle."""
+    return lambda wafer, row: 1 / _per_element(make, wafer, DTYPES[dtype] if dtype else _dtype(row))
+
+
+def _set_up(make: Make) -> Callable[[Wafer, Row], float]:
+    """Cycles of an operation on no elements, as the published fits have them: the timer's own time included."""
+
+    def simulate(wafer: Wafer, row: Row) -> float:
+        dtype = _dtype(row)
+        return _ticks(make(SHORT, dtype), wafer) - SHORT * _per_element(make, wafer, dtype)
+
+    return simulate
+
+
+def _per_hop(wafer: Wafer, row: Row) -> float:
+    near, far = 1, 32
+    return (_ticks(transfer.make(far, WORDS), wafer) - _ticks(transfer.make(near, WORDS), wafer)) / (far - near)
+
+
+def _per_wavelet(wafer: Wafer, row: Row) -> float:
+    few, many = MESSAGES
+    return (_ticks(transfer.make(1, many), wafer) - _ticks(transfer.make(1, few), wafer)) / (many - few)
+
+
+def _latency(wafer: Wafer, row: Row) -> float:
+    hops = re.match(r"(\d+) hops", row.cells["size"])
+    return _ticks(transfer.make(int(hops[1]) if hops else 1, WORDS), wafer)
+
+
+def _fixed(wafer: Wafer, row: Row) -> float:
+    words = MESSAGES[0]
+    return _ticks(transfer.make(1, words), wafer) - _per_hop(wafer, row) - words * _per_wavelet(wafer, row)
+
+
+def _next_operation(wafer: Wafer, row: Row) -> float:
+    """Cycles for which an addition takes the issue slot."""
+    elements = re.match(r"n=(\d+)", row.cells["size"])
+    return _alone(vector.add(int(elements[1]) if elements else SHORT, _dtype(row)), wafer)
+
+
+def _addition(wafer: Wafer, row: Row) -> float:
+    return _alone(vector.add(int(row.cells["size"]), DTYPES["i16"]), wafer)
+
+
+def _tiled(form: str) -> Callable[[Wafer, Row], float]:
+    return lambda wafer, row: _ticks(vector.tiled_multiply_add(LONG, form), wafer)
+
+
+def _loop(wafer: Wafer, row: Row) -> float:
+    """Two of the body's eight instructions are the loop's own count and test."""
+    few, many = 100, 300
+    return (_ticks(vector.loop(many, 6), wafer) - _ticks(vector.loop(few, 6), wafer)) / (many - few)
+
+
+def _sum(wafer: Wafer, row: Row) -> float:
+    return _per_element(vector.total, wafer, _dtype(row))
+
+
+def _columns(wafer: Wafer, row: Row) -> float:
+    return _ticks(vector.matrix_vector(16, DTYPES["f32"]), wafer)
+
+
+MICRO = (
+    MicroBenchmark("^DSD copy", "throughput", _rate(vector.copy)),
+    MicroBenchmark("^DSD fma", "throughput", _rate(vector.multiply_add)),
+    MicroBenchmark("^DSD copy", "setup", _set_up(vector.copy)),
+    MicroBenchmark("^DSD fma", "setup", _set_up(vector.multiply_add)),
+    MicroBenchmark("^hop latency (east|west)", "cycles per hop", _per_hop, r"^(2\.0\d*)$"),
+    MicroBenchmark("^hop latency$", "latency", _per_hop),
+    MicroBenchmark("^point-to-point latency", "latency", _latency),
+    MicroBenchmark("^same by TSC", "latency", _latency),
+    MicroBenchmark("^per-wavelet cost", "cycles per wavelet", _per_wavelet),
+    MicroBenchmark("^fixed cost of a transfer", "fixed", _fixed),
+    MicroBenchmark("^next dispatch", "cycles", _next_operation),
+    MicroBenchmark("^@add16 memory-memory", "cycles", _addition),
+    MicroBenchmark("^4096 f16 FMA, L0", "cycles", _tiled("whole")),
+    MicroBenchmark("^4096 f16 FMA, L1", "cycles", _tiled("loop")),
+    MicroBenchmark("^4096 f16 FMA, L2", "cycles", _tiled("map")),
+    MicroBenchmark("^scalar loop, 8-instruction body", "cycles per iteration", _loop),
+    MicroBenchmark("^roofline suite: fill", "rate", _rate(vector.fill)),
+    MicroBenchmark("^roofline suite: copy", "rate", _rate(vector.copy)),
+    MicroBenchmark("^roofline suite: axpy", "rate", _rate(vector.multiply_add)),
+    MicroBenchmark("^roofline suite: element-wise", "rate", _rate(vector.add)),
+    MicroBenchmark("^roofline suite: i16", "rate", _rate(vector.add, "i16")),
+    MicroBenchmark("^roofline suite: reduction", "rate", _sum),
+    MicroBenchmark("^local GEMV, DSD", "cycles", _columns),
+)
