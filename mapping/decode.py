@@ -17,7 +17,7 @@ from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, kv_cache, layernorm, logits, mix, residual
-from wse_sim.kernels.transformer.blocks import Blocks, counts_of, vector_tiles
+from wse_sim.kernels.transformer.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.transformer.gelu import Form
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens, make_cache
@@ -133,7 +133,9 @@ class Resident:
         self.logits = logits.make_logits(build, self.head)
         self.token = argmax.make_token(build, build.grid)
         self.norm_scratch = layernorm.make_scratch(build, size, build.grid)
-        self.gelu_scratch = gelu.make_scratch(build, inner, build.grid)
+        shares = Blocks(inner, m.height)  # the PEs of a column hold the same inner features, and share the work
+        self.gelu_scratch = gelu.make_scratch(build, shares.size, build.grid)
+        self.gelu_start = starts_of(build, "gelu.start", shares, Axis.Y, build.grid)
         self.mix_scratch = mix.make_scratch(build, self.heads.of, m.cache_slots, build.grid)
         self.argmax_scratch = argmax.make_scratch(build, build.grid)
 
@@ -184,8 +186,9 @@ class Decoder:
         self._position = build.argument("position", "int")
         self._sample = build.argument("sample", "int")
         self.resident = Resident(build, mapping)
-        self._along_x = make_line(build, build.grid, Axis.X)
-        self._along_y = make_line(build, build.grid, Axis.Y)
+        wafer, features = mapping.wafer, mapping.features.size
+        self._along_x = make_line(build, build.grid, Axis.X, wafer=wafer, words=mapping.hidden.size)
+        self._along_y = make_line(build, build.grid, Axis.Y, wafer=wafer, words=features)
         self._emit(build.main())
         self.program = build.finish()
 
@@ -221,7 +224,10 @@ class Decoder:
         residual.emit(pe, r.hidden, r.update)
         self._norm(pe, layer.ln_2, counts)
         self._linear(pe, layer.up, r.normed, r.inner, "up")
-        gelu.emit(pe, r.inner, r.activated, counts.inner, GELU[self.mapping.config.activation], r.gelu_scratch)
+        gelu.emit_shared(
+            pe, self._along_y, r.inner, r.activated, counts.inner, GELU[self.mapping.config.activation],
+            r.gelu_scratch, r.gelu_start,
+        )  # fmt: skip
         self._linear(pe, layer.down, r.activated, r.update, "down")
         residual.emit(pe, r.hidden, r.update)
 
