@@ -79,6 +79,22 @@ def bench(
     bench_command(quick=quick, as_json=json)
 
 
+@app.command()
+def validate(
+    data: Annotated[
+        Path | None, typer.Option(help="CSV file of figures to compare with. Default: the published ones that ship.")
+    ] = None,
+    max_seconds: Annotated[
+        float, typer.Option(help="About how long it may take; rows that do not fit are listed as skipped.")
+    ] = 120.0,
+    json: Json = False,
+) -> None:
+    """Compares simulated cycles with published ones: every figure, its error, and the errors by source."""
+    from wse_sim.mapping.commands.validate import validate_command
+
+    validate_command(data=data, max_seconds=max_seconds, as_json=json)
+
+
 def main() -> None:
     """Runs the command; an error the user can mend is one line and exit status 2."""
     try:

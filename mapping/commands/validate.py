@@ -14,8 +14,6 @@ from wse_sim.errors import UsageError
 from wse_sim.mapping.validation.compare import Compared, Summary, Validation, compare
 from wse_sim.mapping.validation.rows import read_rows, shipped_rows
 
-MAX_SECONDS = 120.0
-
 
 def validate_command(*, data: Path | None, max_seconds: float, as_json: bool) -> None:
     """Compares and prints."""

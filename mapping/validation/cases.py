@@ -74,7 +74,7 @@ def timed(program: Program, wafer: Wafer, arguments: Mapping[str, float] = Mappi
 def _mesh_gemv(row: Row) -> Case | Skipped:
     side, m, n, groups = (row.integer(name) for name in ("P", "Mt", "Nt", "groups"))
     if groups > side:
-        return Skipped(row.source, row.configuration, f"{groups} groups of {side} PEs: expected no more groups than PEs")
+        return Skipped(row.source, row.configuration, f"{groups} groups of {side} PEs: expected no more than PEs")
     seconds = START + side * (side * 4 + m * 4 + 300) / PE_CYCLES
     return _case(row, seconds, lambda: timed(mesh_gemv.make(side, m, n, groups), WSE3) + TIMER)
 

@@ -89,12 +89,12 @@ def _set_up(make: Make) -> Callable[[Wafer, Row], float]:
     return simulate
 
 
-def _per_hop(wafer: Wafer, row: Row) -> float:
+def _per_hop(wafer: Wafer, _: Row) -> float:
     near, far = 1, 32
     return (_ticks(transfer.make(far, WORDS), wafer) - _ticks(transfer.make(near, WORDS), wafer)) / (far - near)
 
 
-def _per_wavelet(wafer: Wafer, row: Row) -> float:
+def _per_wavelet(wafer: Wafer, _: Row) -> float:
     few, many = MESSAGES
     return (_ticks(transfer.make(1, many), wafer) - _ticks(transfer.make(1, few), wafer)) / (many - few)
 
@@ -120,10 +120,10 @@ def _addition(wafer: Wafer, row: Row) -> float:
 
 
 def _tiled(form: str) -> Callable[[Wafer, Row], float]:
-    return lambda wafer, row: _ticks(vector.tiled_multiply_add(LONG, form), wafer)
+    return lambda wafer, _: _ticks(vector.tiled_multiply_add(LONG, form), wafer)
 
 
-def _loop(wafer: Wafer, row: Row) -> float:
+def _loop(wafer: Wafer, _: Row) -> float:
     """Two of the body's eight instructions are the loop's own count and test."""
     few, many = 100, 300
     return (_ticks(vector.loop(many, 6), wafer) - _ticks(vector.loop(few, 6), wafer)) / (many - few)
@@ -133,7 +133,7 @@ def _sum(wafer: Wafer, row: Row) -> float:
     return _per_element(vector.total, wafer, _dtype(row))
 
 
-def _columns(wafer: Wafer, row: Row) -> float:
+def _columns(wafer: Wafer, _: Row) -> float:
     return _ticks(vector.matrix_vector(16, DTYPES["f32"]), wafer)
 
 

@@ -83,7 +83,7 @@ def _rows(name: str, lines: Iterable[str]) -> list[Row]:
         if set(columns) <= set(given):
             return [Row(kind, _whole(name, columns, cells)) for cells in reader]
     known = "; ".join(",".join(columns) for columns in COLUMNS.values())
-    raise UsageError(f"{name} has the columns {','.join(given) or 'none'}: expected those of one kind of table: {known}")
+    raise UsageError(f"{name} has the columns {','.join(given) or 'none'}: expected those of one kind: {known}")
 
 
 def _whole(name: str, columns: Iterable[str], cells: Mapping[str, str | None]) -> Cells:

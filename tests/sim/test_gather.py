@@ -144,7 +144,7 @@ def test_a_broadcast_counts_what_it_must(wafer: Wafer, pes: int, n: int) -> None
     for x in range(pes):
         waited = 0 if x == 0 else wafer.ramp_out_cycles + x * wafer.hop_cycles + wafer.ramp_in_cycles
         assert report.states[1, x, State.INPUT_WAIT] == waited
-        assert report.states[1, x, State.MOVE] == n
+        assert report.states[1, x, State.MOVE] == n + pauses
     east = np.zeros((2, pes, 4), np.int64)
     east[:, :-1, EAST] = n
     assert np.array_equal(report.links.wavelets, east)

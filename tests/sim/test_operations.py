@@ -116,7 +116,7 @@ def test_mnemonics(name: str, destination: DType, source: DType, expected: str) 
         ("add", i32, i32, (1, 1), (1, 1)),
         ("add", f16, f32, (1, 1), (1, 1)),
         # measured: half a f32 multiply-add per cycle on WSE-3, two cycles per element of a reduction
-        ("mac", f32, f32, (1, 1), (1, 2)),
+        ("mac", f32, f32, (1, 2), (1, 2)),
         ("sum", f32, f16, (1, 2), (1, 2)),
         # scalar code, element by element
         ("exp", f16, f16, (1, 60), (1, 60)),

@@ -1,7 +1,7 @@
 """Wavelets on their way, cycle by cycle: each expected cycle is worked out by hand from the wafer's fields.
 
-A receiver notes its clock right after it took a word: `taken + 1`, since the taking itself lasts a cycle. A machine
-that were a cycle early or late anywhere would show another number.
+A receiver notes its clock right after it took a word: `taken + 1`, since the taking itself lasts a cycle. A
+machine that were a cycle early or late anywhere would show another number.
 """
 
 from __future__ import annotations
@@ -51,16 +51,20 @@ class Bench:
             self.b.route(color, self.pe(x, y), route)
         return color
 
+    def wait(self, code: Code, cycles: int) -> None:
+        with code.scope():
+            register = code.integer(0) if cycles else None
+            for _ in range(cycles - 1):
+                code.set(register, 0)
+
     def give(self, code: Code, color: Color, n: int = 1, wait: int = 0) -> None:
         """After `wait` cycles, n words in n cycles."""
-        for _ in range(wait):
-            code.integer(0)
+        self.wait(code, wait)
         code.mov(color, self.b.buffer("sent", f32, n, on=code.region, init=1.0))
 
     def take(self, code: Code, color: Color, n: int = 1, wait: int = 0, name: str = "heard") -> None:
         """After `wait` cycles, n words; `heard` is the clock right after the last."""
-        for _ in range(wait):
-            code.integer(0)
+        self.wait(code, wait)
         code.mov(self.b.buffer("taken", f32, n, on=code.region), color)
         code.store(self.b.buffer(name, i32, 1, on=code.region), code.clock())
 
@@ -97,7 +101,8 @@ def test_a_word_to_oneself_takes_no_hop(run: Runner) -> None:
 @BOTH
 def test_a_turn_costs_no_more_than_a_straight_hop(run: Runner) -> None:
     bench = Bench(2, 2)
-    color = bench.color({(0, 1): RAMP >> NORTH, (0, 0): SOUTH >> EAST, (1, 0): WEST >> SOUTH, (1, 1): NORTH >> RAMP})
+    up_and_right = {(0, 1): RAMP >> NORTH, (0, 0): SOUTH >> EAST}
+    color = bench.color({**up_and_right, (1, 0): WEST >> SOUTH, (1, 1): NORTH >> RAMP})
     bench.give(bench.at(0, 1), color)
     bench.take(bench.at(1, 1), color)
     assert bench.run(run, plain(2, 2)).value("heard") == START + 3 + 3 * 2 + 4 + 1
@@ -123,7 +128,7 @@ def test_a_stream_pauses_a_cycle_after_every_few_wavelets(run: Runner) -> None:
     bench.take(bench.at(1), color, 12)
     seen = bench.run(run, plain(2, stream_pause_wavelets=4))
     assert seen.end(0) == START + 12 + 3  # after wavelets 4, 8 and 12
-    assert seen.value("heard") == START + 3 + 2 + 4 + 12 + 3  # both pause in step, the receiver after its last too
+    assert seen.value("heard") == START + 3 + 2 + 4 + 12 + 3  # both pause in step, also after the last
 
 
 # -- multicast ----------------------------------------------------------------------------------------
@@ -172,14 +177,14 @@ def test_a_way_holds_as_many_words_as_its_queues_have_room(run: Runner, extra: i
     bench.give(bench.at(0), color, ROOM + extra)
     bench.take(bench.at(1), color, ROOM + extra, wait=200)
     seen = bench.run(run, plain(2))
-    first = START + 200  # the receiver takes; a cycle later its router moves a word, then the sender's, then the core
+    first = START + 200  # the receiver takes, then move its router, the sender's router, the sender
     assert seen.end(0) == (START + ROOM if extra == 0 else first + 3 + 1)
     assert seen.count(State.OUTPUT_BLOCKED) == (0 if extra == 0 else first + 3 - (START + ROOM))
 
 
 @BOTH
 def test_room_appears_in_the_cycle_after_a_pop(run: Runner) -> None:
-    """With one word of room beyond the latency everywhere, a receiver of half speed holds the sender to half speed."""
+    """With one word of room beyond the latencies, a receiver of half speed never waits for a word."""
     bench = Bench(2)
     color = bench.color({0: RAMP >> EAST, 1: WEST >> RAMP})
     bench.give(bench.at(0), color, 40)
@@ -196,7 +201,7 @@ def test_room_appears_in_the_cycle_after_a_pop(run: Runner) -> None:
 
 
 def contest(run: Runner, *, through_first: bool) -> tuple[Outcome, str, str]:
-    """Ten words each of a colour that passes PE 1 and of one that PE 1 sends; both want the link to the east."""
+    """Ten words each of a colour that passes PE 1 and of one that PE 1 sends; both want its link east."""
     bench = Bench(4)
     through_routes: dict[int | tuple[int, int], Route] = {
         0: RAMP >> EAST, 1: WEST >> EAST, 2: WEST >> EAST, 3: WEST >> RAMP,
@@ -254,9 +259,10 @@ def test_different_outputs_go_in_the_same_cycle(run: Runner) -> None:
     bench = Bench(3)
     east = bench.color({0: RAMP >> EAST, 1: WEST >> EAST, 2: WEST >> RAMP})
     west = bench.color({2: RAMP >> WEST, 1: EAST >> WEST, 0: EAST >> RAMP})
-    for giver, taker, color, name in ((0, 2, east, "east"), (2, 0, west, "west")):
+    for giver, color in ((0, east), (2, west)):
         bench.give(bench.at(giver), color, 9)
-        bench.take(bench.at(taker), (east, west)[name == "east" and 0 or name == "west"], 9, name=name)
+    bench.take(bench.at(2), east, 9, name="east")
+    bench.take(bench.at(0), west, 9, name="west")
     seen = bench.run(run, plain(3))
     assert set(seen.blocked.values()) == {0}
 
@@ -264,7 +270,7 @@ def test_different_outputs_go_in_the_same_cycle(run: Runner) -> None:
 # -- routes that change -------------------------------------------------------------------------------
 
 
-def turning(reroute_wait: int) -> Bench:
+def turning() -> Bench:
     """PE 1 first hears PE 0, then PE 2, whose word lies ready."""
     bench = Bench(3)
     color = bench.color({0: RAMP >> EAST, 1: WEST >> RAMP, 2: RAMP >> WEST})
@@ -272,8 +278,7 @@ def turning(reroute_wait: int) -> Bench:
     bench.give(bench.at(2), color)
     code = bench.at(1)
     bench.take(code, color, name="first")
-    for _ in range(reroute_wait):
-        code.integer(0)
+    bench.wait(code, 50)
     code.reroute(color, EAST >> RAMP)
     bench.take(code, color, name="second")
     return bench
@@ -281,12 +286,12 @@ def turning(reroute_wait: int) -> Bench:
 
 @BOTH
 def test_routers_see_a_new_route_from_the_next_cycle(run: Runner) -> None:
-    bench = turning(50)
+    bench = turning()
     seen = bench.run(run, plain(3, reroute_cycles=2, scalar_memory_cycles=1))
     first = START + 3 + 2 + 4 + 1
     rewritten = first + 1 + 50  # after the store and 50 moves
     assert seen.value("first") == first
-    assert seen.value("second") == rewritten + 1 + 4 + 1  # a cycle, ramp_in; the rewriting itself takes only 2
+    assert seen.value("second") == rewritten + 1 + 4 + 1  # the rewriting itself takes only 2
     assert seen.count(State.SCALAR, 1) == 1 + 50 + 2 + 1
 
 
@@ -297,8 +302,7 @@ def test_a_route_is_not_rewritten_while_words_wait(run: Runner) -> None:
     room = 3 + 4
     bench.give(bench.at(0), color, room + 1)
     code = bench.at(1)
-    for _ in range(60):
-        code.integer(0)
+    bench.wait(code, 60)
     code.reroute(color, WEST >> RAMP)
     bench.take(code, color, room + 1)
     with pytest.raises(RunError, match="rerout"):

@@ -116,8 +116,8 @@ _WSE2: Table = {
     "scalar_tanh_cycles": (60, assumed("a rational approximation: one division and a few steps")),
     "scalar_erf_cycles": (70, assumed("a rational approximation with more terms: one division and 20 steps")),
     "clock_cycles": (10, inferred(
-        "FABRICA, silicon: set-up of 15 cycles for a copy and 16 for a multiply-add, less 2 or 3 descriptor loads and 3 "
-        "to start", "csl-examples, time library: the counter is read as three 16-bit words and stored")),
+        "FABRICA, silicon: set-up of 15 cycles for a copy and 16 for a multiply-add, less 2 or 3 descriptor loads and "
+        "3 to start", "csl-examples, time library: the counter is read as three 16-bit words and stored")),
 
     "rates": ({**_rates(4, 2, 1, 1), "fmacs": (1, 2)}, published(
         "SDK, Appendix SIMD Mode: elements per cycle of each vector instruction",
@@ -214,6 +214,8 @@ _SIMULATOR: Table = {
     "read_bytes_per_cycle": (16, measured("FABRICA: 4.0 f16 multiply-adds per cycle")),
     "write_bytes_per_cycle": (16, measured("FABRICA: copies of 8 f16 or 4 f32 per cycle")),
     "stream_pause_wavelets": (0, measured("FABRICA: 1.000 cycles per wavelet")),
+    "map_step_cycles": (11, measured("FABRICA: 2840 cycles for a map of 256 steps of 16 f16 multiply-adds",
+                                     "silicon is faster: MeshGEMV and MeshGEMM")),
     "bank_conflict_cycles": (0, measured("FABRICA: times do not depend on where operands lie")),
 }
 
