@@ -68,14 +68,17 @@ class Case:
 # -- hypothesis ---------------------------------------------------------------------------------------
 
 
-def programs(phases: int = 5) -> st.SearchStrategy[Case]:
-    """Random cases that shrink."""
-    return st.builds(lambda rng: random_case(rng, phases), st.randoms(use_true_random=False))
+def programs(phases: int = 5, *, timed: bool = True) -> st.SearchStrategy[Case]:
+    """Random cases that shrink; see `random_case`."""
+    return st.builds(lambda rng: random_case(rng, phases, timed=timed), st.randoms(use_true_random=False))
 
 
-def random_case(rng: Random, phases: int = 5) -> Case:
-    width, height = rng.choice(GRIDS)
-    draft = Draft(rng, width, height)
+def random_case(
+    rng: Random, phases: int = 5, *, timed: bool = True, grid: tuple[int, int] | None = None
+) -> Case:
+    """A program of up to so many phases; unless `timed`, results do not depend on how fast anything is."""
+    width, height = grid or rng.choice(GRIDS)
+    draft = Draft(rng, width, height, timed=timed)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
@@ -147,8 +150,9 @@ class Tree:
 class Draft:
     """A program while it is being made."""
 
-    def __init__(self, rng: Random, width: int, height: int) -> None:
+    def __init__(self, rng: Random, width: int, height: int, *, timed: bool = True) -> None:
         self.rng = rng
+        self.timed = timed
         self.b = Builder(width, height)
         self.pes = list(self.b.grid)
         self.notes: list[str] = []
@@ -167,7 +171,7 @@ class Draft:
     def _make_tasks(self) -> None:
         """Main, its continuations, side tasks and data tasks, in any order of priority."""
         kinds = ["main"] + ["next"] * self.joins + ["side"] * self.rng.choice((0, 1, 2))
-        kinds += ["data"] * self.rng.choice((0, 0, 1, 2))
+        kinds += ["data"] * (self.rng.choice((0, 0, 1, 2)) if self.timed else 0)
         self.rng.shuffle(kinds)
         made: dict[str, list[Task]] = {"next": []}
         for kind in kinds:
@@ -333,7 +337,7 @@ class Draft:
             for _ in range(self.rng.randint(1, 4)):
                 self.rng.choice((
                     self.in_memory, self.in_memory, self.map, self.reduce, self.registers, self.looped,
-                    self.branch, self.advancing, self.time, self.elements,
+                    self.branch, self.advancing, self.elements, self.time if self.timed else self.map,
                 ))(code)  # fmt: skip
 
     def in_memory(self, code: Code) -> None:
@@ -430,7 +434,7 @@ class Draft:
         before = code.clock()
         self.in_memory(code)
         taken = code.scalar("isub", code.clock(), before)
-        code.store(self.view(code, i32, 1), code.scalar("iand", taken, (1 << 31) - 1))  # the clock has 31 bits
+        code.store(self.view(code, i32, 1), code.scalar("iand", taken, 0x7FFFFFFF))  # the clock has 31 bits
 
     def elements(self, code: Code) -> None:
         """A length that each PE reads from its own memory."""

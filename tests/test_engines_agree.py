@@ -28,6 +28,11 @@ def test_engine_is_the_naive_machine_on_longer_programs(seed: int) -> None:
     _both_agree(random_case(Random(seed), phases=7))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_engine_is_the_naive_machine_on_more_pes_than_it_visits_together(seed: int) -> None:
+    _both_agree(random_case(Random(seed), phases=12, grid=(13, 7)))
+
+
 @pytest.mark.parametrize("start", [1, 63, (1 << 20) - 50, (1 << 31) - 50, (1 << 32) - 50, (1 << 33) + 7])
 def test_nothing_depends_on_the_cycle_of_the_start(start: int) -> None:
     for seed in range(100, 125):
@@ -39,7 +44,7 @@ def test_nothing_depends_on_the_cycle_of_the_start(start: int) -> None:
 
 def test_nothing_depends_on_threads_or_on_the_run() -> None:
     for seed in range(200, 225):
-        case = random_case(Random(seed))
+        case = random_case(Random(seed), phases=12, grid=(24, 8) if seed % 2 else None)
         once = run_engine(case.program, case.wafer, case.launches)
         assert_same(run_engine(case.program, case.wafer, case.launches), once, case.note)
         assert_same(run_engine(case.program, case.wafer, case.launches, threads=2), once, case.note)

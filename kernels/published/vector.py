@@ -75,7 +75,7 @@ def total(n: int, dtype: DType) -> Program:
 def loop(times: int, instructions: int) -> Program:
     """A loop around independent integer instructions."""
 
-    def emit(_: Builder, pe: Code) -> None:
+    def emit(_build: Builder, pe: Code) -> None:
         with pe.loop(times):
             for _ in range(instructions):
                 pe.integer(1)

@@ -126,7 +126,7 @@ def _mapping(checkpoint: Checkpoint, request: Request) -> Mapping:
 
 def _grid(text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
-    if len(parts) != 2 or not all(p.isdigit() and int(p) > 0 for p in parts):
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
         raise UsageError(f"--grid {text}: expected WIDTHxHEIGHT in PEs, as 16x16")
     return int(parts[0]), int(parts[1])
 
@@ -195,7 +195,7 @@ def provenance_of(report: Report) -> dict[str, Any]:
 
 
 def tokens_per_second(outcome: Outcome) -> float:
-    """Of the generated tokens, at the wafer's nominal clock."""
+    """Of the steps that fed a generated token back (of the prompt's if none did), at the wafer's nominal clock."""
     cycles = outcome.generation.cycles[len(outcome.generation.prompt_ids) :] or outcome.generation.cycles
     seconds = outcome.mapping.wafer.seconds(sum(cycles))
     return len(cycles) / seconds if seconds else 0.0

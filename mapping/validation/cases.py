@@ -138,7 +138,7 @@ def _two_phase(row: Row) -> Case | Skipped:
             return _unknown(row)
         measured = round(measured / (1 + float(off[1]) / 100))
     length, n, step = sizes["P"], sizes["B"], sizes["step"]
-    seconds = START + length * n * 2 / PE_CYCLES
+    seconds = START + length * n * 2 / (2 * PE_CYCLES)
     return _case(row, seconds, lambda: Machine(two_phase.make(length, n, step), WSE2).launch(), measured)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -45,7 +45,7 @@ class Validation:
     @property
     def sources(self) -> dict[str, Summary]:
         """Errors by source, in the order in which sources come."""
-        names = dict.fromkeys(found.source for found in (*self.rows, *self.skipped))
+        names = dict.fromkeys([*(row.source for row in self.rows), *(row.source for row in self.skipped)])
         return {name: self._summary(name) for name in names}
 
     def _summary(self, source: str) -> Summary:
@@ -57,25 +57,24 @@ class Validation:
 def compare(
     rows: Iterable[Row], *, max_seconds: float, progress: Callable[[Compared], None] | None = None
 ) -> Validation:
-    """Rows that take least come first, until their estimated times fill `max_seconds`; the others are skipped.
+    """Sources share `max_seconds`, their cheapest rows first; what does not fit is skipped.
 
-    The choice depends on the rows alone, not on how fast the computer is.
+    The choice depends on the estimated times of the rows alone, not on how fast the computer is.
     """
     found = [case for row in rows for case in cases_of(row)]
-    cases = sorted((i for i, case in enumerate(found) if isinstance(case, Case)), key=lambda i: _seconds(found[i]))
-    results: dict[int, Compared | Skipped] = {i: case for i, case in enumerate(found) if isinstance(case, Skipped)}
+    results: dict[int, Compared | Skipped] = {}
     spent = 0.0
-    for i in cases:
+    for i in _cheapest_first(found):
         case = found[i]
         if isinstance(case, Skipped):
+            results[i] = case
             continue
         spent += case.seconds
         if spent > max_seconds:
             reason = f"cost: it takes about {case.seconds:.0f} s, and --max-seconds is {max_seconds:g}"
             results[i] = Skipped(case.source, case.configuration, reason)
             continue
-        results[i] = _run(case)
-        done = results[i]
+        done = results[i] = _run(case)
         if progress is not None and isinstance(done, Compared):
             progress(done)
     ordered = [results[i] for i in range(len(found))]
@@ -83,6 +82,16 @@ def compare(
         tuple(result for result in ordered if isinstance(result, Compared)),
         tuple(result for result in ordered if isinstance(result, Skipped)),
     )
+
+
+def _cheapest_first(found: Sequence[Case | Skipped]) -> list[int]:
+    """Indices in the order of the time that a source has used up after each of its cases."""
+    used: dict[str, float] = {}
+    after: dict[int, float] = {}
+    for i in sorted(range(len(found)), key=lambda i: _seconds(found[i])):
+        case = found[i]
+        after[i] = used[case.source] = used.get(case.source, 0.0) + _seconds(case)
+    return sorted(after, key=lambda i: after[i])
 
 
 def _seconds(case: Case | Skipped) -> float:

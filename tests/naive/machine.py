@@ -32,6 +32,7 @@ class NaiveMachine:
         self.program = program
         self.wafer = wafer
         self.now = start_cycle
+        self.finish: list[int] = []  # of each PE in the last launch, from its start
         self.pes: list[Pe] = list(program.grid)
         self.routers = {pe: self._router(pe) for pe in self.pes}
         self.inputs = {pe: self._input_queues(pe) for pe in self.pes}

@@ -36,7 +36,9 @@ def _port_cycles(work: Work, wafer: Wafer) -> int:
     """Cycles that the bytes of all elements take through the ports."""
     read = sum(place.buffer.dtype.bytes for place in read_operands(work))
     written = work.to.buffer.dtype.bytes if work.to is not None else 0
-    return max(ceil(work.n * read / wafer.read_bytes_per_cycle), ceil(work.n * written / wafer.write_bytes_per_cycle))
+    reads = ceil(work.n * read / wafer.read_bytes_per_cycle)
+    writes = ceil(work.n * written / wafer.write_bytes_per_cycle)
+    return max(reads, writes)
 
 
 def _clashes(work: Work, wafer: Wafer, first: int, step: int) -> int:

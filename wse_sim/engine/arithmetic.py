@@ -102,6 +102,16 @@ _SQRT, _RSQRT, _SUM, _MAX_OF = (np.int64(c) for c in (_V.SQRT, _V.RSQRT, _V.SUM,
 _MIN_OF, _DOT = np.int64(_V.MIN_OF), np.int64(_V.DOT)
 
 
+INTEGER = np.int64(64)  # added to the codes of products of integers, which float64 would round
+
+
+@jit
+def integer_product(op: int, old: int, a: int, b: int) -> float:
+    """a * b, or old + a * b, modulo 2^32."""
+    product = a * b if op == _MUL else old + a * b
+    return np.float64(product & 0xFFFFFFFF)
+
+
 @jit
 def compute(op: int, old: float, a: float, b: float) -> float:
     """One element of a vector operation; `old` is the destination's value before it."""
@@ -131,6 +141,8 @@ def compute(op: int, old: float, a: float, b: float) -> float:
         return abs(a)
     if op <= _SHR:
         return bitwise(op, integer(a), integer(b))
+    if op >= INTEGER:
+        return integer_product(op - INTEGER, integer(old), integer(a), integer(b))
     return scalar_function(op, a)
 
 
@@ -166,4 +178,5 @@ def scalar_function(op: int, a: float) -> float:
 @jit
 def reads_destination(op: int) -> bool:
     """Whether the operation needs the destination's old value."""
-    return op == _MAC or op == _SUM or op == _MAX_OF or op == _MIN_OF or op == _DOT
+    plain = op & (INTEGER - 1)
+    return plain == _MAC or plain == _SUM or plain == _MAX_OF or plain == _MIN_OF or plain == _DOT

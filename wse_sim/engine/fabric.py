@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine import layout as at
-from wse_sim.engine.state import Code, Fabric
+from wse_sim.engine.state import PLANES, Code, Fabric
+from wse_sim.errors import FitError
 from wse_sim.hardware import Direction, Wafer
 from wse_sim.program.program import Program, Role
 
@@ -70,6 +71,11 @@ class _Forms:
 
 def _shape(capacity: int, latency: int) -> tuple[int, int]:
     """Ring mask and the word F_SHAPE."""
+    if latency >= PLANES or capacity >= 1 << 16:
+        raise FitError(
+            f"a FIFO of {capacity} words with a latency of {latency} cycles: the engine expects fewer than {1 << 16} "
+            f"words and {PLANES} cycles; give the wafer shorter latencies or shallower queues"
+        )
     mask = (1 << (capacity - 1).bit_length()) - 1
     return mask, mask | capacity << 16 | latency << 32
 

@@ -19,9 +19,10 @@ OUTSIDE, DIVISION, NEGATIVE_LENGTH, NOT_DRAINED = map(np.int64, range(1, 5))
 
 @jit
 def report_fault(state: State, pe: int, row: int, now: int, strip: int, code: int, detail: int) -> None:
-    """Keeps the first fault of a strip of PEs."""
+    """Keeps the earliest fault of a strip of PEs, the lowest PE's among equals: cores run ahead of each other."""
     fault = state.tally.fault
-    if fault[strip, 0] == 0:
+    earlier = now < fault[strip, 2] or (now == fault[strip, 2] and pe < fault[strip, 1])
+    if fault[strip, 0] == 0 or earlier:
         fault[strip, 0] = code
         fault[strip, 1] = pe
         fault[strip, 2] = now
@@ -29,9 +30,9 @@ def report_fault(state: State, pe: int, row: int, now: int, strip: int, code: in
         fault[strip, 4] = detail
 
 
-def raise_fault(state: State, lowered: Lowered) -> None:
-    """Raises the earliest fault, if there is one."""
-    found = [f for f in state.tally.fault.tolist() if f[0]]
+def raise_fault(state: State, lowered: Lowered, before: int) -> None:
+    """Raises the earliest fault before a cycle, if there is one."""
+    found = [f for f in state.tally.fault.tolist() if f[0] and f[2] < before]
     if not found:
         return
     code, pe, now, row, detail = min(found, key=lambda f: (f[2], f[1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +32,12 @@ def _cache_folder() -> Path:
     for source in sorted([*(package / "engine" / "cycle").glob("*.py"), *(package / name for name in COMPILED)]):
         digest.update(source.read_bytes())
     home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return home / "wse_sim" / digest.hexdigest()[:16]
+    folder = home / "wse_sim" / digest.hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / f"wse_sim-{digest.hexdigest()[:16]}"
+    return folder
 
 
 CACHE = Path(os.environ["NUMBA_CACHE_DIR"]) if "NUMBA_CACHE_DIR" in os.environ else _cache_folder()

@@ -43,7 +43,6 @@ _next = _numbers(count())
 KIND = next(_next)
 OP = next(_next)
 SECTION = next(_next)
-LINE = next(_next)  # index into the table of source places
 STATE = next(_next)  # state counted while it works
 ISSUE = next(_next)  # overhead cycles before the first element
 FREE_AFTER = next(_next)  # asynchronous: cycles after which the task goes on

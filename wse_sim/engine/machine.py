@@ -27,6 +27,7 @@ from wse_sim.report.report import Report
 FIRST_CHUNK = 1 << 8  # cycles run in one go; more and more of them while that takes little time
 LONGEST_CHUNK = 1 << 20
 CHUNK_SECONDS = 0.1
+NEVER = 1 << 62
 STRIPS_PER_THREAD = 2
 PES_PER_COPY = 1 << 14
 
@@ -53,6 +54,7 @@ class Machine:
         self.start_cycle = start_cycle
         self.now = start_cycle
         self.launches: list[int] = []
+        self._failed = False
         self.host_bytes_in = 0
         self.host_bytes_out = 0
         for buffer, values in program.initial.items():
@@ -86,6 +88,8 @@ class Machine:
 
     def _buffer(self, buffer: Buffer | str) -> Buffer:
         if isinstance(buffer, Buffer):
+            if buffer not in self.program.buffers:
+                raise UsageError(f"{buffer!r} belongs to another program: expected a buffer of {self.program.name!r}")
             return buffer
         try:
             return self.program.buffer(buffer)
@@ -123,7 +127,10 @@ class Machine:
         max_cycles  more is a RunError
         Raises RunError on a deadlock, naming who waits for what, and on a fault of the program.
         """
+        if self._failed:
+            raise RunError(f"this machine failed at cycle {self.now}: expected a new Machine to go on with")
         self._set_arguments(arguments)
+        self._failed = True  # until the launch has ended well
         begin = self.now
         limit = begin + max_cycles if max_cycles is not None else None
         self._activate()
@@ -132,27 +139,30 @@ class Machine:
             numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
         at_rest, chunk = False, FIRST_CHUNK
         while not at_rest:
-            until = self.now + chunk if limit is None else min(self.now + chunk, limit + 1)
+            until = self.now + chunk if limit is None else min(self.now + chunk, limit + PLANES + 1)
             started = time.monotonic()
             self.state.wakes.horizon[0] = until
             reached = run(self._table, self.now, until, self._bounds)
             at_rest = reached < 0
             self.now = -1 - reached if at_rest else reached
-            raise_fault(self.state, self._lowered)
-            if limit is not None and self.now > limit:
-                raise RunError(
-                    f"the program still runs after {max_cycles} cycles, {self._busiest()}; expected it to end; "
-                    "raise max_cycles, or look for a loop that does not end"
-                )
+            raise_fault(self.state, self._lowered, NEVER if at_rest else self.now)
+            if limit is not None and not at_rest and self.now > limit + PLANES:
+                self._raise_limit(limit - begin)
             if progress is not None:
                 progress(self.now - begin)
-            if time.monotonic() - started < CHUNK_SECONDS:
+            seconds = time.monotonic() - started
+            if seconds < CHUNK_SECONDS:
                 chunk = min(2 * chunk, LONGEST_CHUNK)
+            elif seconds > 2 * CHUNK_SECONDS:
+                chunk = max(int(chunk * CHUNK_SECONDS / seconds), FIRST_CHUNK)
         raise_deadlock(self.state, self._lowered, self.now)
         finished = int(self.state.cores.state[:, at.FINISH].max())
         self.now = max(finished, begin)
+        if limit is not None and self.now > limit:
+            self._raise_limit(limit - begin)
         self._settle()
         self.launches.append(self.now - begin)
+        self._failed = False
         return self.now - begin
 
     def _set_arguments(self, arguments: Mapping[str, float]) -> None:
@@ -162,8 +172,10 @@ class Machine:
             raise UsageError(f"launch arguments: missing {missing}, unknown {unknown}; expected {sorted(expected)}")
         for name, value in arguments.items():
             register = self.program.arguments[name]
-            if register.kind == "int" and int(value) != value:
-                raise UsageError(f"launch argument {name!r} is {value}: expected a whole number")
+            if not isinstance(value, int | float | np.number) or not np.isfinite(value):
+                raise UsageError(f"launch argument {name!r} is {value!r}: expected a finite number")
+            if register.kind == "int" and (int(value) != value or not -(2**31) <= value < 2**31):
+                raise UsageError(f"launch argument {name!r} is {value}: expected a whole number of 32 bits")
             target = self.state.cores.ints if register.kind == "int" else self.state.cores.floats
             target[:, register.index] = value
 
@@ -187,6 +199,12 @@ class Machine:
         np.add.at(self.state.tally.section[0], (core[:, at.WITHIN], core[:, at.LABEL]), waited)
         core[:, at.SINCE] = np.maximum(core[:, at.SINCE], self.now)
         core[:, at.READY] = np.minimum(core[:, at.READY], self.now)
+
+    def _raise_limit(self, cycles: int) -> None:
+        raise RunError(
+            f"the program still runs after {cycles} cycles, {self._busiest()}; expected it to end; "
+            "raise max_cycles, or look for a loop that does not end"
+        )
 
     def _busiest(self) -> str:
         running = np.flatnonzero(self.state.cores.state[:, at.MODE] != at.FREE)

@@ -7,8 +7,9 @@ import struct
 import numpy as np
 
 from wse_sim.engine import layout as at
+from wse_sim.engine.arithmetic import INTEGER
 from wse_sim.hardware import DType, Wafer, f32, i32
-from wse_sim.hardware.operations import ScalarCode
+from wse_sim.hardware.operations import ScalarCode, VectorCode
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.fabric import Color
 from wse_sim.program.instruction import Change, Control, Mark, Reroute, Scalar, TaskChange, Vector
@@ -16,6 +17,7 @@ from wse_sim.program.memory import Each, View
 from wse_sim.program.program import Placed
 from wse_sim.program.register import Register
 
+PRODUCTS = (VectorCode.MUL, VectorCode.MAC, VectorCode.DOT)
 _CHANGES = {Change.ACTIVATE: at.ACTIVATE, Change.BLOCK: at.BLOCK, Change.UNBLOCK: at.UNBLOCK}
 _MARKS = {
     Mark.LOOP: at.LOOP,
@@ -62,6 +64,8 @@ def _vector(row: list[int], op: Vector, wafer: Wafer) -> None:
     mapped = isinstance(op.b, Each)
     row[at.KIND] = at.MAP if mapped else at.VECTOR
     row[at.OP], row[at.STATE], row[at.FLOPS] = int(op.operation.code), int(op.operation.state), op.operation.operations
+    if op.operation.code in PRODUCTS and not dtype_of(op.to, op.carry).is_float:
+        row[at.OP] += int(INTEGER)
     _number(row, at.LENGTH, at.LENGTH_AT, op.length)
     _operand(row, at.DST, op.to, op.carry)
     _operand(row, at.A, op.a, op.carry)
@@ -169,7 +173,7 @@ def _immediate(row: list[int], first: int, value: object, carry: DType) -> None:
         row[first + at.O_BASE] = struct.unpack("<i", struct.pack("<f", float(value)))[0]
     else:
         row[first + at.O_DTYPE] = i32.code
-        row[first + at.O_BASE] = int(value)
+        row[first + at.O_BASE] = (int(value) + 2**31) % 2**32 - 2**31  # wraps, as a register would
 
 
 # -- scalar instructions and control ----------------------------------------------------------------------

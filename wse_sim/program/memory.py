@@ -10,6 +10,8 @@ from wse_sim.hardware.geometry import Region
 from wse_sim.program.register import Register
 from wse_sim.program.values import whole
 
+FARTHEST = 1 << 26  # elements; a PE's SRAM holds far fewer
+
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
@@ -142,6 +144,10 @@ class View:
             self._make("length", 0)
         if self.where is not None:
             _needs_int(self.where, self, "place")
+        for name in ("offset", "stride", "outer_stride", "advance", "step", "inner", "length"):
+            value = getattr(self, name)
+            if isinstance(value, int) and abs(value) > FARTHEST:
+                raise ProgramError(f"{name} of a view of {self.buffer!r} is {value}: expected at most {FARTHEST}")
 
     def _make(self, name: str, least: int | None) -> None:
         value = getattr(self, name)

@@ -44,11 +44,11 @@ def _fabric(program: Program) -> Iterator[str]:
     changed = (p.instruction.route for p in program.placed if isinstance(p.instruction, Reroute))
     for route in (*(paint.route for paint in program.routes), *changed):
         if route.input is Direction.RAMP:
-            yield from ("ramp_out_cycles", "output_queue_depths")
+            yield from ("ramp_out_cycles", "output_queue_depths", "stream_pause_wavelets")
         else:
             yield from ("hop_cycles", "router_buffer")
         if Direction.RAMP in route.outputs:
-            yield from ("ramp_in_cycles", "input_queue_depths")
+            yield from ("ramp_in_cycles", "input_queue_depths", "stream_pause_wavelets")
 
 
 def _instruction(instruction: Instruction) -> Iterator[str]:

@@ -52,14 +52,14 @@ def next_busy(state: State, now: int, until: int) -> int:
 
 @jit
 def end_cycle(state: State, now: int) -> bool:
-    """Clears the cycle's plane; False when a fault was found."""
+    """Clears the cycle's plane; False when a fault has come to pass."""
     wakes = state.wakes
     wakes.any[now & (PLANES - 1)] = 0
     if now - wakes.aged[0] >= AGE_EVERY:
         age_stamps(state.fabric, now)
         wakes.aged[0] = now
     for strip in range(state.tally.strips):
-        if state.tally.fault[strip, 0] != 0:
+        if state.tally.fault[strip, 0] != 0 and state.tally.fault[strip, 2] <= now:
             return False
     return True
 
