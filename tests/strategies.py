@@ -317,10 +317,9 @@ class Draft:
         return self.rng.choice(("mov", "mov", "neg", "abs")) if dtype == source else "mov"
 
     def binary(self, dtype: DType) -> str:
-        """An operation of two sources; products of 32-bit integers would not be exact in float64."""
-        if not dtype.is_float and self.chance(0.5):
+        if not dtype.is_float and self.chance(0.4):
             return self.rng.choice(("and", "or", "xor"))
-        return self.rng.choice(("add", "sub", "max", "min", "add" if dtype in (i32, u32) else "mul"))
+        return self.rng.choice(("add", "sub", "mul", "max", "min"))
 
     def dtype(self) -> DType:
         return self.rng.choice((f32, f32, f32, f16, f16, *INTEGERS))
@@ -354,7 +353,7 @@ class Draft:
         b: View | float | Register = self.scalar(code, dtype)
         if self.chance(0.7):
             b = self.view(code, self.partner(dtype), n, reuse=True)
-        if form == 1 and (dtype.bytes == 2 or dtype.is_float):
+        if form == 1:
             code.mac(to, a, b)
         elif form == 2 and not dtype.is_float:
             code.vector(self.rng.choice(("shl", "shr")), to, a, self.rng.randint(0, 40))
@@ -366,7 +365,7 @@ class Draft:
         to = self.stepping(code, dtype, n, steps)
         a = self.stepping(code, self.partner(dtype), n, steps)
         b = each(self.view(code, self.partner(dtype), steps))
-        code.vector("mac" if dtype.is_float and self.chance(0.6) else self.binary(dtype), to, a, b, n=n)
+        code.vector("mac" if self.chance(0.6) else self.binary(dtype), to, a, b, n=n)
 
     def stepping(self, code: Code, dtype: DType, n: int, steps: int) -> View:
         step = self.rng.choice((0, 0, 1, n, 2))
@@ -376,7 +375,7 @@ class Draft:
         n, dtype = self.length(), self.rng.choice((f32, f16, i16, i32))
         register = code.real(self.number(f32)) if dtype.is_float else code.integer(int(self.number(i32)))
         a = self.view(code, dtype, n, reuse=True)
-        if self.chance(0.4) and dtype != i32:
+        if self.chance(0.4):
             code.vector("dot", register, a, self.view(code, dtype, n, reuse=True))
         else:
             code.vector(self.rng.choice(("sum", "max_of", "min_of")), register, a)
@@ -527,7 +526,7 @@ class Draft:
             elif form == 2:
                 other = self.stream_view(code, self.partner(dtype), n, slot)
                 code.vector(self.binary(dtype), to, other, color, carry=carry, slot=slot, then=then)
-            elif form == 3 and dtype.is_float:
+            elif form == 3:
                 other = self.stream_operand(code, dtype, n, slot)
                 code.vector("mac", to, color, other, carry=carry, slot=slot, then=then)
             else:

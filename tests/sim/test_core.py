@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from outcomes import Outcome, Runner, run_engine, run_naive
 
-from wse_sim.hardware import EAST, RAMP, WEST, DType, State, Wafer, f16, f32, i16, i32, toy
+from wse_sim.hardware import EAST, RAMP, WEST, DType, State, Wafer, f16, f32, i16, i32, toy, u32
 from wse_sim.hardware.operations import SCALAR_OPERATIONS
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -404,6 +404,34 @@ def test_a_slot_rests_while_its_group_lasts(run: Runner) -> None:
 
 
 @BOTH
+def test_an_idle_main_thread_counts_as_what_the_slot_waits_for(run: Runner) -> None:
+    """Two words, each in a group of three cycles; in two of them the slot counts as what it waited for."""
+    seen = pair(
+        run, W.with_(rates={"fmovs": (1, 3)}),
+        lambda code, color: code.mov(color, held(code, f32, 2)),
+        lambda code, color: code.mov(held(code, f32, 2), color, slot=0),
+    )  # fmt: skip
+    arrives = FIRST + 3 + 1 + 2
+    assert seen.end(1) == arrives + 3 + 3 + 6
+    assert seen.count(State.MOVE, 1) == 2
+    assert seen.count(State.INPUT_WAIT, 1) == arrives - FIRST + 2 + 2
+    assert seen.count(State.OVERHEAD, 1) == FIRST - SWITCH + 6
+
+
+@BOTH
+def test_an_operation_of_no_elements_is_complete_in_the_next_cycle_at_the_earliest(run: Runner) -> None:
+    """Completions come first in a cycle: at no cost at all it is seen in the cycle after its start."""
+    names = ("dsr_load", "op_start", "async_issue", "completion")
+    b = Builder(1, 1)
+    main, joined = b.task("main", start=True), b.task("joined")
+    move(b.on(b.grid, main), 0, 0, activate(joined))
+    code = b.on(b.grid, joined)
+    code.store(b.buffer("at", i32, 1), code.clock())
+    seen = run(b.finish(), W.with_(**{f"{name}_cycles": 0 for name in names}))
+    assert seen.value("at") == SWITCH + 1 + SWITCH
+
+
+@BOTH
 def test_a_completion_activates_its_task_in_the_cycle_in_which_it_is_due(run: Runner) -> None:
     b = Builder(1, 1)
     main, joined = b.task("main", start=True), b.task("joined")
@@ -578,6 +606,8 @@ def test_integers_wrap_and_numbers_are_truncated(run: Runner) -> None:
     assert result(run, "add", i16, (i16, 32767), (i16, 1)) == -32768
     assert result(run, "mul", i16, (i16, 300), (i16, 300)) == 90000 - 65536
     assert result(run, "sub", i32, (i32, -(2**31)), (i32, 1)) == 2**31 - 1
+    assert result(run, "mul", i32, (i32, 2**31 - 1), (i32, 2**31 - 5)) == 5
+    assert result(run, "mac", u32, (u32, 7), (u32, 2**32 - 1), (u32, 2**32 - 1)) == 8
     assert result(run, "neg", i16, (i16, -32768)) == -32768
     assert result(run, "mov", i16, (f32, -2.9)) == -2
     assert result(run, "mov", i16, (f32, 65537.0)) == 1
