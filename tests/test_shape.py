@@ -91,5 +91,6 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     )  # fmt: skip
     (wheel,) = tmp_path.glob("*.whl")
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    shipped = {f"wse_sim/{p.relative_to(ROOT)}" for p in (ROOT / "mapping/model/shipped").iterdir()}
+    folders = ("mapping/model/shipped", "mapping/validation/data")
+    shipped = {f"wse_sim/{p.relative_to(ROOT)}" for folder in folders for p in (ROOT / folder).iterdir()}
     assert held == {_name(p) for p in _modules()} | shipped | {"wse_sim/py.typed"}
