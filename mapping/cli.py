@@ -14,6 +14,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Runs GPT kernels on a simulated wafer-scale engine, and says where every cycle went.",
 )
 

@@ -134,8 +134,10 @@ def _print_json(found: list[Measurement]) -> None:
 
 
 def _print_table(found: list[Measurement]) -> None:
-    table = Table(title="per CPU-second of one core", box=None)
-    for column in ("benchmark", "grid", "cycles", "CPU s", "active PE-cycles", "PE-cycles", "hops", "ns/idle PE-cycle"):
+    title = "per CPU-second of one core: active PE-cycles, all PE-cycles, hops; ns per idle PE-cycle"
+    table = Table(title=title, box=None)
+    columns = ("benchmark", "grid", "cycles", "CPU s", "active", "PE-cycles", "hops", "ns/idle")
+    for column in columns:
         table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
     for m in found:
         rates = (m.active_pe_cycles_per_cpu_s, m.pe_cycles_per_cpu_s, m.hops_per_cpu_s)

@@ -83,7 +83,7 @@ def run(request: Request, console: Console) -> Outcome:
     ids = _prompt_ids(checkpoint, request)
     mapping = _mapping(checkpoint, request)
     require_fit(mapping)
-    if not is_cached():
+    if not is_cached(parallel=request.threads > 1):
         console.print("compiling the engine: about a minute, once", style="dim")
     session = Session(mapping, checkpoint.tensors, threads=request.threads)
     with _progress(console, len(ids) + max(request.tokens - 1, 0)) as on_step:
@@ -102,7 +102,7 @@ def _prompt_ids(checkpoint: Checkpoint, request: Request) -> list[int]:
         raise UsageError("--prompt and --ids are both given: expected one of them")
     if request.ids is not None:
         try:
-            return [int(part) for part in request.ids.split(",") if part.strip()]
+            return [int(part) for part in request.ids.split(",")] if request.ids.strip() else []
         except ValueError:
             raise UsageError(f"--ids {request.ids!r}: expected token ids separated by commas, as 5,17,9") from None
     if checkpoint.text is None:

@@ -28,7 +28,11 @@ class Text:
     tokenizer: Tokenizer = field(repr=False)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`; UsageError if the model has no such id."""
+        """Token ids of `text`; UsageError if it is no valid text, or the model has no such id."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"the text is not valid at character {error.start}: expected UTF-8") from None
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         self._check(ids)
         return ids

@@ -130,7 +130,8 @@ def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_interrupt_stops_cleanly() -> None:
-    program = "import sys; from wse_sim.mapping.cli import main; sys.argv[1:] = ['run', '--tokens', '100']; main()"
+    long = "run --tokens 110 --grid 60x60"
+    program = f"import sys; from wse_sim.mapping.cli import main; sys.argv[1:] = '{long}'.split(); main()"
     child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(6)
     child.send_signal(signal.SIGINT)

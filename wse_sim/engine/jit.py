@@ -46,9 +46,10 @@ if "NUMBA_THREADING_LAYER" not in os.environ:
     numba.config.THREADING_LAYER = "workqueue"  # starts a parallel loop in 0.1 ms; OpenMP takes 2 on a busy machine
 
 
-def is_cached() -> bool:
-    """Whether compiled code of these sources is on disk."""
-    return any(CACHE.rglob("*.nbi"))
+def is_cached(*, parallel: bool = False) -> bool:
+    """Whether the loop over cycles, compiled last of all, is on disk."""
+    name = "_run_cycles_on_threads" if parallel else "_run_cycles"
+    return any(CACHE.rglob(f"clock.{name}-*.nbi"))
 
 
 def jit(function: _F) -> _F:
