@@ -197,7 +197,8 @@ class Draft:
     def fill(self, phases: int) -> None:
         """Phases between which continuations start."""
         kinds: list[Callable[[], None]] = [
-            *[self.compute] * 3, *[self.send] * 3, self.chain, self.background, self.there_and_back,
+            *[self.compute] * 3, *[self.send] * 2, *[self.storm] * 2,
+            self.chain, self.background, self.there_and_back,
         ]  # fmt: skip
         plan = [self.rng.choice(kinds) for _ in range(phases)]
         for task in self.tasks[1:]:
@@ -492,6 +493,24 @@ class Draft:
             self.delay(code)
             with code.loop(times) if times > 1 else nullcontext():
                 self.give(code, color, carry, n, slot) if sends else self.take(code, color, carry, n, slot)
+
+    def storm(self) -> None:
+        """Multicasts that meet on the way: all PEs send from slots of their own, and only then receive."""
+        count = min(self.rng.randint(2, 6), self.colors_left())
+        self.notes.append(f"storm{count}")
+        carry, n = self.dtype(), self.rng.choice((3, 8, 20))
+        sends = dict.fromkeys(self.pes, 0)
+        receives: list[tuple[Pe, Color]] = []
+        for _ in range(count):
+            tree = self.tree()
+            if sends[tree.root] < SLOTS:
+                color = self.color("storm")
+                self.paint(tree, color)
+                self.give(self.at(self.one(tree.root)), color, carry, n, sends[tree.root])
+                sends[tree.root] += 1
+                receives += [(pe, color) for pe in sorted(tree.taps)]
+        for pe, color in receives:
+            self.take(self.at(self.one(pe)), color, carry, n, None)
 
     def give(self, code: Code, color: Color, carry: DType, n: int, slot: int | None) -> None:
         """Sends n elements of the carried type."""
