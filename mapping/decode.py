@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from wse_sim.engine.machine import Machine
 from wse_sim.hardware import Region, f32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, kv_cache, layernorm, logits, mix, residual
-from wse_sim.kernels.transformer.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.transformer.gelu import Form
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens, make_cache

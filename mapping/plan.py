@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import DType, Wafer, f32
-from wse_sim.kernels.transformer.blocks import Blocks
+from wse_sim.kernels.blocks import Blocks
 from wse_sim.mapping.model import GPTConfig
 
 STRATEGIES = {

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Wafer, f16, f32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer.blocks import Blocks
 from wse_sim.program.builder import Builder
 
 Array = NDArray[Any]

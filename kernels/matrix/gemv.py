@@ -21,12 +21,12 @@ from wse_sim.errors import ProgramError
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.hardware.operations import VECTOR_OPERATIONS
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, vector_tiles
 from wse_sim.kernels.collective import all_reduce, reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.member import Operand
 from wse_sim.kernels.collective.timing import Timing
 from wse_sim.kernels.collective.tree import Tree
-from wse_sim.kernels.transformer.blocks import Blocks, vector_tiles
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View, each
 

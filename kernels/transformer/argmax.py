@@ -18,8 +18,8 @@ from wse_sim.hardware import Region, Wafer, f32, i32
 from wse_sim.kernels.collective import all_reduce, broadcast
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import softmax
-from wse_sim.kernels.transformer.price import Price
 from wse_sim.kernels.transformer.table import Table
 from wse_sim.kernels.transformer.views import part
 from wse_sim.program.builder import Builder

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import kv_cache, mix, scores, softmax
 from wse_sim.kernels.transformer.heads import Heads, HeadSlots
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
-from wse_sim.kernels.transformer.price import Price
 from wse_sim.kernels.transformer.views import Operand, whole
 from wse_sim.program.code import Code
 

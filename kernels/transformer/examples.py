@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import VECTOR_OPERATIONS, DType, Wafer, f16, f32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.collective.line import Line, make_line
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.transformer import (
@@ -24,7 +25,6 @@ from wse_sim.kernels.transformer import (
     residual,
     softmax,
 )
-from wse_sim.kernels.transformer.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.table import make_table
 from wse_sim.program.builder import Builder

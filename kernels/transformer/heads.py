@@ -13,7 +13,7 @@ import numpy as np
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import Region, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.transformer.blocks import Array, Blocks, spread
+from wse_sim.kernels.blocks import Array, Blocks, spread
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

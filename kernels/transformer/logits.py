@@ -22,7 +22,7 @@ from wse_sim.hardware import VECTOR_OPERATIONS, DType, Wafer, f16, f32
 from wse_sim.kernels.collective import reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
-from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer.table import Table
 from wse_sim.kernels.transformer.views import Operand, whole
 from wse_sim.program.builder import Builder

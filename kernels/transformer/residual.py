@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Wafer, f32
-from wse_sim.kernels.transformer.price import Price
+from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer.views import Operand, whole
 from wse_sim.program.code import Code
 

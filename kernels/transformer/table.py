@@ -14,7 +14,7 @@ import numpy as np
 
 from wse_sim.hardware import DType, Region
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.transformer.blocks import Array, Blocks, counts_of, starts_of
+from wse_sim.kernels.blocks import Array, Blocks, counts_of, starts_of
 from wse_sim.program.builder import ALIGNMENT, Builder
 from wse_sim.program.memory import Buffer
 

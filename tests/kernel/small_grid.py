@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from wse_sim import WSE3, DType, Wafer, f32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, vector_tiles
 from wse_sim.kernels.collective.line import Line, make_line
-from wse_sim.kernels.transformer.blocks import Blocks, vector_tiles
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
 

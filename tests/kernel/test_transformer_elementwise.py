@@ -10,8 +10,8 @@ from kernel.small_grid import WAFERS, SmallGrid, error
 
 from wse_sim import f16, f32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, counts_of, read_vector, starts_of, vector_tiles
 from wse_sim.kernels.transformer import gelu, layernorm, residual, softmax
-from wse_sim.kernels.transformer.blocks import Blocks, counts_of, read_vector, starts_of, vector_tiles
 
 FEW = settings(
     max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

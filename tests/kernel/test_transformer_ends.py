@@ -11,8 +11,8 @@ from kernel.small_grid import WAFERS, SmallGrid
 from wse_sim import f16, f32
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, vector_tiles
 from wse_sim.kernels.transformer import argmax, embedding, logits
-from wse_sim.kernels.transformer.blocks import Blocks, vector_tiles
 from wse_sim.kernels.transformer.table import make_table
 
 FEW = settings(

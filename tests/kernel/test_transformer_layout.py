@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wse_sim import ProgramError, f16, f32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.transformer.blocks import Blocks, counts_of, read_vector, vector_tiles
+from wse_sim.kernels.blocks import Blocks, counts_of, read_vector, vector_tiles
 from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.kernels.transformer.kv_cache import make_cache
 from wse_sim.kernels.transformer.table import make_table
