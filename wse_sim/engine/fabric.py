@@ -2,32 +2,80 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.state import PLANES, Code, Fabric
 from wse_sim.errors import FitError
 from wse_sim.hardware import Direction, Wafer
-from wse_sim.program.program import Program, Role
+from wse_sim.hardware.geometry import Route
+from wse_sim.program.instruction import Reroute
+from wse_sim.program.program import Program
 
-_LINKS = (Direction.EAST, Direction.NORTH, Direction.WEST, Direction.SOUTH)
 LONG_AGO = 1 << 30
+QUEUE = len(Direction)  # stands for the input queue where FIFOs are counted by port
 
 
-def build_fabric(program: Program, wafer: Wafer, code: Code, role: np.ndarray, start: int) -> Fabric:
-    """Lays out the router buffers and the input queues of all PEs, sorted by PE."""
-    routers = (code.fifo >= 0).reshape(len(code.fifo), -1).sum(axis=1)[role]
-    queues = (code.input >= 0).sum(axis=1)[role]
-    first = _starts(routers, 0)
-    queue = _starts(queues, int(first[-1]))
-    forms = [_Forms(program, wafer, code, kind) for kind in program.roles]
+class Ports(NamedTuple):
+    """The FIFOs that a program gives each role, numbered as the engines visit them; -1: none.
+
+    fifo     (roles, colours, 5) int64: router buffer of a colour and input port
+    queue    (roles, colours) int64: input queue
+    outputs  (roles, colours, 5) int64: mask of the outputs at the start, 0 for a port that is not yet the input
+    """
+
+    fifo: np.ndarray
+    queue: np.ndarray
+    outputs: np.ndarray
+
+
+def number_ports(program: Program) -> Ports:
+    """Every port that any route of a colour names has a FIFO; they are numbered by colour, then port."""
+    roles, colors = len(program.roles), max(len(program.colors), 1)
+    named = np.zeros((roles, colors, len(Direction)), np.bool_)
+    read = np.zeros((roles, colors), np.bool_)
+    outputs = np.zeros((roles, colors, len(Direction)), np.int64)
+    changes = [p for p in program.placed if isinstance(p.instruction, Reroute)]
+    painted = program.inside[:, program.regions_of_each(program.routes)]
+    changed = program.inside[:, program.regions_of_each(changes)]
+    for i, paint in enumerate(program.routes):
+        _name(named, read, painted[:, i], paint.color.id, paint.route)
+        outputs[painted[:, i], paint.color.id, paint.route.input] = paint.route.mask
+    for i, placed in enumerate(changes):
+        if isinstance(placed.instruction, Reroute):
+            _name(named, read, changed[:, i], placed.instruction.color.id, placed.instruction.route)
+    return Ports(_numbered(named.reshape(roles, -1)).reshape(named.shape), _numbered(read), outputs)
+
+
+def _name(named: np.ndarray, read: np.ndarray, where: np.ndarray, color: int, route: Route) -> None:
+    named[where, color, route.input] = True
+    if Direction.RAMP in route.outputs:
+        read[where, color] = True
+
+
+def _numbered(exists: np.ndarray) -> np.ndarray:
+    """Counts what exists along each row, from 0."""
+    return np.where(exists, np.cumsum(exists, axis=1) - 1, -1)
+
+
+def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray, role: np.ndarray,
+                 start: int) -> Fabric:
+    """Lays out the router buffers and the input queues of all PEs, sorted by PE.
+
+    outputs  as in `Ports`
+    """
+    local = np.concatenate([code.fifo, code.input[:, :, None]], axis=2)  # (roles, colours, ports and queue)
+    shape = _shapes(wafer, local)
+    first = _starts((local[:, :, :QUEUE] >= 0).sum(axis=(1, 2))[role], 0)
+    queue = _starts((local[:, :, QUEUE] >= 0).sum(axis=1)[role], int(first[-1]))
     size, color = np.zeros(int(queue[-1]), np.int64), np.zeros(int(queue[-1]), np.uint8)
-    pes_of = [np.flatnonzero(role == kind.index) for kind in program.roles]
-    for form, pes in zip(forms, pes_of, strict=True):
-        for local, color_id, _, mask, *_ in form.buffers:
-            size[first[pes] + local], color[first[pes] + local] = mask + 1 + at.F_RING, color_id
-        for local, color_id, mask, *_ in form.queues:
-            size[queue[pes] + local], color[queue[pes] + local] = mask + 1 + at.F_RING, color_id
+    used = np.argwhere((local >= 0).any(axis=0)).tolist()
+    for color_id, port in used:
+        pes, index = _fifos_of(local[:, color_id, port], role, queue if port == QUEUE else first)
+        size[index] = (shape[role[pes], color_id, port] & 0xFFFF) + 1 + at.F_RING
+        color[index] = color_id
     places = _starts(size, 0)
     fabric = Fabric(
         first=first,
@@ -39,87 +87,73 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, role: np.ndarray, s
         turn=np.zeros(len(role), np.int64),
     )
     fabric.pool[fabric.at + at.F_HEAD] = np.int64(start - LONG_AGO) << np.int64(32)
-    for form, pes in zip(forms, pes_of, strict=True):
-        _fill(program, code, role, fabric, form, pes)
+    for color_id in sorted({color_id for color_id, _ in used}):
+        _fill(fabric, program, local[:, color_id], shape[:, color_id], outputs[:, color_id], role)
     return fabric
 
 
-class _Forms:
-    """What the FIFOs of a role are like.
-
-    buffers  (local index, colour, port, ring mask, shape word, outputs at the start)
-    queues   (local index, colour, ring mask, shape word)
-    """
-
-    def __init__(self, program: Program, wafer: Wafer, code: Code, kind: Role) -> None:
-        starting = {c.id: routes[0] for c, routes in program.routes_of(kind).items()}
-        sends = {c.id: q for c, q in program.output_queues(kind).items()}
-        self.buffers, self.queues = [], []
-        for color, port in np.argwhere(code.fifo[kind.index] >= 0).tolist():
-            ramp = port == Direction.RAMP
-            latency = wafer.ramp_out_cycles if ramp else wafer.hop_cycles
-            depth = wafer.output_queue_depths[sends[color]] if ramp else wafer.router_buffer
-            outputs = starting[color].mask if starting[color].input == port else 0
-            mask, shape = _shape(depth + latency, latency)
-            self.buffers.append((int(code.fifo[kind.index, color, port]), color, port, mask, shape, outputs))
-        for color in np.flatnonzero(code.input[kind.index] >= 0).tolist():
-            number = int(code.input[kind.index, color])
-            latency = wafer.ramp_in_cycles
-            mask, shape = _shape(wafer.input_queue_depths[number] + latency, latency)
-            self.queues.append((number, color, mask, shape))
+def _shapes(wafer: Wafer, local: np.ndarray) -> np.ndarray:
+    """Word F_SHAPE of each role's FIFOs, (roles, colours, ports and queue)."""
+    shape = np.empty(local.shape, np.int64)
+    shape[:] = _shape(wafer.router_buffer + wafer.hop_cycles, wafer.hop_cycles)
+    sends = _numbered(local[:, :, Direction.RAMP] >= 0)
+    for port, number, depths, latency in (
+        (Direction.RAMP, sends, wafer.output_queue_depths, wafer.ramp_out_cycles),
+        (QUEUE, local[:, :, QUEUE], wafer.input_queue_depths, wafer.ramp_in_cycles),
+    ):
+        shapes = np.array([_shape(depth + latency, latency) for depth in depths], np.int64)
+        shape[:, :, port] = shapes[number]
+    return shape
 
 
-def _shape(capacity: int, latency: int) -> tuple[int, int]:
-    """Ring mask and the word F_SHAPE."""
+def _shape(capacity: int, latency: int) -> int:
     if latency >= PLANES or capacity >= 1 << 16:
         raise FitError(
             f"a FIFO of {capacity} words with a latency of {latency} cycles: the engine expects fewer than {1 << 16} "
             f"words and {PLANES} cycles; give the wafer shorter latencies or shallower queues"
         )
     mask = (1 << (capacity - 1).bit_length()) - 1
-    return mask, mask | capacity << 16 | latency << 32
+    return mask | capacity << 16 | latency << 32
 
 
-def _fill(program: Program, code: Code, role: np.ndarray, fabric: Fabric, form: _Forms, pes: np.ndarray) -> None:
-    """Writes the constant words of the records of a role's FIFOs."""
-    pool = fabric.pool
-    for local, color, port, _, shape, outputs in form.buffers:
-        record = fabric.at[fabric.first[pes] + local]
-        pool[record + at.F_SHAPE], pool[record + at.F_OUTPUTS] = shape, outputs
-        pool[record + at.F_PORT], pool[record + at.F_OWNER] = port, pes
-        pool[record + at.F_GIVER] = _neighbours(program, pes, Direction(port))
-        for output, record_behind in _behind(program, code, role, fabric, pes, color).items():
-            pool[record + at.F_NEXT + output] = record_behind
-    for local, _, _, shape in form.queues:
-        record = fabric.at[fabric.queue[pes] + local]
-        pool[record + at.F_SHAPE] = shape
-        pool[record + at.F_OWNER] = pool[record + at.F_GIVER] = pes
+def _fill(fabric: Fabric, program: Program, local: np.ndarray, shape: np.ndarray, outputs: np.ndarray,
+          role: np.ndarray) -> None:
+    """Writes the constant words of all FIFOs of a colour; tables are by role and port."""
+    pool, grid = fabric.pool, (program.height, program.width)
+    records = np.full((QUEUE + 1, len(role)), -1, np.int64)  # of every PE, by port
+    for port in range(QUEUE + 1):
+        pes, index = _fifos_of(local[:, port], role, fabric.queue if port == QUEUE else fabric.first)
+        records[port, pes] = fabric.at[index]
+    own = np.arange(len(role))
+    for port in range(QUEUE + 1):
+        pes = np.flatnonzero(records[port] >= 0)
+        record = records[port, pes]
+        pool[record + at.F_SHAPE], pool[record + at.F_OWNER] = shape[role[pes], port], pes
+        if port == QUEUE:
+            pool[record + at.F_GIVER] = pes
+            continue
+        pool[record + at.F_PORT], pool[record + at.F_OUTPUTS] = port, outputs[role[pes], port]
+        pool[record + at.F_GIVER] = _beyond(own.reshape(grid), Direction(port)).ravel()[pes]
+        for output in Direction:
+            behind = QUEUE if output is Direction.RAMP else output.opposite
+            pool[record + at.F_NEXT + output] = _beyond(records[behind].reshape(grid), output).ravel()[pes]
+
+
+def _fifos_of(local: np.ndarray, role: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """PEs that have a FIFO, and its index, from its number by role and where each PE's FIFOs begin."""
+    pes = np.flatnonzero((local >= 0)[role])
+    return pes, first[pes] + local[role[pes]]
 
 
 def _starts(counts: np.ndarray, start: int) -> np.ndarray:
     return np.concatenate([[start], start + np.cumsum(counts)]).astype(np.int64)
 
 
-def _neighbours(program: Program, pes: np.ndarray, direction: Direction) -> np.ndarray:
-    """PE behind a port, itself behind the ramp; -1 off the grid."""
-    x, y = pes % program.width + direction.dx, pes // program.width + direction.dy
-    inside = (x >= 0) & (x < program.width) & (y >= 0) & (y < program.height)
-    return np.where(inside, y * program.width + x, -1)
-
-
-def _behind(program: Program, code: Code, role: np.ndarray, fabric: Fabric, pes: np.ndarray,
-            color: int) -> dict[Direction, np.ndarray]:
-    """Record behind each output port for a colour, per PE; -1 where there is none."""
-    found = {}
-    for link in _LINKS:
-        neighbour = _neighbours(program, pes, link)
-        there = np.maximum(neighbour, 0)
-        local = code.fifo[role[there], color, link.opposite]
-        found[link] = _records(fabric, fabric.first[there] + local, (neighbour >= 0) & (local >= 0))
-    local = code.input[role[pes], color]
-    found[Direction.RAMP] = _records(fabric, fabric.queue[pes] + local, local >= 0)
+def _beyond(values: np.ndarray, direction: Direction) -> np.ndarray:
+    """What the neighbour behind a port has, (height, width); -1 off the grid, its own behind the ramp."""
+    height, width = values.shape
+    dx, dy = direction.dx, direction.dy
+    found = np.full(values.shape, -1, np.int64)
+    here = found[max(0, -dy) : height - max(0, dy), max(0, -dx) : width - max(0, dx)]
+    here[:] = values[max(0, dy) : height + min(0, dy), max(0, dx) : width + min(0, dx)]
     return found
-
-
-def _records(fabric: Fabric, index: np.ndarray, exists: np.ndarray) -> np.ndarray:
-    return np.where(exists, fabric.at[np.where(exists, index, 0)], -1)

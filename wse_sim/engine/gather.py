@@ -173,13 +173,10 @@ def _sram(machine: Machine) -> Sram:
     program = machine.program
     grid = (program.height, program.width)
     work = machine.state.tally.work
-    peak = np.zeros(len(program.roles), np.int64)
-    for role in program.roles:
-        peak[role.index] = program.sram_bytes(role)
     return Sram(
         read=work[:, 2].reshape(grid).copy(),
         written=work[:, 3].reshape(grid).copy(),
-        peak=peak[program.role_map],
+        peak=program.sram_sizes[program.role_map],
         limit=machine.wafer.user_sram_bytes,
         buffers=_buffers(program),
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import Memory
-from wse_sim.engine.fabric import build_fabric
+from wse_sim.engine.fabric import Ports, build_fabric, number_ports
 from wse_sim.engine.rows import end_of_task, row_of
 from wse_sim.engine.state import GROUP, PLANES, Code, Cores, Costs, State, Tally, Wakes
-from wse_sim.hardware import VECTOR_OPERATIONS, Wafer
+from wse_sim.hardware import VECTOR_OPERATIONS, Direction, Wafer
 from wse_sim.hardware.states import State as Doing
-from wse_sim.program.instruction import Mark
-from wse_sim.program.program import Placed, Program, Role
+from wse_sim.program.instruction import Mark, views
+from wse_sim.program.program import Placed, Program
 
 ALIGNMENT = 16
 
@@ -23,7 +24,8 @@ ALIGNMENT = 16
 class Lowered:
     """A program made ready for a wafer.
 
-    placed  instruction of each row of `code.row`
+    placed  instruction of each row of `code.row`; the first of those that are alike but for their region
+    ports   FIFOs of each role
     used    bytes of SRAM pool of each PE, (pes,) int64
     """
 
@@ -31,73 +33,90 @@ class Lowered:
     wafer: Wafer
     code: Code
     placed: tuple[Placed, ...]
+    ports: Ports
     used: np.ndarray
 
 
 def lower(program: Program, wafer: Wafer) -> Lowered:
     """Encodes instructions once, and each role's way through them."""
-    rows = [row_of(p, wafer) for p in program.placed] + [end_of_task()]
-    sequence, jump, entry = _sequences(program)
-    roles, colors = len(program.roles), len(program.colors)
-    trigger = np.full((roles, len(program.tasks)), -1, np.int64)
+    rows = _rows(program, wafer)
+    sequence, jump, entry = _sequences(program, rows)
+    ports = number_ports(program)
     argument = np.array([t.argument.index if t.argument is not None else -1 for t in program.tasks], np.int64)
-    inputs = np.full((roles, max(colors, 1)), -1, np.int64)
-    outputs = np.full((roles, max(colors, 1)), -1, np.int64)
-    fifo = np.full((roles, max(colors, 1), 5), -1, np.int64)
-    used = np.zeros(roles, np.int64)
-    for role in program.roles:
-        used[role.index] = -(-program.sram_bytes(role) // ALIGNMENT) * ALIGNMENT
-        for color, queue in program.input_queues(role).items():
-            inputs[role.index, color.id] = queue
-        for local, (color_id, port) in enumerate(router_fifos(program, role)):
-            fifo[role.index, color_id, port] = local
-        outputs[role.index] = fifo[role.index, :, 4]
-        for task in program.tasks:
-            if task.trigger is not None:
-                trigger[role.index, task.id] = inputs[role.index, task.trigger.id]
+    trigger = np.full((len(program.roles), len(program.tasks)), -1, np.int64)
+    for task in program.tasks:
+        if task.trigger is not None:
+            trigger[:, task.id] = ports.queue[:, task.trigger.id]
     code = Code(
-        row=np.array(rows, np.int64),
+        row=np.array([*rows.rows, end_of_task()], np.int64),
         sequence=sequence,
         jump=jump,
         entry=entry,
         trigger=trigger,
         tasks=len(program.tasks),
         argument=argument,
-        input=inputs,
-        output=outputs,
-        fifo=fifo,
+        input=ports.queue,
+        output=np.ascontiguousarray(ports.fifo[:, :, Direction.RAMP]),
+        fifo=ports.fifo,
     )
-    return Lowered(program, wafer, code, program.placed, used[program.role_map.ravel()])
+    used = -(-program.sram_sizes // ALIGNMENT) * ALIGNMENT
+    return Lowered(program, wafer, code, rows.placed, ports, used[program.role_map.ravel()])
 
 
-def router_fifos(program: Program, role: Role) -> list[tuple[int, int]]:
-    """(colour, input port) of each router buffer of the role, in the order of arbitration."""
-    routes = program.routes_of(role)
-    return sorted({(color.id, int(route.input)) for color, found in routes.items() for route in found})
+class _Rows(NamedTuple):
+    """Distinct instructions.
+
+    rows    one for those that do the same, written at the same place
+    placed  the first instruction of each row
+    of      row of each instruction of the program, (instructions,) int64
+    """
+
+    rows: list[tuple[int, ...]]
+    placed: tuple[Placed, ...]
+    of: np.ndarray
 
 
-def _sequences(program: Program) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows in the order each role's tasks run them, where branches jump to, and where each task begins."""
-    region_index = {region: i for i, region in enumerate(program.regions)}
-    region_of = np.array([region_index[p.region] for p in program.placed], np.int64)
+def _rows(program: Program, wafer: Wafer) -> _Rows:
+    """Stations of a collective that do the same in different regions share their rows."""
+    known: dict[tuple[object, ...], int] = {}
+    rows: list[tuple[int, ...]] = []
+    placed: list[Placed] = []
+    of = np.empty(len(program.placed), np.int64)
+    for i, each in enumerate(program.placed):
+        row = tuple(row_of(each, wafer))
+        key = (row, each.task, each.where, *(view.buffer for view in views(each.instruction)))
+        of[i] = known.setdefault(key, len(rows))
+        if of[i] == len(rows):
+            rows.append(row)
+            placed.append(each)
+    return _Rows(rows, tuple(placed), of)
+
+
+def _sequences(program: Program, rows: _Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows in the order each role's tasks run them, where branches jump to, and where each task begins.
+
+    Roles that run the same share it.
+    """
+    region_of = program.regions_of_each(program.placed)
     task_of = np.array([p.task.id for p in program.placed], np.int64)
-    marks = np.array([_mark(p) for p in program.placed], np.int64)
-    end = len(program.placed)
+    marks = np.array([_mark(p) for p in rows.placed], np.int64)
     pieces: list[np.ndarray] = []
     jumps: list[np.ndarray] = []
     entry = np.full((len(program.roles), len(program.tasks)), -1, np.int64)
+    known: dict[bytes, int] = {}
     length = 0
-    for role in program.roles:
-        inside = np.array([program.covers(role, region) for region in program.regions], np.bool_)
-        covered = inside[region_of] if end else np.zeros(0, np.bool_)
-        for task in program.tasks:
-            found = np.flatnonzero(covered & (task_of == task.id))
-            if not len(found):
-                continue
-            entry[role.index, task.id] = length
-            pieces.append(np.append(found, end))
-            jumps.append(_jumps(marks[found], length))
-            length += len(found) + 1
+    for role, inside in enumerate(program.inside):
+        covered = np.flatnonzero(inside[region_of])
+        tasks = task_of[covered]
+        for task in np.unique(tasks).tolist():
+            found = rows.of[covered[tasks == task]]
+            key = found.tobytes()
+            if key not in known:
+                known[key] = length
+                pieces.append(np.append(found, len(rows.rows)))
+                jumps.append(_jumps(marks[found], length))
+                length += len(found) + 1
+            entry[role, task] = known[key]
     empty = [np.zeros(0, np.int64)]
     return (
         np.concatenate(pieces or empty).astype(np.int64),
@@ -142,7 +161,7 @@ def new_state(lowered: Lowered, *, strips: int, start: int) -> State:
     pes = program.width * program.height
     role = program.role_map.ravel().astype(np.int64)
     return State(
-        fabric=build_fabric(program, wafer, lowered.code, role, start),
+        fabric=build_fabric(program, wafer, lowered.code, lowered.ports.outputs, role, start),
         cores=_cores(program, role, pes, start),
         code=lowered.code,
         wakes=_wakes(pes, start),

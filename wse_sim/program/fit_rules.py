@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
+import numpy as np
+
 from wse_sim.errors import FitError
 from wse_sim.program.fabric import Color
 from wse_sim.program.facts import Facts, at, pe_text, problem
@@ -32,12 +34,13 @@ def the_grid_fits(facts: Facts) -> None:
 def the_buffers_fit(facts: Facts) -> None:
     """The buffers of a PE end within the SRAM that code and runtime leave."""
     program, limit = facts.program, facts.wafer.user_sram_bytes
-    over = [(program.sram_bytes(role), role) for role in program.roles]
-    over = [(size, role) for size, role in over if size > limit]
+    sizes = program.sram_sizes
+    over = np.flatnonzero(sizes > limit).tolist()
     if not over:
         return
-    size, worst = max(over, key=lambda pair: pair[0])
-    others = sum(role.count for _, role in over) - 1
+    worst = program.roles[max(over, key=lambda role: sizes[role])]
+    size = program.sram_bytes(worst)
+    others = sum(program.roles[role].count for role in over) - 1
     pes = pe_text(worst.example) + (f" and {others} more" if others else "")
     raise problem(
         FitError,
@@ -65,16 +68,14 @@ def _largest(facts: Facts, role: Role) -> str:
 
 def buffers_do_not_overlap(facts: Facts) -> None:
     """Buffers that are not released lie apart from each other on every PE."""
-    seen = set()
-    held = [b for b in facts.program.buffers if b.nbytes and b not in facts.program.released]
-    for role in facts.program.roles:
-        here = tuple(i for i, b in enumerate(held) if facts.program.covers(role, b.region))
-        if here in seen:
-            continue
-        seen.add(here)
-        ordered = sorted((held[i] for i in here), key=lambda b: b.address)
-        for low, high in pairwise(ordered):
-            assert low.end <= high.address, f"{low!r} and {high!r} overlap on {pe_text(role.example)}"
+    program = facts.program
+    held = sorted((b for b in program.buffers if b.nbytes and b not in program.released), key=lambda b: b.address)
+    table = program.inside[:, program.regions_of_each(held)]
+    examples = np.unique(table, axis=0, return_index=True)[1].tolist() if held else []
+    for index in examples:
+        here = [b for b, inside in zip(held, table[index], strict=True) if inside]
+        for low, high in pairwise(here):
+            assert low.end <= high.address, f"{low!r} and {high!r} overlap on {pe_text(program.roles[index].example)}"
 
 
 def the_colors_suffice(facts: Facts) -> None:

@@ -31,17 +31,17 @@ class Border:
 class Layout:
     """Roles of a grid, numbered by their first PE in row-major order.
 
-    role_map    role of each PE, (height, width) int32
-    examples    first PE of each role
-    counts      PEs of each role
-    regions_of  indices of the regions that cover each role
-    borders     distinct pairs of roles that touch, by the port between them
+    role_map  role of each PE, (height, width) int32
+    examples  first PE of each role
+    counts    PEs of each role
+    inside    whether each region covers each role, (roles, regions) bool
+    borders   distinct pairs of roles that touch, by the port between them
     """
 
     role_map: npt.NDArray[np.int32]
     examples: tuple[tuple[int, int], ...]
     counts: tuple[int, ...]
-    regions_of: tuple[tuple[int, ...], ...]
+    inside: npt.NDArray[np.bool_]
     borders: dict[Direction, tuple[Border, ...]]
 
 
@@ -67,7 +67,7 @@ def lay_out(grid: Region, regions: Sequence[Region]) -> Layout:
     ys = _classes(grid.height, [r.ys for r in regions])
     table = np.empty((len(ys.first), len(xs.first)), np.int64)  # role of each pair of classes
     known: dict[bytes, int] = {}
-    covering: list[tuple[int, ...]] = []
+    covering: list[npt.NDArray[np.bool_]] = []
     for j in range(len(ys.first)):
         members = xs.rows & ys.rows[j]
         packed = np.packbits(members, axis=1)
@@ -75,7 +75,7 @@ def lay_out(grid: Region, regions: Sequence[Region]) -> Layout:
             key = packed[i].tobytes()
             if key not in known:
                 known[key] = len(covering)
-                covering.append(tuple(np.flatnonzero(members[i]).tolist()))
+                covering.append(members[i])
             table[j, i] = known[key]
     counts = np.zeros(len(covering), np.int64)
     np.add.at(counts, table, ys.count[:, None] * xs.count[None, :])
@@ -85,7 +85,7 @@ def lay_out(grid: Region, regions: Sequence[Region]) -> Layout:
         role_map=table[ys.of][:, xs.of].astype(np.int32),
         examples=tuple(examples),
         counts=tuple(counts.tolist()),
-        regions_of=tuple(covering),
+        inside=np.array(covering, np.bool_).reshape(len(covering), len(regions)),
         borders={link: _borders(table, xs, ys, link) for link in LINKS},
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from wse_sim.program.instruction import Instruction, Reroute, Task, Vector
 from wse_sim.program.layout import Border, Layout, lay_out
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +113,11 @@ class Program:
         pairs = zip(self._layout.examples, self._layout.counts, strict=True)
         return tuple(Role(i, example, count) for i, (example, count) in enumerate(pairs))
 
+    @property
+    def inside(self) -> np.ndarray:
+        """Whether each role's PEs are in each of `regions`, (roles, regions) bool."""
+        return self._layout.inside
+
     def covers(self, role: Role, region: Region) -> bool:
         """True if the role's PEs are in the region, one of the program's."""
         return role.example in region
@@ -119,56 +128,51 @@ class Program:
 
     def regions_of(self, role: Role) -> tuple[int, ...]:
         """Indices into `regions` of those that cover the role."""
-        return self._layout.regions_of[role.index]
+        return tuple(np.flatnonzero(self.inside[role.index]).tolist())
 
     @cached_property
     def _region_index(self) -> dict[int, int]:
         """Index of a region of the program by the identity of any object that names it."""
         index = {region: i for i, region in enumerate(self.regions)}
-        owners: list[RoutePaint | Placed] = [*self.routes, *self.placed]
+        owners: list[RoutePaint | Placed | Buffer] = [*self.routes, *self.placed, *self.buffers]
         distinct = {id(owner.region): owner.region for owner in owners}
         return {key: index[region] for key, region in distinct.items()}
+
+    def regions_of_each(self, owners: Sequence[RoutePaint | Placed | Buffer]) -> np.ndarray:
+        """Index into `regions` of each route, instruction or buffer of the program, int64."""
+        return np.array([self._region_index[id(owner.region)] for owner in owners], np.int64)
 
     @cached_property
     def _codes(self) -> tuple[np.ndarray, np.ndarray]:
         """Index of the region and id of the task of each instruction."""
-        regions = [self._region_index[id(p.region)] for p in self.placed]
-        return np.array(regions, np.int64), np.array([p.task.id for p in self.placed], np.int64)
+        return self.regions_of_each(self.placed), np.array([p.task.id for p in self.placed], np.int64)
 
     def code(self, role: Role, task: Task) -> Iterator[Placed]:
         """What a PE of the role runs in a task, in order."""
         region_of, task_of = self._codes
-        inside = np.zeros(len(self.regions), np.bool_)
-        inside[list(self.regions_of(role))] = True
-        return (self.placed[i] for i in np.flatnonzero(inside[region_of] & (task_of == task.id)).tolist())
+        here = self.inside[role.index][region_of] & (task_of == task.id)
+        return (self.placed[i] for i in np.flatnonzero(here).tolist())
 
     # -- fabric and queues of a role --------------------------------------------------------------
 
     @cached_property
-    def _paints(self) -> dict[int, list[int]]:
-        """Routes painted on each region, by index of both."""
-        found: dict[int, list[int]] = {}
-        for i, paint in enumerate(self.routes):
-            found.setdefault(self._region_index[id(paint.region)], []).append(i)
-        return found
+    def _paints(self) -> tuple[tuple[RoutePaint, ...], ...]:
+        """Routes painted on the routers of each role, in the order of painting."""
+        return _chosen(self.routes, self.inside[:, self.regions_of_each(self.routes)])
 
     @cached_property
-    def _reroutes(self) -> dict[int, list[int]]:
-        """Instructions that rewrite routes, by index, on each region."""
-        found: dict[int, list[int]] = {}
-        for i, placed in enumerate(self.placed):
-            if isinstance(placed.instruction, Reroute):
-                found.setdefault(self._region_index[id(placed.region)], []).append(i)
-        return found
+    def _reroutes(self) -> tuple[tuple[Placed, ...], ...]:
+        """Instructions of each role that rewrite routes."""
+        found = [placed for placed in self.placed if isinstance(placed.instruction, Reroute)]
+        return _chosen(found, self.inside[:, self.regions_of_each(found)])
 
     def paints_of(self, role: Role) -> tuple[RoutePaint, ...]:
         """Routes painted on the role's routers, in the order of painting."""
-        return tuple(self.routes[i] for i in sorted(i for r in self.regions_of(role) for i in self._paints.get(r, ())))
+        return self._paints[role.index]
 
     def reroutes_of(self, role: Role) -> tuple[Placed, ...]:
         """Instructions of the role that rewrite routes."""
-        found = sorted(i for r in self.regions_of(role) for i in self._reroutes.get(r, ()))
-        return tuple(self.placed[i] for i in found)
+        return self._reroutes[role.index]
 
     @cached_property
     def _role_routes(self) -> tuple[dict[Color, list[Route]], ...]:
@@ -204,9 +208,17 @@ class Program:
         used = [p.instruction.slot for p in self.placed if isinstance(p.instruction, Vector)]
         return max((s + 1 for s in used if s is not None), default=0)
 
+    @cached_property
+    def sram_sizes(self) -> np.ndarray:
+        """Bytes from the start of the data area to the end of the last buffer on each role's PEs, (roles,) int64."""
+        ends = np.array([b.end for b in self.buffers], np.int64)
+        held = self.inside[:, self.regions_of_each(self.buffers)]
+        sizes: np.ndarray = np.where(held, ends, 0).max(axis=1, initial=0)
+        return sizes
+
     def sram_bytes(self, role: Role) -> int:
-        """Bytes from the start of the data area to the end of the last buffer on the role's PEs."""
-        return max((b.end for b in self.buffers if self.covers(role, b.region)), default=0)
+        """The role's entry of `sram_sizes`."""
+        return int(self.sram_sizes[role.index])
 
     # -- identity ---------------------------------------------------------------------------------
 
@@ -233,3 +245,11 @@ class Program:
             f"{len(self.placed)} instructions, {len(self.colors)} colours, {len(self.buffers)} buffers "
             "<small>(<code>print(program.listing())</code> shows them)</small>"
         )
+
+
+def _chosen(things: Sequence[T], of_role: np.ndarray) -> tuple[tuple[T, ...], ...]:
+    """The things that each row of a (roles, things) table marks."""
+    _, index = np.nonzero(of_role)
+    ends = np.cumsum(of_role.sum(axis=1)).tolist()
+    marked = [things[i] for i in index.tolist()]
+    return tuple(tuple(marked[a:b]) for a, b in pairwise([0, *ends]))
