@@ -22,8 +22,8 @@ from wse_sim.kernels.transformer.gelu import Form
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens, make_cache
 from wse_sim.kernels.transformer.table import make_table
+from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.plan import Mapping
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
@@ -77,26 +77,26 @@ class Counts(NamedTuple):
 
 
 class Resident:
-    """Everything a mapping keeps in SRAM: parameters, cache, work space."""
+    """Everything a layout keeps in SRAM: parameters, cache, work space."""
 
-    def __init__(self, build: Builder, mapping: Mapping) -> None:
-        self.build, self.mapping = build, mapping
-        config, region = mapping.config, build.grid
-        self.tokens = make_table(build, "wte", mapping.dtype, config.vocab_size, config.n_embd, region)
-        self.positions = make_table(build, "wpe", mapping.dtype, mapping.context, config.n_embd, region)
+    def __init__(self, build: Builder, layout: Layout) -> None:
+        self.build, self.layout = build, layout
+        config, region = layout.config, build.grid
+        self.tokens = make_table(build, "wte", layout.dtype, config.vocab_size, config.n_embd, region)
+        self.positions = make_table(build, "wpe", layout.dtype, layout.context, config.n_embd, region)
         self.head = self.tokens
         if not config.tie_word_embeddings:
-            self.head = make_table(build, "lm_head", mapping.dtype, config.vocab_size, config.n_embd, region)
+            self.head = make_table(build, "lm_head", layout.dtype, config.vocab_size, config.n_embd, region)
         self.layers = [self._layer(i) for i in range(config.n_layer)]
         self.ln_f = self._norm("ln_f")
         self.heads = make_heads(build, config.n_embd, config.n_head, region)
         self.own_row = kv_cache.rows_of(build, region)
-        self.hidden_count = counts_of(build, "hidden.count", mapping.hidden, Axis.Y, region)
-        self.inner_count = counts_of(build, "inner.count", mapping.inner, Axis.X, region)
+        self.hidden_count = counts_of(build, "hidden.count", layout.hidden, Axis.Y, region)
+        self.inner_count = counts_of(build, "inner.count", layout.inner, Axis.X, region)
         self._work()
 
     def _layer(self, i: int) -> Layer:
-        m = self.mapping
+        m = self.layout
         return Layer(
             ln_1=self._norm(f"h.{i}.ln_1"),
             qkv=self._linear(f"h.{i}.attn.c_attn", m.hidden, m.features, Axis.Y, parts=3),
@@ -108,12 +108,12 @@ class Resident:
         )
 
     def _norm(self, name: str) -> Norm:
-        size, dtype = self.mapping.hidden.size, self.mapping.dtype
+        size, dtype = self.layout.hidden.size, self.layout.dtype
         gain = self.build.buffer(f"{name}.weight", dtype, size)
         return Norm(name, gain, self.build.buffer(f"{name}.bias", dtype, size))
 
     def _linear(self, name: str, rows: Blocks, columns: Blocks, axis: Axis, *, parts: int = 1) -> Linear:
-        dtype = self.mapping.dtype
+        dtype = self.layout.dtype
         weight = self.build.buffer(f"{name}.weight", dtype, rows.size * columns.size * parts)
         return Linear(
             name, weight, self.build.buffer(f"{name}.bias", dtype, columns.size * parts), rows, columns, axis, parts
@@ -121,7 +121,7 @@ class Resident:
 
     def _work(self) -> None:
         """Activations and scratch, all in f32; a result lies off the banks of what it is computed from."""
-        m, build = self.mapping, self.build
+        m, build = self.layout, self.build
         size, inner = m.hidden.size, m.inner.size
         self.hidden = build.buffer("hidden", f32, size)
         self.normed = build.buffer("normed", f32, size)
@@ -144,7 +144,7 @@ class Resident:
     def load(self, machine: Machine, tensors: Weights) -> None:
         """Writes all parameters into SRAM."""
         machine.write(self.tokens.data, self.tokens.tiles(tensors["wte.weight"]))
-        machine.write(self.positions.data, self.positions.tiles(tensors["wpe.weight"][: self.mapping.context]))
+        machine.write(self.positions.data, self.positions.tiles(tensors["wpe.weight"][: self.layout.context]))
         if self.head is not self.tokens:
             machine.write(self.head.data, self.head.tiles(tensors["lm_head.weight"]))
         for layer in self.layers:
@@ -157,7 +157,7 @@ class Resident:
 
     def _load_norm(self, machine: Machine, norm: Norm, tensors: Weights) -> None:
         for buffer, name in ((norm.gain, "weight"), (norm.bias, "bias")):
-            machine.write(buffer, vector_tiles(tensors[f"{norm.name}.{name}"], self.mapping.hidden, Axis.Y))
+            machine.write(buffer, vector_tiles(tensors[f"{norm.name}.{name}"], self.layout.hidden, Axis.Y))
 
 
 def weight_tiles(linear: Linear, matrix: Floats, region: Region) -> Floats:
@@ -179,21 +179,21 @@ class Decoder:
     Launch arguments: `token` (-1: the one chosen last), `position`, `sample` (0: skip logits and choice).
     """
 
-    def __init__(self, mapping: Mapping) -> None:
-        self.mapping = mapping
-        build = Builder(mapping.width, mapping.height, name=f"{mapping.config.name} decode")
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        build = Builder(layout.width, layout.height, name=f"{layout.config.name} decode")
         self._token = build.argument("token", "int")
         self._position = build.argument("position", "int")
         self._sample = build.argument("sample", "int")
-        self.resident = Resident(build, mapping)
-        wafer, features = mapping.wafer, mapping.features.size
-        self._along_x = make_line(build, build.grid, Axis.X, wafer=wafer, words=mapping.hidden.size)
+        self.resident = Resident(build, layout)
+        wafer, features = layout.wafer, layout.features.size
+        self._along_x = make_line(build, build.grid, Axis.X, wafer=wafer, words=layout.hidden.size)
         self._along_y = make_line(build, build.grid, Axis.Y, wafer=wafer, words=features)
         self._emit(build.main())
         self.program = build.finish()
 
     def _emit(self, pe: Code) -> None:
-        r, m, build = self.resident, self.mapping, pe.builder
+        r, m, build = self.resident, self.layout, pe.builder
         token, position, sample = (pe.use(a) for a in (self._token, self._position, self._sample))
         with build.section("start"):
             with pe.when(token < 0):
@@ -213,26 +213,26 @@ class Decoder:
             argmax.emit(pe, self._along_x, self._along_y, r.logits, r.head, r.token, r.argmax_scratch)
 
     def _layer(self, pe: Code, i: int, layer: Layer, tokens: Tokens, counts: Counts) -> None:
-        r, size = self.resident, self.mapping.features.size
+        r, size = self.resident, self.layout.features.size
         self._norm(pe, layer.ln_1, counts)
         self._linear(pe, layer.qkv, r.normed, r.qkv, "qkv")
         attention.emit(
             pe, self._along_x, self._along_y, r.qkv[:size], r.qkv[size : 2 * size], r.qkv[2 * size :], r.mixed,
-            layer.cache, r.heads, tokens, r.mix_scratch, scale=1 / self.mapping.config.score_divisor(i),
+            layer.cache, r.heads, tokens, r.mix_scratch, scale=1 / self.layout.config.score_divisor(i),
         )  # fmt: skip
         self._linear(pe, layer.out, r.mixed, r.update, "projection")
         residual.emit(pe, r.hidden, r.update)
         self._norm(pe, layer.ln_2, counts)
         self._linear(pe, layer.up, r.normed, r.inner, "up")
         gelu.emit_shared(
-            pe, self._along_y, r.inner, r.activated, counts.inner, GELU[self.mapping.config.activation],
+            pe, self._along_y, r.inner, r.activated, counts.inner, GELU[self.layout.config.activation],
             r.gelu_scratch, r.gelu_start,
         )  # fmt: skip
         self._linear(pe, layer.down, r.activated, r.update, "down")
         residual.emit(pe, r.hidden, r.update)
 
     def _norm(self, pe: Code, norm: Norm, counts: Counts) -> None:
-        r, config = self.resident, self.mapping.config
+        r, config = self.resident, self.layout.config
         layernorm.emit(
             pe, self._along_y, r.hidden, r.normed, norm.gain, norm.bias, counts.hidden, r.norm_scratch,
             features=config.n_embd, epsilon=config.layer_norm_epsilon,

@@ -1,4 +1,4 @@
-"""Does a mapping fit the SRAM, and by how much; asked before anything is built."""
+"""Does a layout fit the SRAM, and by how much; asked before anything is built."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from wse_sim.errors import FitError
 from wse_sim.hardware import DType, Wafer
 from wse_sim.mapping.decode import Resident
+from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.plan import Mapping
 from wse_sim.program.builder import Builder
 
 LARGEST = 4  # buffers that a message names
@@ -34,17 +34,17 @@ class Fit:
         return self.needed <= self.limit
 
 
-def fit(mapping: Mapping) -> Fit:
-    """Places the buffers of a mapping, and nothing else."""
-    build = Builder(mapping.width, mapping.height)
-    Resident(build, mapping)
+def fit(layout: Layout) -> Fit:
+    """Places the buffers of a layout, and nothing else."""
+    build = Builder(layout.width, layout.height)
+    Resident(build, layout)
     sizes: dict[str, int] = {}
     for buffer in build.buffers:
         kind = _kind(buffer.name)
         sizes[kind] = sizes.get(kind, 0) + buffer.nbytes
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
     needed = max(buffer.end for buffer in build.buffers)
-    return Fit(needed, mapping.wafer.user_sram_bytes, tuple(ordered))
+    return Fit(needed, layout.wafer.user_sram_bytes, tuple(ordered))
 
 
 def _kind(name: str) -> str:
@@ -53,23 +53,23 @@ def _kind(name: str) -> str:
     return ".".join(parts[2:]) if parts[0] == "h" else name
 
 
-def require_fit(mapping: Mapping) -> None:
+def require_fit(layout: Layout) -> None:
     """FitError with what is missing, what takes the room, and what would fit."""
-    found = fit(mapping)
+    found = fit(layout)
     if found.fits:
         return
     largest = ", ".join(f"{name} {size:,}" for name, size in found.buffers[:LARGEST])
     raise FitError(
-        f"{mapping.config.name} in {mapping.dtype.name} on {mapping.width}x{mapping.height} PEs needs {found.needed:,} "
+        f"{layout.config.name} in {layout.dtype.name} on {layout.width}x{layout.height} PEs needs {found.needed:,} "
         f"bytes a PE, {found.needed - found.limit:,} more than the {found.limit:,} there are; most of it: {largest}; "
-        f"{_advice(mapping)}"
+        f"{_advice(layout)}"
     )
 
 
-def _advice(mapping: Mapping) -> str:
-    side = smallest_side(mapping.config, mapping.wafer, mapping.dtype, 1.0)
+def _advice(layout: Layout) -> str:
+    side = smallest_side(layout.config, layout.wafer, layout.dtype, 1.0)
     if side is None:
-        return f"it fits no square of {mapping.wafer.name}: try --dtype f16, or a smaller model"
+        return f"it fits no square of {layout.wafer.name}: try --dtype f16, or a smaller model"
     return f"a grid of {side}x{side} would fit"
 
 
@@ -86,7 +86,7 @@ def smallest_side(config: GPTConfig, wafer: Wafer, dtype: DType, share: float) -
     low, high = SMALLEST, min(wafer.width, wafer.height)
 
     def fits(side: int) -> bool:
-        found = fit(Mapping(config=config, wafer=wafer, width=side, height=side, dtype=dtype))
+        found = fit(Layout(config=config, wafer=wafer, width=side, height=side, dtype=dtype))
         return found.needed <= share * found.limit
 
     if high < low or not fits(high):

@@ -1,97 +1,186 @@
-"""`Mapping`: a GPT laid over a rectangle of PEs, before anything is built."""
+"""`Mapping`: which rectangles of a wafer hold which parts of a GPT; a value to describe, check, save and simulate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal, get_args
 
 from wse_sim.errors import FitError, UsageError
-from wse_sim.hardware import DType, Wafer, f32
-from wse_sim.kernels.blocks import Blocks
+from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
 
-STRATEGIES = {
-    "layer-sequential": "one region, one layer after the other; weights and KV cache resident; the hidden state "
-    "alternates between the axes, so nothing is transposed",
-}
+Phase = Literal["decode", "prefill"]
+Pe = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A rectangle of PEs and what it holds.
+
+    x, y           its north-west corner
+    layers         blocks of the model, as a range
+    embedding      whether the token and position tables lie here
+    head           whether the last norm and the output head are computed here
+    shard, shards  which of how many parts of each layer, split by heads and by inner features
+    replica        which copy of the model it belongs to
+    streamed       whether weights pass through from the host link instead of staying
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    layers: range = range(0)
+    embedding: bool = False
+    head: bool = False
+    shard: int = 0
+    shards: int = 1
+    replica: int = 0
+    streamed: bool = False
+
+    @property
+    def region(self) -> Region:
+        """Its PEs on the wafer."""
+        return Region(range(self.x, self.x + self.width), range(self.y, self.y + self.height))
+
+    @property
+    def area(self) -> int:
+        """PEs."""
+        return self.width * self.height
+
+    def holds(self) -> str:
+        """What it holds, in words."""
+        parts = ["embedding"] if self.embedding else []
+        if len(self.layers) == 1:
+            parts.append(f"layer {self.layers[0]}")
+        elif self.layers:
+            parts.append(f"layers {self.layers[0]}-{self.layers[-1]}")
+        parts += ["head"] if self.head else []
+        text = ", ".join(parts) or "nothing"
+        return text if self.shards == 1 else f"{text}, shard {self.shard + 1} of {self.shards}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mapping:
-    """Where each tensor of a GPT lies on width x height PEs of a wafer, for decoding one token at a time.
+    """A GPT on a wafer.
 
-    hidden     features split along y, the same along x
-    qkv        features split along x, the same along y; so are the inner features of the MLP
-    vocabulary tokens of the tied embedding along x, its features along y; positions likewise
-    context    tokens that the KV cache holds; token t lives on row t mod height
+    phase      what it serves: decode, one new token a step; or prefill, a whole prompt at once
+    strategy   name of the strategy that made it
+    places     disjoint rectangles that hold every part of every replica
+    context    tokens that the KV cache has room for; 0: all positions of the model
+    sequences  sequences in flight in each replica
+    dead       PEs that do not work, (x, y)
     """
 
     config: GPTConfig
     wafer: Wafer
-    width: int
-    height: int
+    strategy: str
+    places: tuple[Place, ...]
+    phase: Phase = "decode"
     dtype: DType = f32
     context: int = 0
-    strategy: str = "layer-sequential"
+    sequences: int = 1
+    dead: frozenset[Pe] = frozenset()
 
     def __post_init__(self) -> None:
         if self.context == 0:
             object.__setattr__(self, "context", self.config.n_positions)
-        if self.strategy not in STRATEGIES:
-            raise UsageError(f"unknown strategy {self.strategy!r}: known are {', '.join(STRATEGIES)}")
-        if not 1 <= self.context <= self.config.n_positions:
-            raise UsageError(
-                f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "
-                f"expected 1 to {self.config.n_positions}"
-            )
-        if self.width > self.wafer.width or self.height > self.wafer.height or min(self.width, self.height) < 1:
-            raise FitError(
-                f"grid {self.width}x{self.height} on {self.wafer.name}, which has {self.wafer.width}x"
-                f"{self.wafer.height} usable PEs; expected 1x1 to that; give a smaller --grid"
-            )
+        if self.phase not in get_args(Phase):
+            raise UsageError(f"phase {self.phase!r}: expected one of {', '.join(get_args(Phase))}")
+        if self.sequences < 1:
+            raise UsageError(f"{self.sequences} sequences in flight: expected 1 or more")
+        self._check_places()
+        self._check_whole()
 
-    # -- how things are dealt ---------------------------------------------------------------------
+    # -- parts ------------------------------------------------------------------------------------
 
     @property
-    def hidden(self) -> Blocks:
-        """Features along y."""
-        return Blocks(self.config.n_embd, self.height)
+    def replicas(self) -> int:
+        """Copies of the model."""
+        return 1 + max(place.replica for place in self.places)
 
     @property
-    def features(self) -> Blocks:
-        """Features of q, k, v and of the attention's output along x."""
-        return Blocks(self.config.n_embd, self.width)
+    def area(self) -> int:
+        """PEs in use."""
+        return sum(place.area for place in self.places)
 
-    @property
-    def inner(self) -> Blocks:
-        """Inner features of the MLP along x."""
-        return Blocks(self.config.n_inner, self.width)
+    def replica(self, index: int) -> tuple[Place, ...]:
+        """The places of one copy, in the order of the model."""
+        found = [place for place in self.places if place.replica == index]
+        return tuple(sorted(found, key=lambda p: (not p.embedding, p.layers.start, p.shard)))
 
-    @property
-    def vocabulary(self) -> Blocks:
-        """Tokens along x."""
-        return Blocks(self.config.vocab_size, self.width)
+    def layout(self, place: Place) -> Layout:
+        """How tensors are dealt to the PEs of a place."""
+        return Layout(
+            config=self.config,
+            wafer=self.wafer,
+            width=place.width,
+            height=place.height,
+            dtype=self.dtype,
+            context=self.context,
+        )
 
-    @property
-    def positions(self) -> Blocks:
-        """Rows of the position table along x."""
-        return Blocks(self.context, self.width)
-
-    @property
-    def cache_slots(self) -> int:
-        """Tokens that a PE row keeps."""
-        return -(-self.context // self.height)
+    def moved(self, corners: dict[int, Pe]) -> Mapping:
+        """The same with some places, by index, at other corners."""
+        places = [
+            replace(p, x=corners[i][0], y=corners[i][1]) if i in corners else p for i, p in enumerate(self.places)
+        ]
+        return replace(self, places=tuple(places))
 
     def describe(self) -> str:
-        """Where everything lies, in words."""
+        """What lies where, in words."""
         c = self.config
-        return "\n".join(
-            (
-                f"{c.name} on {self.width} x {self.height} PEs of {self.wafer.name}, {self.dtype.name}, "
-                f"{self.strategy}: {STRATEGIES[self.strategy]}",
-                f"hidden state     {c.n_embd} features, {self.hidden.size} a row of PEs",
-                f"q, k, v          {c.n_embd} features, {self.features.size} a column; {c.n_head} heads",
-                f"MLP              {c.n_inner} inner features, {self.inner.size} a column",
-                f"embedding        {c.vocab_size} tokens, {self.vocabulary.size} a column",
-                f"KV cache         {self.context} tokens, {self.cache_slots} a row",
+        copies = "" if self.replicas == 1 else f", {self.replicas} replicas"
+        flight = "" if self.sequences == 1 else f", {self.sequences} sequences in flight"
+        lines = [
+            f"{c.name}: {self.phase} in {self.dtype.name} on {self.wafer.name}, {self.strategy}{copies}{flight}",
+            f"{self.area:,} of {self.wafer.width * self.wafer.height:,} PEs in {len(self.places)} regions, "
+            f"{self.context} tokens of context" + (f", {len(self.dead)} dead PEs" if self.dead else ""),
+        ]
+        lines += [f"  ({p.x}, {p.y}) {p.width} x {p.height}: {p.holds()}" for p in self.replica(0)]
+        return "\n".join(lines)
+
+    # -- rules ------------------------------------------------------------------------------------
+
+    def _check_places(self) -> None:
+        if not self.places:
+            raise UsageError(f"a {self.strategy} mapping without places: expected one or more")
+        for place in self.places:
+            if place.width < 1 or place.height < 1 or not self.wafer.grid.contains(place.region):
+                raise FitError(
+                    f"region {place.region!r} of {place.holds()} on {self.wafer.name}, which has {self.wafer.width}x"
+                    f"{self.wafer.height} usable PEs: expected it inside; give a smaller grid"
+                )
+            if not self.config.n_layer >= place.layers.stop or place.layers.step != 1:
+                raise UsageError(f"{place.layers} of {self.config.name}: expected some of {self.config.n_layer} layers")
+            if not 0 <= place.shard < place.shards or place.replica < 0:
+                raise UsageError(f"shard {place.shard} of {place.shards}, replica {place.replica}: expected 0 and up")
+        for a, b in combinations(self.places, 2):
+            if a.region.intersects(b.region):
+                raise FitError(f"{a.holds()} on {a.region!r} meets {b.holds()} on {b.region!r}: expected them disjoint")
+        for x, y in sorted(self.dead):
+            hit = next((p for p in self.places if (x, y) in p.region), None)
+            if hit is not None:
+                raise FitError(
+                    f"PE ({x}, {y}) is dead and in {hit.region!r} of {hit.holds()}: expected regions that avoid it; "
+                    "place the mapping anew"
+                )
+
+    def _check_whole(self) -> None:
+        """Every replica holds every shard of every part exactly once."""
+        for index in range(self.replicas):
+            places = self.replica(index)
+            self._check_shards("the embedding", index, [p for p in places if p.embedding])
+            self._check_shards("the head", index, [p for p in places if p.head])
+            for layer in range(self.config.n_layer):
+                self._check_shards(f"layer {layer}", index, [p for p in places if layer in p.layers])
+
+    def _check_shards(self, part: str, replica: int, held: list[Place]) -> None:
+        shards = [p.shard for p in held]
+        if not held or sorted(shards) != list(range(held[0].shards)) or len({p.shards for p in held}) > 1:
+            raise UsageError(
+                f"{part} of replica {replica} is held by shards {shards} of {[p.shards for p in held]}: expected each "
+                "shard exactly once"
             )
-        )

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.decode import Decoder
+from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.plan import Mapping
 from wse_sim.report.report import Report
 
 Floats = NDArray[np.float32]
@@ -43,10 +43,10 @@ class Generation:
 class Session:
     """A mapped model loaded on a machine; the KV cache grows from step to step."""
 
-    def __init__(self, mapping: Mapping, tensors: Weights, *, threads: int = 1) -> None:
-        self.mapping = mapping
-        self.decoder = Decoder(mapping)
-        self.machine = Machine(self.decoder.program, mapping.wafer, threads=threads)
+    def __init__(self, layout: Layout, tensors: Weights, *, threads: int = 1) -> None:
+        self.layout = layout
+        self.decoder = Decoder(layout)
+        self.machine = Machine(self.decoder.program, layout.wafer, threads=threads)
         self.decoder.load(self.machine, tensors)
         self.position = 0
 
@@ -55,13 +55,13 @@ class Session:
 
         sample  whether logits and the next token are computed, too
         """
-        if self.position >= self.mapping.context:
+        if self.position >= self.layout.context:
             raise UsageError(
-                f"position {self.position} is beyond the context of {self.mapping.context} tokens; "
+                f"position {self.position} is beyond the context of {self.layout.context} tokens; "
                 "start a new session, or map a longer context"
             )
-        if not OWN_TOKEN <= token < self.mapping.config.vocab_size:
-            raise UsageError(f"token {token}: expected 0 to {self.mapping.config.vocab_size - 1}")
+        if not OWN_TOKEN <= token < self.layout.config.vocab_size:
+            raise UsageError(f"token {token}: expected 0 to {self.layout.config.vocab_size - 1}")
         cycles = self.machine.launch({"token": token, "position": self.position, "sample": int(sample)})
         self.position += 1
         return cycles
@@ -112,7 +112,7 @@ def generate(
         token_ids=tuple(chosen),
         cycles=tuple(cycles),
         positions=tuple(positions),
-        logits=np.array(logits, np.float32).reshape(len(logits), session.mapping.config.vocab_size),
+        logits=np.array(logits, np.float32).reshape(len(logits), session.layout.config.vocab_size),
     )
 
 
@@ -122,8 +122,8 @@ def _check_length(session: Session, prompt_ids: Sequence[int], new_tokens: int) 
     if new_tokens < 0:
         raise UsageError(f"{new_tokens} tokens asked for: expected 0 or more")
     needed = session.position + len(prompt_ids) + max(new_tokens - 1, 0)
-    if needed > session.mapping.context:
+    if needed > session.layout.context:
         raise UsageError(
             f"a prompt of {len(prompt_ids)} tokens and {new_tokens} new ones need {needed} positions, but the context "
-            f"has {session.mapping.context}; shorten the prompt, or ask for fewer tokens"
+            f"has {session.layout.context}; shorten the prompt, or ask for fewer tokens"
         )

@@ -19,9 +19,9 @@ from wse_sim.engine.jit import is_cached
 from wse_sim.errors import CheckpointError, UsageError
 from wse_sim.hardware import by_name, f16, f32
 from wse_sim.mapping.fit import default_grid, require_fit
+from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped
 from wse_sim.mapping.model import logits as reference_logits
-from wse_sim.mapping.plan import Mapping
 from wse_sim.mapping.session import Generation, OnStep, Session, generate
 from wse_sim.report.report import Report
 
@@ -54,7 +54,7 @@ class Outcome:
     max_abs_error  largest difference between a logit and the numpy reference's
     """
 
-    mapping: Mapping
+    layout: Layout
     generation: Generation
     report: Report
     text: str | None
@@ -81,15 +81,15 @@ def run(request: Request, console: Console) -> Outcome:
     """Loads, maps, simulates and compares."""
     checkpoint = load_shipped() if request.checkpoint is None else load_checkpoint(request.checkpoint)
     ids = _prompt_ids(checkpoint, request)
-    mapping = _mapping(checkpoint, request)
-    require_fit(mapping)
+    layout = _layout(checkpoint, request)
+    require_fit(layout)
     if not is_cached(parallel=request.threads > 1):
         console.print("compiling the engine: about a minute, once", style="dim")
-    session = Session(mapping, checkpoint.tensors, threads=request.threads)
+    session = Session(layout, checkpoint.tensors, threads=request.threads)
     with _progress(console, len(ids) + max(request.tokens - 1, 0)) as on_step:
         generation = generate(session, ids, request.tokens, every_position=request.every_position, on_step=on_step)
     return Outcome(
-        mapping=mapping,
+        layout=layout,
         generation=generation,
         report=session.report(),
         text=None if checkpoint.text is None else checkpoint.text.decode([*ids, *generation.token_ids]),
@@ -116,12 +116,12 @@ def _prompt_ids(checkpoint: Checkpoint, request: Request) -> list[int]:
     return checkpoint.text.encode(prompt)
 
 
-def _mapping(checkpoint: Checkpoint, request: Request) -> Mapping:
+def _layout(checkpoint: Checkpoint, request: Request) -> Layout:
     if request.dtype not in DTYPES:
         raise UsageError(f"--dtype {request.dtype}: expected {' or '.join(DTYPES)}")
     wafer, dtype = by_name(request.wafer), DTYPES[request.dtype]
     width, height = _grid(request.grid) if request.grid else default_grid(checkpoint.config, wafer, dtype)
-    return Mapping(config=checkpoint.config, wafer=wafer, width=width, height=height, dtype=dtype)
+    return Layout(config=checkpoint.config, wafer=wafer, width=width, height=height, dtype=dtype)
 
 
 def _grid(text: str) -> tuple[int, int]:
@@ -167,9 +167,9 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "cycles": report.cycles,
         "cycles_per_token": list(generation.cycles),
         "tokens_per_second": tokens_per_second(outcome),
-        "grid": [outcome.mapping.width, outcome.mapping.height],
-        "wafer": outcome.mapping.wafer.name,
-        "dtype": outcome.mapping.dtype.name,
+        "grid": [outcome.layout.width, outcome.layout.height],
+        "wafer": outcome.layout.wafer.name,
+        "dtype": outcome.layout.dtype.name,
         "pe_states": {state.name: cycles for state, cycles in report.totals.items()},
         "links": {
             "total_wavelets": int(report.links.wavelets.sum()),
@@ -197,7 +197,7 @@ def provenance_of(report: Report) -> dict[str, Any]:
 def tokens_per_second(outcome: Outcome) -> float:
     """Of the steps that fed a generated token back (of the prompt's if none did), at the wafer's nominal clock."""
     cycles = outcome.generation.cycles[len(outcome.generation.prompt_ids) :] or outcome.generation.cycles
-    seconds = outcome.mapping.wafer.seconds(sum(cycles))
+    seconds = outcome.layout.wafer.seconds(sum(cycles))
     return len(cycles) / seconds if seconds else 0.0
 
 
@@ -218,13 +218,13 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
 
 
 def _facts(outcome: Outcome) -> Sequence[tuple[str, str]]:
-    report, mapping, generation = outcome.report, outcome.mapping, outcome.generation
-    clock = mapping.wafer.clock_hz / 1e9
+    report, layout, generation = outcome.report, outcome.layout, outcome.generation
+    clock = layout.wafer.clock_hz / 1e9
     links = ", ".join(
         f"({link.x}, {link.y}) {link.direction.name.lower()} {link.share:.1%}" for link in report.busiest_links(3)
     )
     return [
-        ("machine", f"{mapping.wafer.name}, {mapping.width} x {mapping.height} PEs, {mapping.dtype.name}"),
+        ("machine", f"{layout.wafer.name}, {layout.width} x {layout.height} PEs, {layout.dtype.name}"),
         ("cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"),
         ("speed", f"{tokens_per_second(outcome):,.0f} tokens/s at {clock:g} GHz"),
         ("fabric", f"{int(report.links.wavelets.sum()):,} wavelets over links; busiest links {links or 'none'}"),

@@ -12,8 +12,8 @@ from wse_sim import WSE2, WSE3, f16, f32
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.decode import Decoder
 from wse_sim.mapping.fit import default_grid, fit, require_fit
+from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
-from wse_sim.mapping.plan import Mapping
 from wse_sim.mapping.session import Session, generate
 
 TOLERANCE = 1e-4  # of the largest logit
@@ -61,8 +61,8 @@ def lively(config: GPTConfig, seed: int) -> dict[str, np.ndarray]:
     return {n: (v + 0.3 * rng.standard_normal(v.shape)).astype(np.float32) for n, v in made.items()}
 
 
-def compare(config: GPTConfig, weights: dict[str, np.ndarray], mapping: Mapping, prompt: list[int], new: int) -> None:
-    session = Session(mapping, weights)
+def compare(config: GPTConfig, weights: dict[str, np.ndarray], layout: Layout, prompt: list[int], new: int) -> None:
+    session = Session(layout, weights)
     found = generate(session, prompt, new, every_position=True)
     fed = [*prompt, *found.token_ids][: len(prompt) + max(new - 1, 0)]
     expected = naive_logits(settings_of(config), weights, fed)
@@ -89,22 +89,22 @@ def test_logits_and_tokens_of_random_models(config, width, height, seed, wafer, 
     tokens = st.integers(0, config.vocab_size - 1)
     prompt = data.draw(st.lists(tokens, min_size=1, max_size=config.n_positions - 2))
     new = data.draw(st.integers(0, config.n_positions - len(prompt)))
-    mapping = Mapping(config=config, wafer=wafer, width=width, height=height)
-    compare(config, lively(config, seed), mapping, prompt, new)
+    layout = Layout(config=config, wafer=wafer, width=width, height=height)
+    compare(config, lively(config, seed), layout, prompt, new)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (16, 1), (1, 16), (13, 11)])
 def test_grids_larger_and_smaller_than_the_model(width: int, height: int) -> None:
     config = GPTConfig(name="odd", n_layer=2, n_embd=15, n_head=3, n_inner=31, n_positions=9, vocab_size=37)
-    mapping = Mapping(config=config, wafer=WSE2, width=width, height=height)
-    compare(config, lively(config, 7), mapping, [3, 36, 0, 5], 5)
+    layout = Layout(config=config, wafer=WSE2, width=width, height=height)
+    compare(config, lively(config, 7), layout, [3, 36, 0, 5], 5)
 
 
 def test_greedy_tokens_of_the_shipped_model() -> None:
     checkpoint = load_shipped()
     config, weights = checkpoint.config, dict(checkpoint.tensors)
     prompt = checkpoint.text.encode("Alice was")
-    session = Session(Mapping(config=config, wafer=WSE2, width=12, height=12), weights)
+    session = Session(Layout(config=config, wafer=WSE2, width=12, height=12), weights)
     found = generate(session, prompt, 6)
     assert list(found.token_ids) == list(naive_greedy(settings_of(config), weights, prompt, 6))
 
@@ -112,7 +112,7 @@ def test_greedy_tokens_of_the_shipped_model() -> None:
 def test_half_precision_stays_close() -> None:
     config = GPTConfig(name="half", n_layer=2, n_embd=24, n_head=3, n_inner=48, n_positions=8, vocab_size=50)
     weights = {n: v.astype(np.float16).astype(np.float32) for n, v in random_weights(config, 1).items()}
-    session = Session(Mapping(config=config, wafer=WSE3, width=4, height=3, dtype=f16), weights)
+    session = Session(Layout(config=config, wafer=WSE3, width=4, height=3, dtype=f16), weights)
     found = generate(session, [1, 2, 3], 2, every_position=True)
     expected = naive_logits(settings_of(config), weights, [1, 2, 3, found.token_ids[0]])
     assert np.abs(found.logits - expected).max() <= 2e-2 * np.abs(expected).max()
@@ -121,10 +121,10 @@ def test_half_precision_stays_close() -> None:
 def test_same_bits_on_every_run_and_thread_count() -> None:
     config = GPTConfig(name="bits", n_layer=1, n_embd=12, n_head=2, n_inner=20, n_positions=6, vocab_size=30)
     weights = lively(config, 3)
-    mapping = Mapping(config=config, wafer=WSE2, width=9, height=8)
+    layout = Layout(config=config, wafer=WSE2, width=9, height=8)
     runs = []
     for threads in (1, 1, 2):
-        session = Session(mapping, weights, threads=threads)
+        session = Session(layout, weights, threads=threads)
         found = generate(session, [4, 5], 3)
         runs.append((found.token_ids, found.cycles, found.logits.tobytes(), session.report().states.tobytes()))
     assert runs[0] == runs[1] == runs[2]
@@ -132,21 +132,21 @@ def test_same_bits_on_every_run_and_thread_count() -> None:
 
 def test_fit_is_what_the_program_takes() -> None:
     config = preset("gpt2")
-    mapping = Mapping(config=config, wafer=WSE2, width=90, height=110)
-    assert fit(mapping).needed == max(buffer.end for buffer in Decoder(mapping).program.buffers)
+    layout = Layout(config=config, wafer=WSE2, width=90, height=110)
+    assert fit(layout).needed == max(buffer.end for buffer in Decoder(layout).program.buffers)
 
 
 def test_messages() -> None:
     config = preset("cerebras-gpt-13b")
     message = r"needs [\d,]+ bytes a PE, [\d,]+ more than the [\d,]+ there are; most of it: .*(a grid of|it fits no)"
     with pytest.raises(FitError, match=message):
-        require_fit(Mapping(config=config, wafer=WSE2, width=20, height=20))
+        require_fit(Layout(config=config, wafer=WSE2, width=20, height=20))
     with pytest.raises(FitError, match=r"grid 2000x3 on .*750x994"):
-        Mapping(config=config, wafer=WSE2, width=2000, height=3)
+        Layout(config=config, wafer=WSE2, width=2000, height=3)
     with pytest.raises(UsageError, match="context 99999"):
-        Mapping(config=config, wafer=WSE2, width=2, height=3, context=99999)
+        Layout(config=config, wafer=WSE2, width=2, height=3, context=99999)
     tiny = GPTConfig(name="t", n_layer=1, n_embd=2, n_head=1, n_inner=2, n_positions=3, vocab_size=5)
-    session = Session(Mapping(config=tiny, wafer=WSE2, width=1, height=1), random_weights(tiny, 0))
+    session = Session(Layout(config=tiny, wafer=WSE2, width=1, height=1), random_weights(tiny, 0))
     with pytest.raises(UsageError, match="4 positions, but the context has 3"):
         generate(session, [1, 2], 3)
     with pytest.raises(UsageError, match="empty"):
@@ -158,4 +158,4 @@ def test_messages() -> None:
 def test_default_grid_fits() -> None:
     for name in ("gpt2", "cerebras-gpt-111m", "cerebras-gpt-1.3b"):
         width, height = default_grid(preset(name), WSE2, f32)
-        assert fit(Mapping(config=preset(name), wafer=WSE2, width=width, height=height)).fits
+        assert fit(Layout(config=preset(name), wafer=WSE2, width=width, height=height)).fits

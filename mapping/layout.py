@@ -1,0 +1,88 @@
+"""`Layout`: how the tensors of a GPT are dealt to the PEs of a rectangle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wse_sim.errors import FitError, UsageError
+from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels.blocks import Blocks
+from wse_sim.mapping.model import GPTConfig
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each tensor of a GPT lies on width x height PEs of a wafer, for decoding one token at a time.
+
+    hidden     features split along y, the same along x
+    qkv        features split along x, the same along y; so are the inner features of the MLP
+    vocabulary tokens of the tied embedding along x, its features along y; positions likewise
+    context    tokens that the KV cache holds; token t lives on row t mod height
+    """
+
+    config: GPTConfig
+    wafer: Wafer
+    width: int
+    height: int
+    dtype: DType = f32
+    context: int = 0
+
+    def __post_init__(self) -> None:
+        if self.context == 0:
+            object.__setattr__(self, "context", self.config.n_positions)
+        if not 1 <= self.context <= self.config.n_positions:
+            raise UsageError(
+                f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "
+                f"expected 1 to {self.config.n_positions}"
+            )
+        if self.width > self.wafer.width or self.height > self.wafer.height or min(self.width, self.height) < 1:
+            raise FitError(
+                f"grid {self.width}x{self.height} on {self.wafer.name}, which has {self.wafer.width}x"
+                f"{self.wafer.height} usable PEs; expected 1x1 to that; give a smaller --grid"
+            )
+
+    # -- how things are dealt ---------------------------------------------------------------------
+
+    @property
+    def hidden(self) -> Blocks:
+        """Features along y."""
+        return Blocks(self.config.n_embd, self.height)
+
+    @property
+    def features(self) -> Blocks:
+        """Features of q, k, v and of the attention's output along x."""
+        return Blocks(self.config.n_embd, self.width)
+
+    @property
+    def inner(self) -> Blocks:
+        """Inner features of the MLP along x."""
+        return Blocks(self.config.n_inner, self.width)
+
+    @property
+    def vocabulary(self) -> Blocks:
+        """Tokens along x."""
+        return Blocks(self.config.vocab_size, self.width)
+
+    @property
+    def positions(self) -> Blocks:
+        """Rows of the position table along x."""
+        return Blocks(self.context, self.width)
+
+    @property
+    def cache_slots(self) -> int:
+        """Tokens that a PE row keeps."""
+        return -(-self.context // self.height)
+
+    def describe(self) -> str:
+        """Where everything lies, in words."""
+        c = self.config
+        return "\n".join(
+            (
+                f"{c.name} on {self.width} x {self.height} PEs of {self.wafer.name}, {self.dtype.name}",
+                f"hidden state     {c.n_embd} features, {self.hidden.size} a row of PEs",
+                f"q, k, v          {c.n_embd} features, {self.features.size} a column; {c.n_head} heads",
+                f"MLP              {c.n_inner} inner features, {self.inner.size} a column",
+                f"embedding        {c.vocab_size} tokens, {self.vocabulary.size} a column",
+                f"KV cache         {self.context} tokens, {self.cache_slots} a row",
+            )
+        )

@@ -1,0 +1,20 @@
+"""Ways to lay a model over a wafer, in one table."""
+
+from collections.abc import Mapping as _Mapping
+from types import MappingProxyType
+
+from wse_sim.errors import UsageError
+from wse_sim.mapping.strategies.layer_sequential import LAYER_SEQUENTIAL
+from wse_sim.mapping.strategies.strategy import SYMBOLS, Problem, Strategy
+
+STRATEGIES: _Mapping[str, Strategy] = MappingProxyType({s.name: s for s in (LAYER_SEQUENTIAL,)})
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy called `name`; UsageError lists the known ones."""
+    if name not in STRATEGIES:
+        raise UsageError(f"unknown strategy {name!r}: expected one of {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
+
+
+__all__ = ["STRATEGIES", "SYMBOLS", "Problem", "Strategy", "strategy"]

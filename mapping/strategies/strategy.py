@@ -1,0 +1,78 @@
+"""What a strategy is asked, and what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from wse_sim.errors import UsageError
+from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.plan import Mapping, Pe, Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is to be mapped, and onto what.
+
+    width, height  PEs to use at most; 0: those of the wafer
+    context        tokens that the KV cache has room for; 0: all positions of the model
+    dead           PEs that do not work
+    """
+
+    config: GPTConfig
+    wafer: Wafer
+    phase: Phase = "decode"
+    dtype: DType = f32
+    width: int = 0
+    height: int = 0
+    context: int = 0
+    dead: frozenset[Pe] = frozenset()
+
+    def __post_init__(self) -> None:
+        for name, limit in (("width", self.wafer.width), ("height", self.wafer.height)):
+            given = getattr(self, name)
+            if not 0 <= given <= limit:
+                raise UsageError(f"{name} {given} on {self.wafer.name}: expected 1 to {limit} PEs, or 0 for all")
+            if given == 0:
+                object.__setattr__(self, name, limit)
+        if self.context == 0:
+            object.__setattr__(self, "context", self.config.n_positions)
+
+    def with_(self, **changes: object) -> Problem:
+        """A copy with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to lay a model over a wafer.
+
+    meaning        one sentence
+    memory         bytes of a PE, as a formula
+    compute        cycles of arithmetic, as a formula
+    communication  cycles on the fabric or the host link, as a formula
+    plan           makes the mapping; raises FitError if there is none
+    The symbols are those of `SYMBOLS`.
+    """
+
+    name: str
+    meaning: str
+    memory: str
+    compute: str
+    communication: str
+    plan: Callable[[Problem], Mapping]
+
+
+SYMBOLS = {
+    "b": "bytes of a number",
+    "N": "parameters of the model; n of a layer",
+    "A": "PEs in use; a of a region, P its side",
+    "L, d, c": "layers, features, tokens of context",
+    "B": "sequences in flight",
+    "T_gemv(P)": "cycles of a layer's matrix-vector products on P x P PEs",
+    "T_line(P)": "cycles of an all-reduce along P PEs; about ten in a layer",
+    "R, S, r": "replicas, stages of a pipeline, tensor-parallel shards",
+    "BW": "bytes per cycle of the host link",
+}
+"""What the formulas are written in."""
