@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import f16, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.published.ring import Ring, make_ring, ring_order, ring_places
+from wse_sim.kernels.collective.ring import Ring, make_ring, ring_order, ring_places
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.instruction import Task, activate, unblock

@@ -11,7 +11,7 @@ import numpy as np
 
 from wse_sim.hardware import f16, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.published.ring import make_ring
+from wse_sim.kernels.collective.ring import make_ring
 from wse_sim.program.builder import Builder
 from wse_sim.program.instruction import activate, unblock
 from wse_sim.program.program import Program

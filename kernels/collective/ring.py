@@ -1,4 +1,4 @@
-"""The interleaved ring of MeshGEMM: a ring on a line of PEs whose neighbours are at most two links apart.
+"""The interleaved ring: a ring on a line of PEs whose neighbours are at most two links apart, as MeshGEMM has it.
 
 ring     even positions upwards, then odd ones downwards, back to 0
 colours  three: a PE receives on one and sends on another, and its router passes messages of its neighbours on the third
@@ -79,8 +79,8 @@ class Ring:
 def make_ring(build: Builder, region: Region, axis: Axis, *, forward: bool = True, name: str = "ring") -> Ring:
     """Takes three colours; `forward` is from each position to the next one in the order of the ring."""
     length = axis.length(region)
-    if length < 3:
-        raise ProgramError(f"a ring of {length} PEs: expected 3 or more")
+    if length < 2:
+        raise ProgramError(f"a ring of {length} PEs: expected 2 or more")
     colors = tuple(build.color(f"{name}.{i}") for i in range(COLORS))
     receives, sends = [0] * length, [0] * length
     for start, end, color in flows(length):
