@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from wse_sim.errors import FitError
 from wse_sim.hardware import DType, Wafer
-from wse_sim.mapping.decode import Resident
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.resident import Resident
 from wse_sim.program.builder import Builder
 
 LARGEST = 4  # buffers that a message names
@@ -37,7 +37,7 @@ class Fit:
 def fit(layout: Layout) -> Fit:
     """Places the buffers of a layout, and nothing else."""
     build = Builder(layout.width, layout.height)
-    Resident(build, layout)
+    Resident(build, layout, build.grid)
     sizes: dict[str, int] = {}
     for buffer in build.buffers:
         kind = _kind(buffer.name)

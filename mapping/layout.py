@@ -18,6 +18,9 @@ class Layout:
     qkv        features split along x, the same along y; so are the inner features of the MLP
     vocabulary tokens of the tied embedding along x, its features along y; positions likewise
     context    tokens that the KV cache holds; token t lives on row t mod height
+    layers     blocks that lie here; None: all
+    embedding  whether the token and position tables lie here
+    head       whether the last norm and the output head do
     """
 
     config: GPTConfig
@@ -26,6 +29,9 @@ class Layout:
     height: int
     dtype: DType = f32
     context: int = 0
+    layers: range | None = None
+    embedding: bool = True
+    head: bool = True
 
     def __post_init__(self) -> None:
         if self.context == 0:
@@ -40,6 +46,11 @@ class Layout:
                 f"grid {self.width}x{self.height} on {self.wafer.name}, which has {self.wafer.width}x"
                 f"{self.wafer.height} usable PEs; expected 1x1 to that; give a smaller --grid"
             )
+
+    @property
+    def held(self) -> range:
+        """The blocks that lie here."""
+        return range(self.config.n_layer) if self.layers is None else self.layers
 
     # -- how things are dealt ---------------------------------------------------------------------
 

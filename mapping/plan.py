@@ -120,6 +120,9 @@ class Mapping:
             height=place.height,
             dtype=self.dtype,
             context=self.context,
+            layers=place.layers,
+            embedding=place.embedding,
+            head=place.head,
         )
 
     def moved(self, corners: dict[int, Pe]) -> Mapping:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.hardware.geometry import RAMP, Outputs
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.member import Operand, lines_of, position, steady
+from wse_sim.kernels.collective.member import Operand, Palette, lines_of, position, steady
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -64,18 +64,20 @@ class Broadcast:
                 pe.on(there).mov(view, self.color, carry=kind)
 
 
-def make_broadcast(build: Builder, region: Region, axis: Axis, *, root: int = 0, name: str = "broadcast") -> Broadcast:
+def make_broadcast(
+    build: Builder, region: Region, axis: Axis, *, root: int = 0, name: str = "broadcast", color: Palette | None = None
+) -> Broadcast:
     """Allocates a colour and paints its routes; `root` counts from the end of the line if negative."""
     length = axis.length(region)
     root = position(root, length, name)
-    color = build.color(name)
+    channel = (color or build.color)(name)
     behind, ahead = [axis.backward] * (root > 0), [axis.forward] * (root < length - 1)
     if length > 1:
-        build.route(color, axis.part(region, root), RAMP >> Outputs([*behind, *ahead]))
+        build.route(channel, axis.part(region, root), RAMP >> Outputs([*behind, *ahead]))
     for side, end, onward in (
         (slice(1, root), slice(0, min(1, root)), axis.backward),
         (slice(root + 1, length - 1), slice(max(root + 1, length - 1), length), axis.forward),
     ):
-        build.route(color, axis.part(region, side), onward.opposite >> RAMP | onward)
-        build.route(color, axis.part(region, end), onward.opposite >> RAMP)
-    return Broadcast(region, axis, root, color)
+        build.route(channel, axis.part(region, side), onward.opposite >> RAMP | onward)
+        build.route(channel, axis.part(region, end), onward.opposite >> RAMP)
+    return Broadcast(region, axis, root, channel)

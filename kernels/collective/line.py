@@ -15,7 +15,7 @@ from wse_sim.hardware import WSE2, DType, Region, Wafer
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.collective.broadcast import Broadcast, make_broadcast
-from wse_sim.kernels.collective.member import Operand
+from wse_sim.kernels.collective.member import Operand, Palette
 from wse_sim.kernels.collective.reduce import Operation, Reduce, make_reduce
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.program.builder import Builder
@@ -78,11 +78,14 @@ def make_line(
     name: str = "x",
     wafer: Wafer = WSE2,
     words: int = 1,
+    color: Palette | None = None,
 ) -> Line:
     """Lines along `axis`, with the tree that costs least on `wafer` for vectors of `words` wavelets.
 
     groups  group sizes instead, level by level, the last level joining what is left; () is a plain chain
+    color   gives the colour of a name; lines on disjoint regions may share colours. None: new ones
     """
     shape = plan(wafer, axis.length(region), words=words, groups=groups)
-    reduction = make_reduce(build, region, axis, shape, name=f"{name}.reduce")
-    return Line(reduction, make_broadcast(build, region, axis, root=shape.root, name=f"{name}.broadcast"))
+    reduction = make_reduce(build, region, axis, shape, name=f"{name}.reduce", color=color)
+    spread = make_broadcast(build, region, axis, root=shape.root, name=f"{name}.broadcast", color=color)
+    return Line(reduction, spread)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import Region
 from wse_sim.kernels.axis import Axis
 from wse_sim.program.code import Code
+from wse_sim.program.fabric import Color
 from wse_sim.program.memory import Buffer, View
 
 Operand = View | Buffer
+Palette = Callable[[str], Color]
+"""Gives the colour of a name: a new one each time, as Builder.color does, or a shared one."""
 
 
 def lines_of(pe: Code, region: Region, axis: Axis, name: str) -> Region:

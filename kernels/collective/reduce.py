@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.member import Operand, steady
+from wse_sim.kernels.collective.member import Operand, Palette, steady
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.collective.wires import Wires, lay
@@ -104,6 +104,8 @@ class Reduce:
                 code.vector(operation, to, color, view, carry=kind)
 
 
-def make_reduce(build: Builder, region: Region, axis: Axis, tree: Tree, *, name: str = "reduce") -> Reduce:
+def make_reduce(
+    build: Builder, region: Region, axis: Axis, tree: Tree, *, name: str = "reduce", color: Palette | None = None
+) -> Reduce:
     """Takes two colours per level of the tree."""
-    return Reduce(lay(build, region, axis, tree, name=name))
+    return Reduce(lay(build, region, axis, tree, name=name, color=color))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wse_sim.hardware import Region
 from wse_sim.hardware.geometry import RAMP, Direction
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.member import lines_of
+from wse_sim.kernels.collective.member import Palette, lines_of
 from wse_sim.kernels.collective.tree import Part, Port, Station, Tree
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -38,9 +38,18 @@ class Wires:
             yield pe.on(self.axis.part(region, _slice(positions))), inputs, outputs
 
 
-def lay(build: Builder, region: Region, axis: Axis, tree: Tree, *, name: str, outwards: bool = False) -> Wires:
+def lay(
+    build: Builder,
+    region: Region,
+    axis: Axis,
+    tree: Tree,
+    *,
+    name: str,
+    outwards: bool = False,
+    color: Palette | None = None,
+) -> Wires:
     """Allocates two colours per level of the tree and paints their routes."""
-    channels = tuple(build.color(f"{name}.{i // 2 + 1}{'ab'[i % 2]}") for i in range(tree.channels))
+    channels = tuple((color or build.color)(f"{name}.{i // 2 + 1}{'ab'[i % 2]}") for i in range(tree.channels))
     stations = tuple(Station(s.positions, s.part.reversed() if outwards else s.part) for s in tree.stations)
     for positions, part in stations:
         _paint(build, axis.part(region, _slice(positions)), axis, part, channels)

@@ -1,0 +1,203 @@
+"""What a GPT keeps on a region while it decodes: which buffers, how long, and how they are loaded."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.engine.machine import Machine
+from wse_sim.hardware import DType, Region, f32
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
+from wse_sim.kernels.matrix import gemv
+from wse_sim.kernels.transformer import argmax, gelu, kv_cache, layernorm, logits, mix
+from wse_sim.kernels.transformer.heads import make_heads
+from wse_sim.kernels.transformer.kv_cache import KVCache, make_cache
+from wse_sim.kernels.transformer.table import Table, make_table
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.program.builder import Builder
+from wse_sim.program.memory import Buffer
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Linear(NamedTuple):
+    """y = x W + b: the tile of W and the block of b on each PE.
+
+    axis   along which the input is split; the output is split along the other
+    parts  matrices side by side, as q, k and v: their blocks lie one after the other
+    """
+
+    name: str
+    weight: Buffer
+    bias: Buffer
+    rows: Blocks
+    columns: Blocks
+    axis: Axis
+    parts: int
+
+
+class Norm(NamedTuple):
+    """Gain and bias of a LayerNorm, split along y."""
+
+    name: str
+    gain: Buffer
+    bias: Buffer
+
+
+class Layer(NamedTuple):
+    """Parameters and cache of one block."""
+
+    ln_1: Norm
+    qkv: Linear
+    out: Linear
+    ln_2: Norm
+    up: Linear
+    down: Linear
+    cache: KVCache
+
+
+class Tables(NamedTuple):
+    """Token and position tables, where a model begins."""
+
+    tokens: Table
+    positions: Table
+
+
+class Head(NamedTuple):
+    """Where a model ends: the last norm, the table of the logits, and what choosing a token takes."""
+
+    norm: Norm
+    table: Table
+    logits: Buffer
+    token: Buffer
+    scratch: Buffer
+
+
+class Resident:
+    """What a layout keeps in the SRAM of a region: parameters, cache, work space.
+
+    tables, head  None where the layout leaves them to another region
+    """
+
+    def __init__(self, build: Builder, layout: Layout, region: Region) -> None:
+        self.build, self.layout, self.region = build, layout, region
+        config = layout.config
+        self.tables = self._tables() if layout.embedding else None
+        table = self._head_table() if layout.head else None
+        self.layers = {i: self._layer(i) for i in layout.held}
+        norm = self._norm("ln_f") if layout.head else None
+        self.heads = make_heads(build, config.n_embd, config.n_head, region)
+        self.own_row = kv_cache.rows_of(build, region)
+        self.hidden_count = counts_of(build, "hidden.count", layout.hidden, Axis.Y, region)
+        self.inner_count = counts_of(build, "inner.count", layout.inner, Axis.X, region)
+        self._work()
+        self.head = None if table is None or norm is None else self._head(norm, table)
+
+    def _tables(self) -> Tables:
+        m = self.layout
+        return Tables(self._table("wte", m.config.vocab_size), self._table("wpe", m.context))
+
+    def _table(self, name: str, rows: int) -> Table:
+        return make_table(self.build, name, self.layout.dtype, rows, self.layout.config.n_embd, self.region)
+
+    def _head_table(self) -> Table:
+        """The token table if it is tied and here, or else one more."""
+        config = self.layout.config
+        if config.tie_word_embeddings and self.tables is not None:
+            return self.tables.tokens
+        return self._table("wte" if config.tie_word_embeddings else "lm_head", config.vocab_size)
+
+    def _layer(self, i: int) -> Layer:
+        m = self.layout
+        return Layer(
+            ln_1=self._norm(f"h.{i}.ln_1"),
+            qkv=self._linear(f"h.{i}.attn.c_attn", m.hidden, m.features, Axis.Y, parts=3),
+            out=self._linear(f"h.{i}.attn.c_proj", m.features, m.hidden, Axis.X),
+            ln_2=self._norm(f"h.{i}.ln_2"),
+            up=self._linear(f"h.{i}.mlp.c_fc", m.hidden, m.inner, Axis.Y),
+            down=self._linear(f"h.{i}.mlp.c_proj", m.inner, m.hidden, Axis.X),
+            cache=make_cache(self.build, f"h.{i}.cache", m.dtype, m.config.n_embd, m.context, self.region),
+        )
+
+    def _norm(self, name: str) -> Norm:
+        size, dtype = self.layout.hidden.size, self.layout.dtype
+        gain = self._buffer(f"{name}.weight", dtype, size)
+        return Norm(name, gain, self._buffer(f"{name}.bias", dtype, size))
+
+    def _linear(self, name: str, rows: Blocks, columns: Blocks, axis: Axis, *, parts: int = 1) -> Linear:
+        dtype = self.layout.dtype
+        weight = self._buffer(f"{name}.weight", dtype, rows.size * columns.size * parts)
+        bias = self._buffer(f"{name}.bias", dtype, columns.size * parts)
+        return Linear(name, weight, bias, rows, columns, axis, parts)
+
+    def _buffer(self, name: str, dtype: DType, length: int, *, bank_offset: int = 0) -> Buffer:
+        return self.build.buffer(name, dtype, length, on=self.region, bank_offset=bank_offset)
+
+    def _work(self) -> None:
+        """Activations and scratch, all in f32; a result lies off the banks of what it is computed from."""
+        m, build, region = self.layout, self.build, self.region
+        size, inner = m.hidden.size, m.inner.size
+        self.hidden = self._buffer("hidden", f32, size)
+        self.normed = self._buffer("normed", f32, size)
+        self.update = self._buffer("update", f32, size, bank_offset=8)
+        self.qkv = self._buffer("qkv", f32, 3 * m.features.size, bank_offset=8)
+        self.mixed = self._buffer("mixed", f32, m.features.size)
+        self.inner = self._buffer("inner", f32, inner, bank_offset=8)
+        self.activated = self._buffer("activated", f32, inner)
+        self.norm_scratch = layernorm.make_scratch(build, size, region)
+        shares = Blocks(inner, m.height)  # the PEs of a column hold the same inner features, and share the work
+        self.gelu_scratch = gelu.make_scratch(build, shares.size, region)
+        self.gelu_start = starts_of(build, "gelu.start", shares, Axis.Y, region)
+        self.mix_scratch = mix.make_scratch(build, self.heads.of, m.cache_slots, region)
+
+    def _head(self, norm: Norm, table: Table) -> Head:
+        build, region = self.build, self.region
+        return Head(
+            norm=norm,
+            table=table,
+            logits=logits.make_logits(build, table),
+            token=argmax.make_token(build, region),
+            scratch=argmax.make_scratch(build, region),
+        )
+
+    # -- host side --------------------------------------------------------------------------------
+
+    def load(self, machine: Machine, tensors: Weights) -> None:
+        """Writes all parameters into SRAM."""
+        if self.tables is not None:
+            machine.write(self.tables.tokens.data, self.tables.tokens.tiles(tensors["wte.weight"]))
+            rows = tensors["wpe.weight"][: self.layout.context]
+            machine.write(self.tables.positions.data, self.tables.positions.tiles(rows))
+        for layer in self.layers.values():
+            for norm in (layer.ln_1, layer.ln_2):
+                self._load_norm(machine, norm, tensors)
+            for linear in (layer.qkv, layer.out, layer.up, layer.down):
+                machine.write(linear.weight, weight_tiles(linear, tensors[f"{linear.name}.weight"], self.region))
+                machine.write(linear.bias, bias_tiles(linear, tensors[f"{linear.name}.bias"], self.region))
+        if self.head is not None:
+            self._load_norm(machine, self.head.norm, tensors)
+            if self.tables is None or self.head.table is not self.tables.tokens:
+                tied = self.layout.config.tie_word_embeddings
+                matrix = tensors["wte.weight" if tied else "lm_head.weight"]
+                machine.write(self.head.table.data, self.head.table.tiles(matrix))
+
+    def _load_norm(self, machine: Machine, norm: Norm, tensors: Weights) -> None:
+        for buffer, name in ((norm.gain, "weight"), (norm.bias, "bias")):
+            machine.write(buffer, vector_tiles(tensors[f"{norm.name}.{name}"], self.layout.hidden, Axis.Y))
+
+
+def weight_tiles(linear: Linear, matrix: Floats, region: Region) -> Floats:
+    """A matrix (in, parts * out) as what each PE holds, (height, width, rows * parts * columns)."""
+    shape = (region.height, region.width, linear.rows.size, linear.columns.size)
+    parts = [gemv.tiles(part, region, linear.axis).reshape(shape) for part in np.split(matrix, linear.parts, axis=1)]
+    return np.concatenate(parts, axis=-1).reshape(region.height, region.width, -1)
+
+
+def bias_tiles(linear: Linear, bias: Floats, region: Region) -> Floats:
+    """A vector (parts * out,) as what each PE holds, to broadcast to (height, width, parts * columns)."""
+    parts = [gemv.output_tiles(part, region, linear.axis) for part in np.split(bias, linear.parts)]
+    return np.concatenate(parts, axis=-1)

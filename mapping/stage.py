@@ -1,0 +1,147 @@
+"""Some layers of a GPT's decode step as code for a region, weights and KV cache resident.
+
+The hidden state is split along y and replicated along x. A matrix whose input lies on y is reduced along y, which
+leaves its output on x; the next matrix takes its input on x and is reduced along x. So nothing is ever transposed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.engine.machine import Machine
+from wse_sim.hardware import Region
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.line import make_line
+from wse_sim.kernels.collective.member import Palette
+from wse_sim.kernels.matrix import gemv
+from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, kv_cache, layernorm, logits, residual
+from wse_sim.kernels.transformer.gelu import Form
+from wse_sim.kernels.transformer.kv_cache import Tokens
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.resident import Layer, Linear, Norm, Resident
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer
+from wse_sim.program.register import Register
+
+GELU: dict[str, Form] = {"gelu": "erf", "gelu_new": "tanh"}
+
+
+class Here(NamedTuple):
+    """What code of a region keeps in registers.
+
+    tokens  where the newest token lies in the cache
+    hidden  valid elements of this PE's block of features
+    inner   of its block of inner features
+    """
+
+    tokens: Tokens
+    hidden: Register
+    inner: Register
+
+
+class Stage:
+    """A region with its part of a model: buffers, lines, and the code to work on one token.
+
+    color  gives the colour of a name; regions that share it share colours
+    """
+
+    def __init__(
+        self, build: Builder, layout: Layout, region: Region, *, color: Palette | None = None
+    ) -> None:
+        self.layout, self.region = layout, region
+        self.resident = Resident(build, layout, region)
+        wafer, features = layout.wafer, layout.features.size
+        self.along_x = make_line(
+            build, region, Axis.X, wafer=wafer, words=layout.hidden.size, name="x", color=color
+        )
+        self.along_y = make_line(build, region, Axis.Y, wafer=wafer, words=features, name="y", color=color)
+
+    def here(self, pe: Code, position: Register) -> Here:
+        """Where the token at `position` goes."""
+        r = self.resident
+        tokens = kv_cache.locate(pe, position, r.own_row, self.layout.height)
+        return Here(tokens, pe.load(r.hidden_count), pe.load(r.inner_count))
+
+    def embed(self, pe: Code, token: Register, position: Register) -> None:
+        """The hidden state of a token, where the layout has the tables."""
+        r = self.resident
+        assert r.tables is not None
+        embedding.emit(
+            pe, self.along_x, r.hidden, r.tables.tokens, r.tables.positions, token, position,
+            scale=self.layout.config.embeddings_scale,
+        )  # fmt: skip
+
+    def blocks(self, pe: Code, here: Here) -> None:
+        """All layers of the layout, one after the other."""
+        for i, layer in self.resident.layers.items():
+            with pe.builder.section(f"layer {i}"):
+                self._layer(pe, i, layer, here)
+
+    def choose(self, pe: Code, here: Here) -> None:
+        """Logits and the next token, where the layout has the head."""
+        r = self.resident
+        assert r.head is not None
+        with pe.builder.section("head"):
+            self._norm(pe, r.head.norm, here)
+            logits.emit(
+                pe, self.along_y, r.normed, r.head.table, r.head.logits, scale=self.layout.config.width_scale
+            )
+            argmax.emit(
+                pe, self.along_x, self.along_y, r.head.logits, r.head.table, r.head.token, r.head.scratch
+            )
+
+    def _layer(self, pe: Code, i: int, layer: Layer, here: Here) -> None:
+        r, size = self.resident, self.layout.features.size
+        self._norm(pe, layer.ln_1, here)
+        self._linear(pe, layer.qkv, r.normed, r.qkv, "qkv")
+        attention.emit(
+            pe, self.along_x, self.along_y, r.qkv[:size], r.qkv[size : 2 * size], r.qkv[2 * size :], r.mixed,
+            layer.cache, r.heads, here.tokens, r.mix_scratch, scale=1 / self.layout.config.score_divisor(i),
+        )  # fmt: skip
+        self._linear(pe, layer.out, r.mixed, r.update, "projection")
+        residual.emit(pe, r.hidden, r.update)
+        self._norm(pe, layer.ln_2, here)
+        self._linear(pe, layer.up, r.normed, r.inner, "up")
+        gelu.emit_shared(
+            pe, self.along_y, r.inner, r.activated, here.inner, GELU[self.layout.config.activation],
+            r.gelu_scratch, r.gelu_start,
+        )  # fmt: skip
+        self._linear(pe, layer.down, r.activated, r.update, "down")
+        residual.emit(pe, r.hidden, r.update)
+
+    def _norm(self, pe: Code, norm: Norm, here: Here) -> None:
+        r, config = self.resident, self.layout.config
+        layernorm.emit(
+            pe, self.along_y, r.hidden, r.normed, norm.gain, norm.bias, here.hidden, r.norm_scratch,
+            features=config.n_embd, epsilon=config.layer_norm_epsilon,
+        )  # fmt: skip
+
+    def _linear(self, pe: Code, linear: Linear, x: Buffer, y: Buffer, name: str) -> None:
+        line = self.along_y if linear.axis is Axis.Y else self.along_x
+        with pe.builder.section(name):
+            gemv.emit(pe, line, x=x, w=linear.weight, y=y, bias=linear.bias)
+
+    # -- host side --------------------------------------------------------------------------------
+
+    def load(self, machine: Machine, tensors: Weights) -> None:
+        """Writes all parameters into SRAM."""
+        self.resident.load(machine, tensors)
+
+    def logits(self, machine: Machine) -> NDArray[np.float32]:
+        """Logits (vocabulary,) of the last token that was chosen here, from the row that holds their sums."""
+        head = self.resident.head
+        assert head is not None
+        row = machine.read(head.logits)[self.along_y.root]
+        found: NDArray[np.float32] = head.table.rows.join(row)
+        return found
+
+    def token(self, machine: Machine) -> int:
+        """The last token that was chosen here."""
+        head = self.resident.head
+        assert head is not None
+        return int(machine.read(head.token)[0, 0, 0])
