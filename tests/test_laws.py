@@ -47,12 +47,16 @@ def test_a_pe_is_idle_after_its_end_and_the_last_end_is_the_length(case: Case) -
 
 @bounded
 @given(programs())
-def test_sections_share_out_the_same_cycles(case: Case) -> None:
+def test_sections_share_out_the_same_cycles_wavelets_and_work(case: Case) -> None:
     machine = Machine(case.program, case.wafer)
     for arguments in case.launches:
         machine.launch(arguments)
-    of_sections = machine.state.tally.section.sum(axis=(0, 1))
-    assert of_sections.tolist() == machine.state.tally.state.sum(axis=0).tolist()
+    report = machine.report()
+    sections = report.sections
+    assert sections.cycles.sum(axis=0).tolist() == report.states.sum(axis=(0, 1)).tolist()
+    assert sections.wavelets.sum() == report.links.injections.sum()
+    assert sections.operations.sum() == report.work.operations.sum()
+    assert report.broken_laws() == ()
 
 
 # -- wavelets -----------------------------------------------------------------------------------------

@@ -251,6 +251,34 @@ def test_table_by_section(report: Report) -> None:
     assert table[table.section == "program"]["first"].isna().all()
 
 
+def test_tables_by_phase_and_kernel() -> None:
+    build = Builder(4, 1)
+    x, red = build.buffer("x", f16, 5), build.color("red")
+    build.route(red, build.grid[0, 0], RAMP >> EAST)
+    build.route(red, build.grid[1:-1, 0], WEST >> (RAMP | EAST))
+    build.route(red, build.grid[-1, 0], WEST >> RAMP)
+    for layer in range(2):
+        with build.section(f"layer {layer}"):
+            with build.section("hand on"):
+                build.main(build.grid[0, 0]).mov(red, x)
+                build.main(build.grid[1:, 0]).mov(x, red)
+            with build.section("double"):
+                build.main().add(x, x, x)
+    report = run(build.finish())
+    phases, kernels = report.to_frame("phase").set_index("name"), report.to_frame("kernel").set_index("name")
+    assert list(phases.index) == ["program", "layer 0", "layer 1"]
+    assert list(kernels.index) == ["program", "hand on", "double"]
+    for table in (phases, kernels):
+        assert table.cycles.sum() == report.cycles
+        assert table.share.sum() == pytest.approx(1)
+        assert table[list(GROUPS)].sum(axis=1).tolist() == (4 * table.cycles).tolist()
+    assert phases.wavelets.tolist() == [0, 3, 3]  # five halves in three wavelets
+    assert kernels.wavelets.tolist() == [0, 6, 0]
+    assert kernels.operations.tolist() == [0, 0, 2 * 4 * 5]
+    assert kernels.loc["hand on", "fabric"] == report.totals[State.INPUT_WAIT]
+    assert int(report.links.injections.sum()) == 6
+
+
 def test_table_by_pe(report: Report) -> None:
     table = report.to_frame("pe")
     assert len(table) == 15
@@ -349,7 +377,7 @@ def test_work_alone_is_said_plainly() -> None:
     bound, limit, cure = run(build.finish()).explain().splitlines()
     assert bound.startswith("ARITH (elementwise arithmetic without a multiply-add) took 90 % of all PE-cycles, in ")
     assert "wait" not in bound
-    assert limit == "No wavelet used a link, and buffers take 1 600 of 44 976 bytes of SRAM on PE (0, 0)."
+    assert limit == "No wavelet used a link, and buffers take 1,600 of 44,976 bytes of SRAM on PE (0, 0)."
     assert cure == f"Try: {State.ARITH.cure}."
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 import wse_sim
 from wse_sim.engine import layout as at
+from wse_sim.engine.arithmetic import INTEGER
 from wse_sim.engine.state import Fabric
 from wse_sim.hardware import VECTOR_OPERATIONS
 from wse_sim.hardware.geometry import Direction
@@ -84,9 +85,13 @@ def _sections(machine: Machine, end: int) -> Sections:
     np.add.at(cycles, (core[pes, at.WITHIN], core[pes, at.LABEL]), waited)
     first, last = tally.span[:, :, 0].min(axis=0), tally.span[:, :, 1].max(axis=0)
     met = first < _NEVER
+    rows, done = machine.state.code.row, tally.instruction.sum(axis=0)
+    section = rows[:, at.SECTION]
     return Sections(
         names=machine.program.sections,
         cycles=cycles,
+        operations=_sums(section, done[:, 0] * rows[:, at.FLOPS], len(cycles)),
+        wavelets=_sums(section, done[:, 1], len(cycles)),
         first=np.where(met, first - machine.start_cycle, UNKNOWN),
         last=np.where(met, np.maximum(last, first) - machine.start_cycle, UNKNOWN),
         boxes=_section_boxes(machine.program),
@@ -200,7 +205,10 @@ def _buffers(program: Program) -> tuple[BufferUse, ...]:
 def _work(machine: Machine) -> Work:
     program, tally = machine.program, machine.state.tally
     grid = (program.height, program.width)
-    elements = tally.elements.sum(axis=0).tolist()
+    rows = machine.state.code.row
+    operation = rows[:, at.OP] & (INTEGER - 1)
+    vector = np.isin(rows[:, at.KIND], (at.VECTOR, at.MAP))
+    elements = _sums(operation[vector], tally.instruction.sum(axis=0)[vector, 0], len(VECTOR_OPERATIONS)).tolist()
     return Work(
         by_operation={name: elements[op.code] for name, op in VECTOR_OPERATIONS.items() if elements[op.code]},
         narrow=narrow_operations(program),

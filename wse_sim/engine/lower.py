@@ -12,7 +12,7 @@ from wse_sim.engine.arithmetic import Memory
 from wse_sim.engine.fabric import Ports, build_fabric, number_ports
 from wse_sim.engine.rows import end_of_task, row_of
 from wse_sim.engine.state import GROUP, PLANES, Code, Cores, Costs, State, Tally, Wakes
-from wse_sim.hardware import VECTOR_OPERATIONS, Direction, Wafer
+from wse_sim.hardware import Direction, Wafer
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.instruction import Mark, views
 from wse_sim.program.program import Placed, Program
@@ -165,7 +165,7 @@ def new_state(lowered: Lowered, *, strips: int, start: int) -> State:
         cores=_cores(program, role, pes, start),
         code=lowered.code,
         wakes=_wakes(pes, start),
-        tally=_tally(program, pes, strips),
+        tally=_tally(program, pes, strips, len(lowered.code.row)),
         memory=_memory(lowered.used),
         costs=_costs(wafer),
     )
@@ -197,7 +197,7 @@ def _wakes(pes: int, start: int) -> Wakes:
     )
 
 
-def _tally(program: Program, pes: int, strips: int) -> Tally:
+def _tally(program: Program, pes: int, strips: int, rows: int) -> Tally:
     sections = len(program.sections)
     span = np.zeros((strips, sections, 2), np.int64)
     span[:, :, 0] = np.iinfo(np.int64).max
@@ -206,7 +206,7 @@ def _tally(program: Program, pes: int, strips: int) -> Tally:
         section=np.zeros((strips, sections, len(Doing)), np.int64),
         span=span,
         work=np.zeros((pes, 4), np.int64),
-        elements=np.zeros((strips, len(VECTOR_OPERATIONS)), np.int64),
+        instruction=np.zeros((strips, rows, 2), np.int64),
         strips=strips,
         fault=np.zeros((strips, 5), np.int64),
     )

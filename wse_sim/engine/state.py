@@ -74,7 +74,7 @@ class Tally(NamedTuple):
     section: np.ndarray  # (strips, sections, states) int64, PE-cycles
     span: np.ndarray  # (strips, sections, 2) int64: first and last cycle
     work: np.ndarray  # (pes, 4) int64: elements, floating-point operations, SRAM bytes read, SRAM bytes written
-    elements: np.ndarray  # (strips, operations) int64
+    instruction: np.ndarray  # (strips, rows, 2) int64: elements, wavelets sent
     strips: int
     fault: np.ndarray  # (strips, 5) int64: code, PE, cycle, row, detail
 

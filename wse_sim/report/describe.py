@@ -70,7 +70,7 @@ def _sections(report: Report) -> Iterator[str]:
     sections = report.sections
     names = [f"{name:>8}" for name in GROUPS]
     width = max(8, *(len(name) for name in sections.names)) + 2
-    yield f"{'section':{width}}{'PE-cycles':>16}{''.join(names)}{'first':>11}{'last':>11}"
+    yield f"{'section':{width}}{'PE-cycles':>16}{''.join(names)}{'wavelets':>13}{'first':>11}{'last':>11}"
     for i, name in enumerate(sections.names):
         total = int(sections.cycles[i].sum())
         if not total:
@@ -78,7 +78,7 @@ def _sections(report: Report) -> Iterator[str]:
         shares = (int(sections.cycles[i, list(members)].sum()) / total for members in GROUPS.values())
         groups = "".join(f"{100 * share:7.0f}%" for share in shares)
         span = "".join(f"{_cycle(int(at)):>11}" for at in (sections.first[i], sections.last[i]))
-        yield f"{name:{width}}{amount(total):>16}{groups}{span}"
+        yield f"{name:{width}}{amount(total):>16}{groups}{amount(sections.wavelets[i]):>13}{span}"
 
 
 def _cycle(at: int) -> str:

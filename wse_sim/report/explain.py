@@ -32,8 +32,8 @@ def percent(share: float) -> str:
 
 
 def amount(number: float) -> str:
-    """Thousands apart: 12 345."""
-    return f"{round(number):,}".replace(",", " ")
+    """Thousands apart: 12,345."""
+    return f"{round(number):,}"
 
 
 def wavelets_text(number: int) -> str:

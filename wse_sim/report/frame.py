@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import numpy as np
 from wse_sim.errors import UsageError
 from wse_sim.hardware.checks import closest
 from wse_sim.hardware.geometry import Direction
-from wse_sim.hardware.states import State
+from wse_sim.hardware.states import GROUPS, State
+from wse_sim.report.breakdown import breakdown, kernel_of, phase_of
 from wse_sim.report.grids import pes_of_cells
 from wse_sim.report.parts import UNKNOWN
 
@@ -54,6 +56,18 @@ def _sections(report: Report) -> dict[str, Any]:
         "share": cycles / max(report.cycles * report.pes, 1),
         "first": _known(sections.first[section]),
         "last": _known(sections.last[section]),
+    }
+
+
+def _lines(report: Report, name_of: Callable[[str], str]) -> dict[str, Any]:
+    lines = breakdown(report, name_of)
+    return {
+        "name": [line.name for line in lines],
+        "cycles": [line.cycles for line in lines],
+        "share": [line.cycles / max(report.cycles, 1) for line in lines],
+        **{group: [line.groups[group] for line in lines] for group in GROUPS},
+        "wavelets": [line.wavelets for line in lines],
+        "operations": [line.operations for line in lines],
     }
 
 
@@ -129,6 +143,8 @@ def _buffers(report: Report) -> dict[str, Any]:
 _TABLES: dict[str, Callable[[Report], dict[str, Any]]] = {
     "state": _states,
     "section": _sections,
+    "phase": partial(_lines, name_of=phase_of),
+    "kernel": partial(_lines, name_of=kernel_of),
     "pe": _pes,
     "link": _links,
     "color": _colors,

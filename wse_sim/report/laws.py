@@ -23,6 +23,8 @@ def _cycles(report: Report) -> Iterator[str]:
         yield f"states of PE {place} sum to {sums[row, column]}, not to {report.cell_cycles[row, column]} cycles"
     if not np.array_equal(report.sections.cycles.sum(axis=0), report.states.sum(axis=(0, 1))):
         yield "PE-cycles of the sections differ from those of the PEs"
+    if report.sections.operations.sum() != report.work.operations.sum():
+        yield "arithmetic operations of the sections differ from those of the PEs"
 
 
 def _wavelets(report: Report) -> Iterator[str]:

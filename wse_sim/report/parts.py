@@ -43,14 +43,18 @@ def _same(one: object, other: object) -> bool:
 class Sections(Part):
     """Named parts of a program. A PE is in the section of the last instruction its main thread started.
 
-    cycles  (sections, states) PE-cycles; idling after a section counts as idling in it
-    first   (sections,) first cycle of any PE's main thread in it; -1: not there, or not known
-    last    (sections,) last such cycle, exclusive; -1: not there
-    boxes   (sections, 4) left, top, right, bottom PE of those with code in it; -1: no code
+    cycles      (sections, states) PE-cycles; idling after a section counts as idling in it
+    operations  (sections,) arithmetic operations of its vector instructions
+    wavelets    (sections,) sent by its instructions, copies that routers make not counted
+    first       (sections,) first cycle of any PE's main thread in it; -1: not there, or not known
+    last        (sections,) last such cycle, exclusive; -1: not there
+    boxes       (sections, 4) left, top, right, bottom PE of those with code in it; -1: no code
     """
 
     names: tuple[str, ...]
     cycles: Counts
+    operations: Counts
+    wavelets: Counts
     first: Counts
     last: Counts
     boxes: Counts
@@ -65,6 +69,8 @@ class Sections(Part):
         return Sections(
             names=self.names,
             cycles=self.cycles - earlier.cycles,
+            operations=self.operations - earlier.operations,
+            wavelets=self.wavelets - earlier.wavelets,
             first=np.where(known, self.first - before, UNKNOWN),
             last=np.where(ran, self.last - before, UNKNOWN),
             boxes=self.boxes,

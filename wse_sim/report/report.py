@@ -23,7 +23,7 @@ from wse_sim.report.parts import Links, Part, Provenance, Sections, Sram, Work
 if TYPE_CHECKING:
     import pandas as pd
 
-By = Literal["state", "section", "pe", "link", "color", "operation", "buffer"]
+By = Literal["state", "section", "phase", "kernel", "pe", "link", "color", "operation", "buffer"]
 _KEPT = 64  # busiest links that a report in tiles remembers
 
 
@@ -253,6 +253,8 @@ class Report(Part):
 
         state      a row per state: PE-cycles, share of all, cycles per PE (the default: what took the time)
         section    a row per section and state that occurred, with the section's first and last cycle
+        phase      a row per outermost section: cycles on an average PE, PE-cycles by group of states, traffic, work
+        kernel     the same per section inside, those of one name in all phases together
         pe         a row per PE (or tile): a column per state, work, SRAM and ramp traffic
         link       a row per directed link that carried a wavelet
         color, operation, buffer   a row each

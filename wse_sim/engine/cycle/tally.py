@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine import layout as at
-from wse_sim.engine.arithmetic import INTEGER, reads_destination
+from wse_sim.engine.arithmetic import reads_destination
 from wse_sim.engine.cycle.operand import bytes_of
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import DST, A, B
@@ -93,9 +93,11 @@ def leave_section(state: State, pe: int, now: int, strip: int) -> None:
 
 @jit
 def count_work(state: State, pe: int, strip: int, row: int, elements: int) -> None:
-    """Elements, arithmetic operations and SRAM bytes of a vector operation."""
+    """Elements, wavelets, arithmetic operations and SRAM bytes of a vector operation."""
     rows = state.code.row
-    state.tally.elements[strip, rows[row, at.OP] & (INTEGER - 1)] += elements
+    state.tally.instruction[strip, row, 0] += elements
+    if rows[row, DST + at.O_KIND] == at.STREAM:
+        state.tally.instruction[strip, row, 1] += (elements + rows[row, at.S_LANES] - 1) // rows[row, at.S_LANES]
     state.tally.work[pe, ELEMENTS] += elements
     state.tally.work[pe, OPERATIONS] += elements * rows[row, at.FLOPS]
     for operand in (A, B):

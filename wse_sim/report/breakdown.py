@@ -1,0 +1,65 @@
+"""Where cycles went, by the names of sections: `layer 3/qkv/gemv` is the kernel `qkv/gemv` in the phase `layer 3`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wse_sim.hardware.states import GROUPS
+
+if TYPE_CHECKING:
+    from wse_sim.report.report import Report
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a phase or a kernel took.
+
+    cycles      of the run, on an average PE; the lines of a breakdown add up to the run
+    groups      PE-cycles by group of states: busy, memory, fabric, issue, weights, idle
+    wavelets    that its instructions sent
+    operations  arithmetic ones
+    """
+
+    name: str
+    cycles: float
+    groups: dict[str, int]
+    wavelets: int
+    operations: int
+
+    def share(self, group: str) -> float:
+        """Part of its PE-cycles."""
+        return self.groups[group] / max(sum(self.groups.values()), 1)
+
+
+def phase_of(section: str) -> str:
+    """The first part of a section's path."""
+    return section.partition("/")[0]
+
+
+def kernel_of(section: str) -> str:
+    """The rest of the path; all of it if it has one part."""
+    first, _, rest = section.partition("/")
+    return rest or first
+
+
+def breakdown(report: Report, name_of: Callable[[str], str]) -> tuple[Line, ...]:
+    """Sections summed by what `name_of` calls them, in the order of the program; those without a cycle left out."""
+    sections = report.sections
+    names = [name_of(name) for name in sections.names]
+    found = []
+    for name in dict.fromkeys(names):
+        chosen = np.array([other == name for other in names])
+        cycles = sections.cycles[chosen].sum(axis=0)
+        if cycles.any():
+            found.append(Line(
+                name=name,
+                cycles=int(cycles.sum()) / report.pes,
+                groups={group: int(cycles[list(members)].sum()) for group, members in GROUPS.items()},
+                wavelets=int(sections.wavelets[chosen].sum()),
+                operations=int(sections.operations[chosen].sum()),
+            ))  # fmt: skip
+    return tuple(found)
