@@ -33,7 +33,8 @@ def run(
     tokens: Annotated[int, typer.Option(help="New tokens.", min=0)] = 24,
     wafer: Annotated[str, typer.Option(help="wse1, wse2 or wse3.")] = "wse2",
     grid: Annotated[str | None, typer.Option(help="Rectangle of PEs, as 16x16. Default: chosen to fit.")] = None,
-    dtype: Annotated[str, typer.Option(help="Type of weights and activations: f32 or f16.")] = "f32",
+    dtype: Annotated[str, typer.Option(help="Type of weights, cache and activations: f32 or f16.")] = "f32",
+    accumulate: Annotated[str, typer.Option(help="Type in which products are added up: f32, or f16 with f16.")] = "f32",
     threads: Annotated[int, typer.Option(help="Threads of the simulation; results do not depend on it.", min=1)] = 1,
     every_position: Annotated[
         bool, typer.Option("--every-position", help="Compute and compare logits at each prompt position, too.")
@@ -53,6 +54,7 @@ def run(
             wafer=wafer,
             grid=grid,
             dtype=dtype,
+            accumulate=accumulate,
             threads=threads,
             every_position=every_position,
             out=out,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wse_sim.errors import FitError, UsageError
-from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.hardware import DType, Wafer, f16, f32
 from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective.timing import wavelets
+from wse_sim.kernels.transformer.gelu import Form
 from wse_sim.mapping.model import GPTConfig
 
 
@@ -21,6 +23,8 @@ class Layout:
     layers     blocks that lie here; None: all
     embedding  whether the token and position tables lie here
     head       whether the last norm and the output head do
+    dtype      of weights, cache and activations, f32 or f16
+    accumulate type in which products are added up, in a PE and on the fabric: f32, or f16 where dtype is f16
     """
 
     config: GPTConfig
@@ -28,6 +32,7 @@ class Layout:
     width: int
     height: int
     dtype: DType = f32
+    accumulate: DType = f32
     context: int = 0
     layers: range | None = None
     embedding: bool = True
@@ -36,6 +41,11 @@ class Layout:
     def __post_init__(self) -> None:
         if self.context == 0:
             object.__setattr__(self, "context", self.config.n_positions)
+        if self.dtype not in (f16, f32) or self.accumulate not in (f32, self.dtype):
+            raise UsageError(
+                f"dtype {self.dtype} with accumulate {self.accumulate}: expected f32 with f32, or f16 with f16 or f32; "
+                "the machine has no other multiply-add"
+            )
         if not 1 <= self.context <= self.config.n_positions:
             raise UsageError(
                 f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "
@@ -80,6 +90,16 @@ class Layout:
         return Blocks(self.context, self.width)
 
     @property
+    def gelu(self) -> Form:
+        """Form of the activation function."""
+        return "erf" if self.config.activation == "gelu" else "tanh"
+
+    @property
+    def line_words(self) -> tuple[int, int]:
+        """Wavelets of the vectors that lines along x and along y are planned for."""
+        return wavelets(self.hidden.size, self.accumulate), wavelets(self.features.size, self.accumulate)
+
+    @property
     def cache_slots(self) -> int:
         """Tokens that a PE row keeps."""
         return -(-self.context // self.height)
@@ -89,7 +109,8 @@ class Layout:
         c = self.config
         return "\n".join(
             (
-                f"{c.name} on {self.width} x {self.height} PEs of {self.wafer.name}, {self.dtype.name}",
+                f"{c.name} on {self.width} x {self.height} PEs of {self.wafer.name}, {self.dtype.name} with sums in "
+                f"{self.accumulate.name}",
                 f"hidden state     {c.n_embd} features, {self.hidden.size} a row of PEs",
                 f"q, k, v          {c.n_embd} features, {self.features.size} a column; {c.n_head} heads",
                 f"MLP              {c.n_inner} inner features, {self.inner.size} a column",

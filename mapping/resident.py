@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
-from wse_sim.hardware import DType, Region, f32
+from wse_sim.hardware import DType, Region
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.matrix import gemv
@@ -138,28 +138,34 @@ class Resident:
         return self.build.buffer(name, dtype, length, on=self.region, bank_offset=bank_offset)
 
     def _work(self) -> None:
-        """Activations and scratch, all in f32; a result lies off the banks of what it is computed from."""
+        """Activations and scratch; a result lies off the banks of what it is computed from."""
         m, build, region = self.layout, self.build, self.region
-        size, inner = m.hidden.size, m.inner.size
-        self.hidden = self._buffer("hidden", f32, size)
-        self.normed = self._buffer("normed", f32, size)
-        self.update = self._buffer("update", f32, size, bank_offset=8)
-        self.qkv = self._buffer("qkv", f32, 3 * m.features.size, bank_offset=8)
-        self.mixed = self._buffer("mixed", f32, m.features.size)
-        self.inner = self._buffer("inner", f32, inner, bank_offset=8)
-        self.activated = self._buffer("activated", f32, inner)
+        size, inner, dtype = m.hidden.size, m.inner.size, m.dtype
+        self.hidden = self._buffer("hidden", dtype, size)
+        self.normed = self._buffer("normed", dtype, size)
+        self.update = self._buffer("update", dtype, size, bank_offset=8)
+        self.qkv = self._buffer("qkv", dtype, 3 * m.features.size, bank_offset=8)
+        self.mixed = self._buffer("mixed", dtype, m.features.size)
+        self.inner = self._buffer("inner", dtype, inner, bank_offset=8)
+        self.activated = self._buffer("activated", dtype, inner)
+        self.sums: Buffer | None = None  # where products are added up in a wider type than that of the result
+        if m.accumulate is not dtype:
+            widest = max(size, 3 * m.features.size, inner)
+            self.sums = self._buffer("sums", m.accumulate, widest, bank_offset=8)
         self.norm_scratch = layernorm.make_scratch(build, size, region)
         shares = Blocks(inner, m.height)  # the PEs of a column hold the same inner features, and share the work
         self.gelu_scratch = gelu.make_scratch(build, shares.size, region)
         self.gelu_start = starts_of(build, "gelu.start", shares, Axis.Y, region)
-        self.mix_scratch = mix.make_scratch(build, self.heads.of, m.cache_slots, region)
+        self.mix_scratch = mix.make_scratch(
+            build, self.heads.of, m.cache_slots, region, cache=dtype, sums=m.accumulate
+        )
 
     def _head(self, norm: Norm, table: Table) -> Head:
         build, region = self.build, self.region
         return Head(
             norm=norm,
             table=table,
-            logits=logits.make_logits(build, table),
+            logits=logits.make_logits(build, table, self.layout.accumulate),
             token=argmax.make_token(build, region),
             scratch=argmax.make_scratch(build, region),
         )

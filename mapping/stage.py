@@ -18,7 +18,6 @@ from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, kv_cache, layernorm, logits, residual
-from wse_sim.kernels.transformer.gelu import Form
 from wse_sim.kernels.transformer.kv_cache import Tokens
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
@@ -27,8 +26,6 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
-
-GELU: dict[str, Form] = {"gelu": "erf", "gelu_new": "tanh"}
 
 
 class Here(NamedTuple):
@@ -55,11 +52,10 @@ class Stage:
     ) -> None:
         self.layout, self.region = layout, region
         self.resident = Resident(build, layout, region)
-        wafer, features = layout.wafer, layout.features.size
-        self.along_x = make_line(
-            build, region, Axis.X, wafer=wafer, words=layout.hidden.size, name="x", color=color
+        self.along_x, self.along_y = (
+            make_line(build, region, axis, wafer=layout.wafer, words=words, name=axis.value, color=color)
+            for axis, words in zip(Axis, layout.line_words, strict=True)
         )
-        self.along_y = make_line(build, region, Axis.Y, wafer=wafer, words=features, name="y", color=color)
 
     def here(self, pe: Code, position: Register) -> Here:
         """Where the token at `position` goes."""
@@ -108,7 +104,7 @@ class Stage:
         self._norm(pe, layer.ln_2, here)
         self._linear(pe, layer.up, r.normed, r.inner, "up")
         gelu.emit_shared(
-            pe, self.along_y, r.inner, r.activated, here.inner, GELU[self.layout.config.activation],
+            pe, self.along_y, r.inner, r.activated, here.inner, self.layout.gelu,
             r.gelu_scratch, r.gelu_start,
         )  # fmt: skip
         self._linear(pe, layer.down, r.activated, r.update, "down")
@@ -124,7 +120,11 @@ class Stage:
     def _linear(self, pe: Code, linear: Linear, x: Buffer, y: Buffer, name: str) -> None:
         line = self.along_y if linear.axis is Axis.Y else self.along_x
         with pe.builder.section(name):
-            gemv.emit(pe, line, x=x, w=linear.weight, y=y, bias=linear.bias)
+            wide = self.resident.sums
+            sums = y[:] if wide is None else wide[: y.length]
+            gemv.emit(pe, line, x=x, w=linear.weight, y=sums, bias=linear.bias)
+            if wide is not None:
+                pe.mov(y, sums)
 
     # -- host side --------------------------------------------------------------------------------
 

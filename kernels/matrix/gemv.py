@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.hardware.operations import VECTOR_OPERATIONS
+from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, vector_tiles
 from wse_sim.kernels.collective import all_reduce, reduce
@@ -87,10 +88,9 @@ def reference(
     shares = np.zeros((tree.length, matrix.shape[1]), dtype.numpy)
     if start is not None:
         shares[tree.root] = start
-    inputs = rows.deal(x.astype(np.float64))
-    weights = rows.deal(matrix.astype(np.float64), 0)
+    inputs, weights = rows.deal(x), rows.deal(matrix, 0)
     for row in range(rows.size):
-        shares = (shares + inputs[:, row, None] * weights[:, row]).astype(dtype.numpy)
+        shares = rounding.mac(shares, inputs[:, row, None], weights[:, row])
     return reduce.reference(tree, shares, carry=carry)
 
 

@@ -1,6 +1,6 @@
 """Greedy choice: the token of the largest logit, the lowest of equals, made known to every PE.
 
-logits  f32[size] on the PEs of the root row of `along_y`, tokens split on x; the first `table.count` count
+logits  [size] on the PEs of the root row of `along_y`, tokens split on x; the first `table.count` count
 token   i32[1] on every PE
 method  the largest of the row by an all-reduce; where a PE holds it, the first index is found by halving; the
         lowest by a second all-reduce; then a broadcast along y

@@ -3,7 +3,7 @@
 q, k, v, out  (size,) on each PE: features split on x, wherever heads end, and the same on all rows
 cache         keys and values of all tokens, features on x, tokens in turn on y; see `kv_cache`
 steps         append k and v; scale q; `scores`, summed along x; softmax and weighted sum, `mix`, along y
-rounding      q once more to its type by the scale; the cache to its type; all else inside in f32
+rounding      q once more to its type by the scale; the cache to its type; the rest as `scores` and `mix` say
 lines         vectors of heads * count words go along x, of size + head slots along y: plan for as many
 """
 
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels import rounding
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.transformer import kv_cache, mix, scores, softmax
+from wse_sim.kernels.transformer import kv_cache, mix, scores
 from wse_sim.kernels.transformer.heads import Heads, HeadSlots
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
 from wse_sim.kernels.transformer.views import Operand, whole
@@ -27,17 +28,17 @@ from wse_sim.program.code import Code
 Floats = NDArray[np.floating[Any]]
 
 
-def reference(q: Floats, keys: Floats, values: Floats, heads: int, *, scale: float) -> Floats:
-    """Output (d,) for a query (d,) and the keys and values (tokens, d) of all tokens.
+def reference(
+    along_x: Tree, along_y: Tree, heads: HeadSlots, q: Floats, keys: Floats, values: Floats, *, scale: float,
+    dtype: DType = f32, sums: DType = f32,
+) -> Floats:  # fmt: skip
+    """Output (d,) for a query (d,) and the cached keys and values (tokens, d) of all tokens, bit for bit.
 
-    In float64, rounded to the type of `q`.
+    dtype  of the query and the output
     """
-    split = (-1, heads, len(q) // heads)
-    query, key, value = (x.astype(np.float64).reshape(split).swapaxes(0, 1) for x in (q, keys, values))
-    products = query @ key.swapaxes(1, 2) * scale  # (head, 1, tokens)
-    mixed = softmax.reference(products) @ value  # (head, 1, size)
-    result: Floats = mixed.reshape(-1).astype(q.dtype)
-    return result
+    scaled = q if scale == 1.0 else rounding.mul(q, rounding.number(scale), dtype.numpy)
+    products = scores.reference(along_x, heads, scaled, keys, sums=sums)
+    return mix.reference(along_y, heads, products, values, dtype=dtype)
 
 
 def cost(
@@ -49,13 +50,14 @@ def cost(
     *,
     dtype: DType = f32,
     cache: DType | None = None,
+    sums: DType = f32,
 ) -> int:
     """Cycles with `count` tokens on the fullest row, with the trees of the two lines."""
     kept, size = cache or dtype, heads.features.size
     append = kv_cache.cost(wafer, size, dtype=dtype, cache=kept)
     scale = Price(wafer).vector("mul", size, dtype, dtype, in_place=True)
-    products = scores.cost(wafer, along_x, heads, count, cache=kept)
-    mixed = mix.cost(wafer, along_y, heads, count, dtype=dtype, cache=kept)
+    products = scores.cost(wafer, along_x, heads, count, cache=kept, sums=sums)
+    mixed = mix.cost(wafer, along_y, heads, count, dtype=dtype, cache=kept, sums=sums)
     return append + scale + products + mixed
 
 

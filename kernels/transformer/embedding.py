@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels import rounding
 from wse_sim.kernels.collective import all_reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
@@ -28,9 +29,9 @@ Floats = NDArray[np.floating[Any]]
 
 
 def reference(tokens: Floats, positions: Floats, token: int, position: int, *, scale: float = 1.0) -> Floats:
-    """One hidden vector (d,), in the type of the tables."""
-    hidden: Floats = (tokens[token] + positions[position]) * tokens.dtype.type(scale)
-    return hidden
+    """One hidden vector (d,), in the type of the tables, bit for bit."""
+    hidden = rounding.add(tokens[token], positions[position], tokens.dtype)
+    return hidden if scale == 1.0 else rounding.mul(hidden, rounding.number(scale), tokens.dtype)
 
 
 def cost(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.kernels import rounding
 from wse_sim.kernels.collective import all_reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
@@ -27,19 +28,20 @@ from wse_sim.program.register import Register
 
 Floats = NDArray[np.floating[Any]]
 Form = Literal["erf", "tanh"]
+_HALF_ROOT = 1 / math.sqrt(2)
 _LINEAR = math.sqrt(2 / math.pi)
 _CUBIC = 0.044715 * _LINEAR
 
 
 def reference(x: Floats, form: Form) -> Floats:
-    """In float64, rounded to the type of `x`."""
-    exact = x.astype(np.float64)
+    """In the type of `x`, bit for bit."""
     if form == "erf":
-        share = np.vectorize(math.erf, otypes=[np.float64])(exact / math.sqrt(2))
+        share = rounding.erf(rounding.mul(x, rounding.number(_HALF_ROOT)))
     else:
-        share = np.tanh(_LINEAR * exact + _CUBIC * exact**3)
-    result: Floats = (exact / 2 * (1 + share)).astype(x.dtype)
-    return result
+        square = rounding.mul(rounding.mul(x, x), rounding.number(_CUBIC))
+        share = rounding.tanh(rounding.mul(rounding.add(square, rounding.number(_LINEAR)), x))
+    double = rounding.mul(rounding.add(share, 1.0), x)
+    return rounding.mul(double, 0.5, x.dtype)
 
 
 def cost(wafer: Wafer, count: int, form: Form, *, dtype: DType = f32) -> int:
@@ -101,7 +103,7 @@ def emit_shared(
 def _inner(pe: Code, work: View, x: View, form: Form) -> None:
     """work = 2 gelu(x)"""
     if form == "erf":
-        pe.mul(work, x, 1 / math.sqrt(2))
+        pe.mul(work, x, _HALF_ROOT)
     else:
         pe.mul(work, x, x)
         pe.mul(work, work, _CUBIC)

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f32
-from wse_sim.kernels.collective import all_reduce
+from wse_sim.kernels import rounding
+from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective import all_reduce, reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
@@ -39,13 +41,22 @@ class Scratch(NamedTuple):
     partial: Buffer
 
 
-def reference(x: Floats, gain: Floats, bias: Floats, epsilon: float) -> Floats:
-    """One vector (d,), in float64, rounded to the type of `x`."""
-    exact = x.astype(np.float64)
-    centred = exact - exact.mean()
-    normed = centred / np.sqrt((centred * centred).mean() + epsilon)
-    result: Floats = (normed * gain + bias).astype(x.dtype)
-    return result
+def reference(tree: Tree, x: Floats, gain: Floats, bias: Floats, epsilon: float) -> Floats:
+    """Vectors (..., d) on lines that reduce by `tree`, in the type of `x`, bit for bit."""
+    blocks = Blocks(x.shape[-1], tree.length)
+    mean = _mean(tree, rounding.total(blocks.deal(x)), blocks.total)
+    centred = rounding.sub(x, mean)
+    shares = blocks.deal(centred)
+    variance = _mean(tree, rounding.dot(shares, shares), blocks.total)
+    scale = rounding.rsqrt(rounding.add(variance, rounding.number(epsilon)))
+    normed = rounding.mul(rounding.mul(centred, scale), gain)
+    return rounding.add(normed, bias, x.dtype)
+
+
+def _mean(tree: Tree, shares: Floats, features: int) -> Floats:
+    """Means (..., 1) of the sums (..., parts) on the PEs of a line."""
+    together = reduce.reference(tree, np.moveaxis(shares, -1, 0)[..., None])
+    return rounding.mul(together, rounding.number(1 / features))
 
 
 def cost(

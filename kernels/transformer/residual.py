@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Wafer, f32
+from wse_sim.kernels import rounding
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer.views import Operand, whole
 from wse_sim.program.code import Code
@@ -21,8 +22,7 @@ Floats = NDArray[np.floating[Any]]
 
 def reference(hidden: Floats, update: Floats) -> Floats:
     """hidden + update, in the type of `hidden`."""
-    total: Floats = (hidden + update).astype(hidden.dtype)
-    return total
+    return rounding.add(hidden, update, hidden.dtype)
 
 
 def cost(

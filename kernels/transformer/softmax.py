@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f32
-from wse_sim.kernels.collective import all_reduce
+from wse_sim.kernels import rounding
+from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective import all_reduce, reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
@@ -41,12 +43,12 @@ class Scratch(NamedTuple):
     sums: Buffer
 
 
-def reference(x: Floats) -> Floats:
-    """Rows (rows, n), in float64, rounded to the type of `x`."""
-    exact = x.astype(np.float64)
-    powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
-    result: Floats = (powers / powers.sum(axis=-1, keepdims=True)).astype(x.dtype)
-    return result
+def reference(tree: Tree, x: Floats) -> Floats:
+    """Rows (rows, n) on lines that reduce by `tree`, in the type of `x`, bit for bit."""
+    powers = rounding.exp(rounding.sub(x, x.max(axis=-1, keepdims=True)))
+    shares = rounding.total(Blocks(x.shape[-1], tree.length).deal(powers))  # (rows, parts)
+    sums = reduce.reference(tree, shares.T[..., None])
+    return rounding.mul(powers, rounding.div(1.0, sums), x.dtype)
 
 
 def cost(wafer: Wafer, tree: Tree, rows: int, count: int, *, dtype: DType = f32) -> int:
@@ -65,12 +67,14 @@ def cost_of_top(wafer: Wafer, count: int, dtype: DType = f32) -> int:
     return price.scalar("mov") + price.vector("max_of", count, None, dtype)
 
 
-def cost_of_exponentials(wafer: Wafer, count: int, dtype: DType = f32, *, in_place: bool = False) -> int:
-    """Cycles of `exponentials`."""
+def cost_of_exponentials(
+    wafer: Wafer, count: int, dtype: DType = f32, *, work: DType = f32, powers: DType = f32, in_place: bool = False
+) -> int:
+    """Cycles of `exponentials`; `in_place` if the work is done on `x`."""
     price = Price(wafer)
-    powers = price.vector("sub", count, f32, dtype, in_place=in_place)
-    powers += price.vector("exp", count, f32, f32, in_place=True)
-    return powers + price.scalar("mov") + price.vector("sum", count, None, f32)
+    found = price.vector("sub", count, work, dtype, in_place=in_place)
+    found += price.vector("exp", count, powers, work, in_place=not in_place)
+    return found + price.scalar("mov") + price.vector("sum", count, None, powers)
 
 
 def make_scratch(build: Builder, rows: int, size: int, region: Region) -> Scratch:
@@ -91,7 +95,7 @@ def emit(
         with pe.loop(rows) as row:
             start, highest = row * size, pe.load(scratch.tops.at(row))
             powers = part(scratch.powers, start, count)
-            pe.store(scratch.sums.at(row), exponentials(pe, part(x, start, count), powers, highest))
+            pe.store(scratch.sums.at(row), exponentials(pe, part(x, start, count), powers, powers, highest))
         line.all_reduce(pe, scratch.sums[:], operation="add")
         with pe.loop(rows) as row:
             start, share = row * size, 1.0 / pe.load(scratch.sums.at(row))
@@ -105,10 +109,10 @@ def top(pe: Code, x: View) -> Register:
     return highest
 
 
-def exponentials(pe: Code, x: View, powers: View, highest: Register) -> Register:
-    """powers = exp(x - highest); returns their sum. `powers` may be `x`."""
-    pe.sub(powers, x, highest)
-    pe.vector("exp", powers, powers)
+def exponentials(pe: Code, x: View, work: View, powers: View, highest: Register) -> Register:
+    """powers = exp(x - highest), the differences in `work`; returns their sum. `work` may be either of the two."""
+    pe.sub(work, x, highest)
+    pe.vector("exp", powers, work)
     total = pe.real(0.0)
     pe.sum(total, powers)
     return total

@@ -40,6 +40,7 @@ class Request:
     wafer: str
     grid: str | None
     dtype: str
+    accumulate: str
     threads: int
     every_position: bool
     out: Path | None
@@ -117,11 +118,14 @@ def _prompt_ids(checkpoint: Checkpoint, request: Request) -> list[int]:
 
 
 def _layout(checkpoint: Checkpoint, request: Request) -> Layout:
-    if request.dtype not in DTYPES:
-        raise UsageError(f"--dtype {request.dtype}: expected {' or '.join(DTYPES)}")
-    wafer, dtype = by_name(request.wafer), DTYPES[request.dtype]
+    for option, given in (("dtype", request.dtype), ("accumulate", request.accumulate)):
+        if given not in DTYPES:
+            raise UsageError(f"--{option} {given}: expected {' or '.join(DTYPES)}")
+    wafer, dtype, accumulate = by_name(request.wafer), DTYPES[request.dtype], DTYPES[request.accumulate]
     width, height = _grid(request.grid) if request.grid else default_grid(checkpoint.config, wafer, dtype)
-    return Layout(config=checkpoint.config, wafer=wafer, width=width, height=height, dtype=dtype)
+    return Layout(
+        config=checkpoint.config, wafer=wafer, width=width, height=height, dtype=dtype, accumulate=accumulate
+    )
 
 
 def _grid(text: str) -> tuple[int, int]:
@@ -170,6 +174,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "grid": [outcome.layout.width, outcome.layout.height],
         "wafer": outcome.layout.wafer.name,
         "dtype": outcome.layout.dtype.name,
+        "accumulate": outcome.layout.accumulate.name,
         "pe_states": {state.name: cycles for state, cycles in report.totals.items()},
         "links": {
             "total_wavelets": int(report.links.wavelets.sum()),
@@ -224,13 +229,18 @@ def _facts(outcome: Outcome) -> Sequence[tuple[str, str]]:
         f"({link.x}, {link.y}) {link.direction.name.lower()} {link.share:.1%}" for link in report.busiest_links(3)
     )
     return [
-        ("machine", f"{layout.wafer.name}, {layout.width} x {layout.height} PEs, {layout.dtype.name}"),
+        ("machine", f"{layout.wafer.name}, {layout.width} x {layout.height} PEs, {_precision(layout)}"),
         ("cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"),
         ("speed", f"{tokens_per_second(outcome):,.0f} tokens/s at {clock:g} GHz"),
         ("fabric", f"{int(report.links.wavelets.sum()):,} wavelets over links; busiest links {links or 'none'}"),
         ("SRAM", f"{int(report.sram.peak.max()):,} of {report.sram.limit:,} bytes on the fullest PE"),
         ("check", f"largest logit error against numpy {outcome.max_abs_error:.2e}"),
     ]
+
+
+def _precision(layout: Layout) -> str:
+    sums = f" with sums in {layout.accumulate.name}" if layout.dtype is f16 else ""
+    return layout.dtype.name + sums
 
 
 def _state_table(report: Report) -> Table:

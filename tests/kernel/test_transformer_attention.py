@@ -27,6 +27,7 @@ class Case:
     context: int
     dtype: DType = f32
     cache: DType = f32
+    sums: DType = f32
     scale: float = 0.5
     wafer: str = "WSE-2"
 
@@ -50,7 +51,7 @@ def program(case: Case) -> SmallGrid:
     position = build.argument("position", "int")
     cache = kv_cache.make_cache(build, "cache", case.cache, blocks.total, case.context, grid.region)
     heads = make_heads(build, blocks.total, case.heads, grid.region)
-    scratch = mix.make_scratch(build, heads.of, cache.slots, grid.region)
+    scratch = mix.make_scratch(build, heads.of, cache.slots, grid.region, cache=case.cache, sums=case.sums)
     q, k, v, out = (grid.vector(n, blocks, Axis.X, dtype=case.dtype) for n in ("q", "k", "v", "out"))
     line_x, line_y, pe = grid.line(Axis.X), grid.line(Axis.Y), grid.pe
     tokens = kv_cache.locate(pe, position, kv_cache.rows_of(build, grid.region), cache.rows)
@@ -70,7 +71,9 @@ def check(case: Case, positions: int, tolerance: float) -> list[int]:
     blocks = Blocks(case.heads * case.head_size, case.width)
     random = np.random.default_rng(case.width + 10 * case.height)
     q, k, v = random.standard_normal((3, positions, blocks.total)).astype(case.dtype.numpy)
-    machine = program(case).machine(case.wafer)
+    grid = program(case)
+    machine, trees = grid.machine(case.wafer), [grid.line(axis).tree for axis in Axis]
+    heads = head_slots(blocks, case.heads)
     kept_k, kept_v = k.astype(case.cache.numpy), v.astype(case.cache.numpy)
     cycles = []
     for t in range(positions):
@@ -80,6 +83,10 @@ def check(case: Case, positions: int, tolerance: float) -> list[int]:
         wanted = naive(scaled, kept_k[: t + 1], kept_v[: t + 1], case.heads, 1.0)
         assert error(read_vector(out, blocks, Axis.X), wanted) < tolerance, f"position {t} of {case}"
         assert np.array_equal(out, np.broadcast_to(out[:1], out.shape)), "all rows hold the same"
+        rounded = attention.reference(
+            *trees, heads, q[t], kept_k[: t + 1], kept_v[: t + 1], scale=case.scale, dtype=case.dtype, sums=case.sums
+        )
+        np.testing.assert_array_equal(read_vector(out, blocks, Axis.X), rounded)
     return cycles
 
 
@@ -104,9 +111,10 @@ def test_each_step_equals_a_loop_over_heads(case: Case) -> None:
 
 
 @pytest.mark.parametrize("wafer", WAFERS)
-def test_half_precision_rounds_the_query_the_cache_and_the_output_only(wafer: str) -> None:
-    check(Case(4, 3, 3, 6, 9, dtype=f16, cache=f16, wafer=wafer), 9, 2**-11 + 1e-5)
-    check(Case(4, 3, 3, 6, 9, dtype=f32, cache=f16, wafer=wafer), 9, 1e-5)
+def test_half_precision_is_close_and_closer_with_sums_in_f32(wafer: str) -> None:
+    check(Case(4, 3, 3, 6, 9, dtype=f16, cache=f16, sums=f16, wafer=wafer), 9, 6e-3)
+    check(Case(4, 3, 3, 6, 9, dtype=f16, cache=f16, wafer=wafer), 9, 1e-3)
+    check(Case(4, 3, 3, 6, 9, dtype=f32, cache=f16, wafer=wafer), 9, 5e-4)
 
 
 def test_without_a_scale_and_with_scores_far_apart() -> None:

@@ -90,6 +90,8 @@ BAD = [
     (("run", "--grid", "5000x5"), r"5000x5.*750x994"),
     (("run", "--grid", "2x2"), r"needs [\d,]+ bytes a PE, [\d,]+ more than .* would fit"),
     (("run", "--dtype", "f64"), r"--dtype f64: expected f32 or f16"),
+    (("run", "--accumulate", "bf16"), r"--accumulate bf16: expected f32 or f16"),
+    (("run", "--accumulate", "f16"), r"dtype f32 with accumulate f16: expected f32 with f32, or f16 with f16 or f32"),
     (("run", "--prompt", ""), r"prompt is empty"),
     (("run", "--prompt", "Alice " * 200), r"positions, but the context has 128"),
     (("run", "--tokens", "500"), r"positions, but the context has 128"),

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from naive.gpt import naive_greedy, naive_logits
+from place.small_models import lively, settings_of, small_models
 
-from wse_sim import WSE2, WSE3, f16, f32
+from wse_sim import WSE2, WSE3, DType, f16, f32
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.decode import Decoder
 from wse_sim.mapping.fit import default_grid, fit, require_fit
@@ -17,48 +18,6 @@ from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weight
 from wse_sim.mapping.session import Session, generate
 
 TOLERANCE = 1e-4  # of the largest logit
-
-
-def settings_of(config: GPTConfig) -> dict[str, object]:
-    """The config.json that the naive GPT reads."""
-    return {
-        "n_layer": config.n_layer,
-        "n_embd": config.n_embd,
-        "n_head": config.n_head,
-        "n_inner": config.n_inner,
-        "n_positions": config.n_positions,
-        "vocab_size": config.vocab_size,
-        "layer_norm_epsilon": config.layer_norm_epsilon,
-        "activation_function": config.activation,
-        "tie_word_embeddings": config.tie_word_embeddings,
-        "scale_attn_weights": config.scale_attn_weights,
-        "scale_attn_by_inverse_layer_idx": config.scale_attn_by_inverse_layer_idx,
-    }
-
-
-@st.composite
-def small_models(draw: st.DrawFn) -> GPTConfig:
-    heads = draw(st.integers(1, 4))
-    return GPTConfig(
-        name="random",
-        n_layer=draw(st.integers(1, 2)),
-        n_embd=heads * draw(st.integers(1, 9)),
-        n_head=heads,
-        n_inner=draw(st.integers(1, 40)),
-        n_positions=draw(st.integers(4, 12)),
-        vocab_size=draw(st.integers(2, 60)),
-        activation=draw(st.sampled_from(["gelu", "gelu_new"])),
-        tie_word_embeddings=draw(st.booleans()),
-        scale_attn_weights=draw(st.booleans()),
-        scale_attn_by_inverse_layer_idx=draw(st.booleans()),
-    )
-
-
-def lively(config: GPTConfig, seed: int) -> dict[str, np.ndarray]:
-    """Random weights large enough that every part matters."""
-    rng = np.random.default_rng(seed)
-    made = random_weights(config, seed)
-    return {n: (v + 0.3 * rng.standard_normal(v.shape)).astype(np.float32) for n, v in made.items()}
 
 
 def compare(config: GPTConfig, weights: dict[str, np.ndarray], layout: Layout, prompt: list[int], new: int) -> None:
@@ -109,11 +68,12 @@ def test_greedy_tokens_of_the_shipped_model() -> None:
     assert list(found.token_ids) == list(naive_greedy(settings_of(config), weights, prompt, 6))
 
 
-def test_half_precision_stays_close() -> None:
+@pytest.mark.parametrize("accumulate", [f16, f32])
+def test_half_precision_stays_close(accumulate: DType) -> None:
     config = GPTConfig(name="half", n_layer=2, n_embd=24, n_head=3, n_inner=48, n_positions=8, vocab_size=50)
     weights = {n: v.astype(np.float16).astype(np.float32) for n, v in random_weights(config, 1).items()}
-    session = Session(Layout(config=config, wafer=WSE3, width=4, height=3, dtype=f16), weights)
-    found = generate(session, [1, 2, 3], 2, every_position=True)
+    layout = Layout(config=config, wafer=WSE3, width=4, height=3, dtype=f16, accumulate=accumulate)
+    found = generate(Session(layout, weights), [1, 2, 3], 2, every_position=True)
     expected = naive_logits(settings_of(config), weights, [1, 2, 3, found.token_ids[0]])
     assert np.abs(found.logits - expected).max() <= 2e-2 * np.abs(expected).max()
 

@@ -1,0 +1,99 @@
+"""Arithmetic as a PE does it, in numpy, for references: every result rounded once, elements one after the other.
+
+Operands are widened to float64, which holds every product of two elements exactly; `SEMANTICS.md`, "Values".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+Floats = NDArray[np.floating[Any]]
+
+
+def rounded(x: ArrayLike, dtype: DTypeLike) -> Floats:
+    """Numbers in float64, rounded to an element type; what is too large becomes infinite, as on the machine."""
+    with np.errstate(over="ignore"):
+        result: Floats = np.asarray(x).astype(dtype)
+    return result
+
+
+def wide(x: ArrayLike) -> Floats:
+    """In float64."""
+    return np.asarray(x, np.float64)
+
+
+def number(x: float) -> float:
+    """A number among floats in a program, which is of float32."""
+    return float(np.float32(x))
+
+
+def add(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """a + b"""
+    return rounded(wide(a) + wide(b), dtype)
+
+
+def sub(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """a - b"""
+    return rounded(wide(a) - wide(b), dtype)
+
+
+def mul(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """a * b"""
+    return rounded(wide(a) * wide(b), dtype)
+
+
+def div(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """a / b"""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return rounded(wide(a) / wide(b), dtype)
+
+
+def mac(to: Floats, a: ArrayLike, b: ArrayLike) -> Floats:
+    """to + a * b, in the type of `to`."""
+    return rounded(wide(to) + wide(a) * wide(b), to.dtype)
+
+
+def total(x: Floats) -> Floats:
+    """The sum over the last axis in a register, element after element."""
+    result: Floats = np.add.accumulate(x.astype(np.float32), axis=-1)[..., -1]
+    return result
+
+
+def dot(a: Floats, b: Floats) -> Floats:
+    """The sum of products over the last axis in a register, element after element."""
+    found = np.zeros(np.broadcast_shapes(a.shape, b.shape)[:-1], np.float32)
+    for i in range(a.shape[-1]):
+        found = mac(found, a[..., i], b[..., i])
+    return found
+
+
+def rsqrt(x: ArrayLike) -> Floats:
+    """1 / the square root, of float32."""
+    return rounded(1 / np.sqrt(wide(x)), np.float32)
+
+
+def exp(x: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """e to the power x"""
+    return _by_element(math.exp, x, dtype)
+
+
+def tanh(x: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """The hyperbolic tangent."""
+    return _by_element(math.tanh, x, dtype)
+
+
+def erf(x: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
+    """The error function."""
+    return _by_element(math.erf, x, dtype)
+
+
+def _by_element(function: Callable[[float], float], x: ArrayLike, dtype: DTypeLike) -> Floats:
+    """By the C library, as in the machine: numpy's own functions may differ in the last bit."""
+    given = wide(x)
+    found = np.fromiter((function(v) for v in given.ravel().tolist()), np.float64, given.size)
+    return rounded(found.reshape(given.shape), dtype)

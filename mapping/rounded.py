@@ -1,0 +1,82 @@
+"""The GPT in numpy, rounding where the wafer rounds and adding in the wafer's order: equal to a session bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.kernels import rounding
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.all_reduce import plan
+from wse_sim.kernels.matrix import gemv
+from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, layernorm, logits, residual
+from wse_sim.kernels.transformer.heads import head_slots
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model.reference import Weights
+
+Floats = NDArray[np.floating[Any]]
+
+
+class RoundedGPT:
+    """One sequence; what a session with this layout must give.
+
+    hidden        (d,) residual stream of the last token
+    keys, values  (tokens, d) of each layer
+    """
+
+    def __init__(self, layout: Layout, tensors: Weights) -> None:
+        self.layout, config = layout, layout.config
+        self.weights = {name: rounding.rounded(values, layout.dtype.numpy) for name, values in tensors.items()}
+        lengths = (layout.width, layout.height)
+        self._along_x, self._along_y = (
+            plan(layout.wafer, length, words=words) for length, words in zip(lengths, layout.line_words, strict=True)
+        )
+        self._heads = head_slots(layout.features, config.n_head)
+        empty = np.zeros((0, config.n_embd), layout.dtype.numpy)
+        self.keys, self.values = [empty] * config.n_layer, [empty] * config.n_layer
+        self.hidden = np.zeros(config.n_embd, layout.dtype.numpy)
+
+    def step(self, token: int) -> None:
+        """Takes one token at the next position."""
+        w, position = self.weights, len(self.keys[0])
+        scale = self.layout.config.embeddings_scale
+        self.hidden = embedding.reference(w["wte.weight"], w["wpe.weight"], token, position, scale=scale)
+        for layer in range(self.layout.config.n_layer):
+            self._layer(layer)
+
+    def logits(self) -> Floats:
+        """Logits (vocabulary,) after the last token."""
+        config, layout = self.layout.config, self.layout
+        table = self.weights["wte.weight" if config.tie_word_embeddings else "lm_head.weight"]
+        normed = self._norm("ln_f")
+        return logits.reference(self._along_y, normed, table, scale=config.width_scale, sums=layout.accumulate)
+
+    def token(self) -> int:
+        """The token that follows greedily."""
+        return argmax.reference(self.logits())
+
+    def _layer(self, i: int) -> None:
+        config, layout, at = self.layout.config, self.layout, f"h.{i}"
+        q, k, v = np.split(self._linear(f"{at}.attn.c_attn", self._norm(f"{at}.ln_1"), Axis.Y), 3)
+        self.keys[i], self.values[i] = np.vstack([self.keys[i], k]), np.vstack([self.values[i], v])
+        mixed = attention.reference(
+            self._along_x, self._along_y, self._heads, q, self.keys[i], self.values[i],
+            scale=1 / config.score_divisor(i), dtype=layout.dtype, sums=layout.accumulate,
+        )  # fmt: skip
+        self.hidden = residual.reference(self.hidden, self._linear(f"{at}.attn.c_proj", mixed, Axis.X))
+        inner = self._linear(f"{at}.mlp.c_fc", self._norm(f"{at}.ln_2"), Axis.Y)
+        activated = gelu.reference(inner, layout.gelu)
+        self.hidden = residual.reference(self.hidden, self._linear(f"{at}.mlp.c_proj", activated, Axis.X))
+
+    def _norm(self, name: str) -> Floats:
+        gain, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return layernorm.reference(self._along_y, self.hidden, gain, bias, self.layout.config.layer_norm_epsilon)
+
+    def _linear(self, name: str, x: Floats, axis: Axis) -> Floats:
+        """x W + b, the input split along an axis."""
+        tree = self._along_y if axis is Axis.Y else self._along_x
+        weight, start = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        sums = gemv.reference(tree, x, weight, start=start, dtype=self.layout.accumulate)
+        return rounding.rounded(sums, self.layout.dtype.numpy)
