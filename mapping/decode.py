@@ -35,7 +35,7 @@ class Decoder:
         token, position, sample = (pe.use(a) for a in (self._token, self._position, self._sample))
         with pe.builder.section("start"):
             with pe.when(token < 0):
-                pe.set(token, pe.load(head.token))
+                pe.set(token, pe.load(head.search.token))
             here = self.stage.here(pe, position)
         self.stage.embed(pe, token, position)
         self.stage.blocks(pe, here)

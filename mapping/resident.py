@@ -12,9 +12,10 @@ from wse_sim.hardware import DType, Region
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer import argmax, gelu, kv_cache, layernorm, logits, mix
+from wse_sim.kernels.transformer import gelu, kv_cache, layernorm, likeliest, logits, mix
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache, make_cache
+from wse_sim.kernels.transformer.likeliest import Search
 from wse_sim.kernels.transformer.table import Table, make_table
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
@@ -73,8 +74,7 @@ class Head(NamedTuple):
     norm: Norm
     table: Table
     logits: Buffer
-    token: Buffer
-    scratch: Buffer
+    search: Search
 
 
 class Resident:
@@ -161,13 +161,12 @@ class Resident:
         )
 
     def _head(self, norm: Norm, table: Table) -> Head:
-        build, region = self.build, self.region
+        build, region, sums, size = self.build, self.region, self.layout.accumulate, table.rows.size
         return Head(
             norm=norm,
             table=table,
-            logits=logits.make_logits(build, table, self.layout.accumulate),
-            token=argmax.make_token(build, region),
-            scratch=argmax.make_scratch(build, region),
+            logits=logits.make_logits(build, table, sums, room=likeliest.room(size)),
+            search=likeliest.make_search(build, size, region, dtype=sums),
         )
 
     # -- host side --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, layernorm, logits, residual
+from wse_sim.kernels.transformer import attention, embedding, gelu, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
@@ -55,7 +55,7 @@ class RoundedGPT:
 
     def token(self) -> int:
         """The token that follows greedily."""
-        return argmax.reference(self.logits())
+        return int(likeliest.reference(self.logits(), 1)[0])
 
     def _layer(self, i: int) -> None:
         config, layout, at = self.layout.config, self.layout, f"h.{i}"

@@ -17,7 +17,7 @@ from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, kv_cache, layernorm, logits, residual
+from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.kv_cache import Tokens
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
@@ -87,9 +87,9 @@ class Stage:
             logits.emit(
                 pe, self.along_y, r.normed, r.head.table, r.head.logits, scale=self.layout.config.width_scale
             )
-            argmax.emit(
-                pe, self.along_x, self.along_y, r.head.logits, r.head.table, r.head.token, r.head.scratch
-            )
+            row = pe.on(self.along_y.axis.part(pe.region, self.along_y.root))
+            likeliest.emit(row, self.along_x, r.head.logits, r.head.table, r.head.search)
+            self.along_y.broadcast(pe, r.head.search.token[:])
 
     def _layer(self, pe: Code, i: int, layer: Layer, here: Here) -> None:
         r, size = self.resident, self.layout.features.size
@@ -112,10 +112,11 @@ class Stage:
 
     def _norm(self, pe: Code, norm: Norm, here: Here) -> None:
         r, config = self.resident, self.layout.config
-        layernorm.emit(
-            pe, self.along_y, r.hidden, r.normed, norm.gain, norm.bias, here.hidden, r.norm_scratch,
-            features=config.n_embd, epsilon=config.layer_norm_epsilon,
-        )  # fmt: skip
+        with pe.builder.section(norm.name.rpartition(".")[2]):
+            layernorm.emit(
+                pe, self.along_y, r.hidden, r.normed, norm.gain, norm.bias, here.hidden, r.norm_scratch,
+                features=config.n_embd, epsilon=config.layer_norm_epsilon,
+            )  # fmt: skip
 
     def _linear(self, pe: Code, linear: Linear, x: Buffer, y: Buffer, name: str) -> None:
         line = self.along_y if linear.axis is Axis.Y else self.along_x
@@ -136,7 +137,7 @@ class Stage:
         """Logits (vocabulary,) of the last token that was chosen here, from the row that holds their sums."""
         head = self.resident.head
         assert head is not None
-        row = machine.read(head.logits)[self.along_y.root]
+        row = machine.read(head.logits)[self.along_y.root, :, : head.table.rows.size]
         found: NDArray[np.float32] = head.table.rows.join(row)
         return found
 
@@ -144,4 +145,4 @@ class Stage:
         """The last token that was chosen here."""
         head = self.resident.head
         assert head is not None
-        return int(machine.read(head.token)[0, 0, 0])
+        return int(machine.read(head.search.token)[0, 0, 0])

@@ -2,7 +2,8 @@
 
 tables    (vocabulary, d) and (context, d), rows split on x, features on y; see `table`
 hidden    (size,) on each PE: features split on y, the same on all PEs of a row; pads 0
-method    the PE that owns a row copies it, the others hold zeros, and an all-reduce along x hands it to all
+method    the PE that owns a row takes it, the others a row of theirs times 0, and an all-reduce along x hands it to all
+time      does not depend on the token
 rounding  the sum of the two rows once to the type of `hidden`, and once more after a scale that is not 1
 """
 
@@ -37,16 +38,12 @@ def reference(tokens: Floats, positions: Floats, token: int, position: int, *, s
 def cost(
     wafer: Wafer, tree: Tree, size: int, *, hidden: DType = f32, table: DType = f32, scaled: bool = False
 ) -> int:
-    """Cycles for blocks of `size` features on lines that reduce by `tree`.
-
-    The longest way: one PE owns both rows. Cycles of bank conflicts are left out.
-    """
+    """Cycles for blocks of `size` features on lines that reduce by `tree`, those of bank conflicts left out."""
     price = Price(wafer)
-    find = 2 * (price.scalar("load isub ile ilt iand") + wafer.branch_not_taken_cycles)
-    copy = price.vector("mov", size, hidden, table) + wafer.branch_taken_cycles
-    add = price.vector("add", size, hidden, hidden, table, in_place=True)
+    find = 2 * price.scalar("load isub imax imin ieq i2f")
+    rows = price.vector("mul", size, hidden, table) + price.vector("mac", size, hidden, table)
     scale = price.vector("mul", size, hidden, hidden, in_place=True) if scaled else 0
-    return find + copy + add + all_reduce.cost(wafer, tree, size, dtype=hidden) + scale
+    return find + rows + all_reduce.cost(wafer, tree, size, dtype=hidden) + scale
 
 
 def emit(
@@ -64,25 +61,15 @@ def emit(
     to = whole(hidden)
     with pe.builder.section("embedding"):
         with pe.scope():
-            local, mine = _find(pe, tokens, token)
-            with pe.when(mine):
-                pe.mov(to, _row(tokens, local))
-                pe.otherwise()
-                pe.mov(to, 0.0)
-            local, mine = _find(pe, positions, position)
-            with pe.when(mine):
-                pe.add(to, to, _row(positions, local))
+            pe.mul(to, *_row(pe, tokens, token))
+            pe.mac(to, *_row(pe, positions, position))
         line.all_reduce(pe, to, operation="add")
         if scale != 1.0:
             pe.mul(to, to, scale)
 
 
-def _find(pe: Code, table: Table, row: Register) -> tuple[Register, Register]:
-    """Which of this PE's rows it would be, and whether it is here."""
+def _row(pe: Code, table: Table, row: Register) -> tuple[View, Register]:
+    """The row and 1 where it is on this PE, elsewhere another row and 0: all PEs take the same time."""
     local = pe.use(row) - pe.load(table.start)
-    mine = (local >= 0) & (local < table.rows.size)
-    return local, mine
-
-
-def _row(table: Table, local: Register) -> View:
-    return table.data.at(local, table.features.size, stride=table.pitch)
+    near = local.maximum(0).minimum(table.rows.size - 1)
+    return table.data.at(near, table.features.size, stride=table.pitch), pe.to_float(near.equals(local))

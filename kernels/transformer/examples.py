@@ -15,12 +15,13 @@ from wse_sim.kernels.collective.line import Line, make_line
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.transformer import (
-    argmax,
     attention,
+    draw,
     embedding,
     gelu,
     kv_cache,
     layernorm,
+    likeliest,
     logits,
     mix,
     residual,
@@ -206,21 +207,42 @@ def _logits(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     return bench.done(cost, macs + (line.length - 1) // 2 * wafer.hop_cycles)
 
 
-def _argmax(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+def _likeliest(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     bench = Bench(wafer, dtype, shape, seed)
-    vocabulary = shape["vocabulary"]
-    values = bench.random.integers(-shape["kinds"], 0, vocabulary).astype(np.float32)  # with ties
-    table = make_table(bench.build, "tokens", dtype, vocabulary, bench.region.height, bench.region)
-    line_x, line_y = bench.line(Axis.X), bench.line(Axis.Y)
-    scores = logits.make_logits(bench.build, table)
-    token = argmax.make_token(bench.build, bench.region)
-    scratch = argmax.make_scratch(bench.build, bench.region)
-    argmax.emit(bench.pe, line_x, line_y, scores, table, token, scratch)
-    bench.inputs["logits"] = bench.everywhere(vector_tiles(values, table.rows, Axis.X))
-    bench.outputs["token"] = Expected(np.full((1, 1, 1), argmax.reference(values)))
-    hops = 2 * (line_x.length - 1) + (line_y.length - 1) // 2
-    cost = argmax.cost(wafer, line_x.tree, line_y.tree, table.rows.size)
-    return bench.done(cost, table.rows.size + hops * wafer.hop_cycles)
+    vocabulary, count = shape["vocabulary"], shape["count"]
+    values = bench.random.integers(-shape["kinds"], 0, vocabulary).astype(dtype.numpy)  # with ties
+    table = make_table(bench.build, "words", dtype, vocabulary, 1, bench.region)
+    size, line = table.rows.size, bench.line(Axis.X)
+    scores = logits.make_logits(bench.build, table, dtype, room=likeliest.room(size))
+    search = likeliest.make_search(bench.build, size, bench.region, most=count, dtype=dtype)
+    asked = bench.build.argument("count", "int") if count else None
+    likeliest.emit(bench.pe, line, scores, table, search, asked)
+    tiles = vector_tiles(values, table.rows, Axis.X)
+    bench.inputs["logits"] = bench.everywhere(np.pad(tiles, [(0, 0), (0, 0), (0, scores.length - size)]))
+    bench.arguments.update({"count": count} if count else {})
+    expected = likeliest.reference(values, max(count, 1))
+    bench.outputs["token"] = Expected(expected[-1:].reshape(1, 1, 1))
+    if count:
+        bench.outputs["likeliest.tokens"] = Expected(expected.reshape(1, 1, -1))
+        bench.outputs["likeliest.values"] = Expected(values[expected].reshape(1, 1, -1))
+    cost = likeliest.cost(wafer, line.tree, size, count=count or None, dtype=dtype)
+    return bench.done(cost, size + 2 * max(count, 1) * (line.length - 1) * wafer.hop_cycles)
+
+
+def _draw(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    bench = Bench(wafer, dtype, shape, seed)
+    count = shape["count"]
+    values = -np.sort(-bench.values(count, spread=2.0))
+    search = likeliest.make_search(bench.build, 1, bench.region, most=count)
+    scratch = draw.make_scratch(bench.build, count, bench.region)
+    draw.emit(bench.pe, search, draw.make_draw(bench.build), scratch)
+    given = {"sharpen": 1 / 0.7, "top_p": bench.random.uniform(0.1, 1.0), "random": bench.random.random()}
+    tokens = bench.random.permutation(count).astype(np.int32)
+    bench.inputs["likeliest.values"] = bench.everywhere(values.reshape(1, 1, -1))
+    bench.inputs["likeliest.tokens"] = bench.everywhere(tokens.reshape(1, 1, -1))
+    bench.arguments.update(given, count=count)
+    bench.outputs["token"] = Expected(tokens[[[[draw.reference(values, **given)]]]])
+    return bench.done(draw.cost(wafer, count), count)
 
 
 def _attention(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
@@ -272,7 +294,11 @@ KERNELS = (
     Kernel("softmax", _softmax, {**_GRID, "elements": (1, 30), "rows": (1, 4)}, _BOTH),
     Kernel("embedding", _embedding, {**_GRID, **_TABLES}, _BOTH),
     Kernel("logits", _logits, {**_GRID, "vocabulary": (1, 60), "features": (1, 30), **_SINGLE}, _BOTH),
-    Kernel("argmax", _argmax, {**_GRID, "vocabulary": (1, 100), "kinds": (1, 9)}),
+    Kernel(
+        "likeliest", _likeliest, {**_GRID, "vocabulary": (1, 100), "kinds": (1, 9), "count": (0, 5)}, _BOTH,
+        legal=lambda shape: shape["count"] <= shape["vocabulary"],
+    ),
+    Kernel("draw", _draw, {**_GRID, "count": (1, 40)}),
     Kernel("attention", _attention, {**_GRID, **_HEADS, **_SINGLE}, _BOTH),
 )
 """Every kernel of this folder; the parts of attention are in attention."""

@@ -58,17 +58,17 @@ def cost(
     return local + reduce.cost(wafer, tree, rows, dtype=sums) + scale
 
 
-def make_logits(build: Builder, table: Table, dtype: DType = f32) -> Buffer:
-    """[rows.size] on the PEs of the table, off the banks at which its features begin."""
-    return build.buffer("logits", dtype, table.rows.size, on=table.data.region, bank_offset=8)
+def make_logits(build: Builder, table: Table, dtype: DType = f32, *, room: int = 0) -> Buffer:
+    """[rows.size], or `room` elements if that is more, on the PEs of the table; off the banks of its features."""
+    return build.buffer("logits", dtype, max(table.rows.size, room), on=table.data.region, bank_offset=8)
 
 
 def emit(pe: Code, line: Line, hidden: Operand, table: Table, logits: Buffer, *, scale: float = 1.0) -> None:
     """logits = table @ hidden * scale on the root row of `line`, which lies along y."""
-    tokens = table.data.view(0, table.rows.size)
+    tokens, to = table.data.view(0, table.rows.size), logits.view(0, table.rows.size)
     with pe.builder.section("logits"):
-        pe.mov(logits, 0.0)
-        pe.mac(logits[:], tokens.stepping(table.pitch), each(whole(hidden)))
-        line.reduce(pe, logits[:], operation="add")
+        pe.mov(to, 0.0)
+        pe.mac(to, tokens.stepping(table.pitch), each(whole(hidden)))
+        line.reduce(pe, to, operation="add")
         if scale != 1.0:
-            pe.on(line.axis.part(pe.region, line.root)).mul(logits, logits, scale)
+            pe.on(line.axis.part(pe.region, line.root)).mul(to, to, scale)
