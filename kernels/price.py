@@ -40,7 +40,7 @@ class Price:
     def map(self, name: str, steps: int, n: int, to: DType, a: DType) -> int:
         """A map of `steps` steps, each of `n` elements, over a view of scalars."""
         start = 3 * self.wafer.dsr_load_cycles + self.wafer.map_start_cycles
-        return start + steps * max(self.wafer.map_step_cycles, self.elements(name, n, to, a))
+        return start + steps * self.wafer.step_cycles(self.elements(name, n, to, a))
 
     def elements(
         self,

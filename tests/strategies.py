@@ -95,8 +95,8 @@ _LATENCIES = {
     "stream_pause_wavelets": (0, 5),
 }
 _COSTS = (
-    "dsr_load", "op_start", "async_issue", "map_start", "map_step", "loop_start", "loop_edge", "branch_taken",
-    "branch_not_taken", "completion", "task_control", "reroute", "scalar_int", "scalar_float",
+    "dsr_load", "op_start", "async_issue", "map_start", "map_step", "map_gap", "loop_start", "loop_edge",
+    "branch_taken", "branch_not_taken", "completion", "task_control", "reroute", "scalar_int", "scalar_float",
     "scalar_memory", "clock", "bank_conflict", "pending_write",
 )  # fmt: skip
 _FUNCTIONS = ("scalar_divide", "scalar_sqrt", "scalar_exp", "scalar_tanh", "scalar_erf")
@@ -117,6 +117,7 @@ def random_wafer(rng: Random, width: int, height: int) -> Wafer:
         most = rng.choice((0, 3, 9))
         changes |= {f"{name}_cycles": rng.randint(0, most) for name in _COSTS}
         changes |= {f"{name}_cycles": rng.randint(0, 12) for name in _FUNCTIONS}
+        changes["half_function_percent"] = rng.choice((30, 50, 100))
         changes["task_switch_cycles"] = rng.randint(1, 9)
     if rng.random() < 0.3:
         changes["read_port_bytes"] = rng.choice((2, 4, 8, 16))
@@ -365,7 +366,7 @@ class Draft:
         n, steps, dtype = self.length(), self.rng.randint(0, 4), self.dtype()
         to = self.stepping(code, dtype, n, steps)
         a = self.stepping(code, self.partner(dtype), n, steps)
-        b = each(self.view(code, self.partner(dtype), steps))
+        b = each(self.view(code, self.partner(dtype), steps), reload=self.chance(0.3))
         code.vector("mac" if self.chance(0.6) else self.binary(dtype), to, a, b, n=n)
 
     def stepping(self, code: Code, dtype: DType, n: int, steps: int) -> View:

@@ -121,7 +121,7 @@ def local_cost(
     pitch = (cols if stride is None else stride) * weights.bytes
     period = BANKS // gcd(BANKS, pitch)
     clashes = [_clashes(wafer, apart, row * pitch, cols, dtype, weights) for row in range(min(period, rows))]
-    steps = [max(wafer.map_step_cycles, elements + hits * wafer.bank_conflict_cycles) for hits in clashes]
+    steps = [wafer.step_cycles(elements + hits * wafer.bank_conflict_cycles) for hits in clashes]
     return start + sum(steps[row % period] for row in range(rows))
 
 

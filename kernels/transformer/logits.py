@@ -52,7 +52,7 @@ def cost(
     lanes = wafer.rate(VECTOR_OPERATIONS["mac"], sums, table)[0]
     meets = table is f16 and sums is f32 and lanes * f32.bytes <= wafer.read_port_bytes
     stalls = -(-rows // lanes) // 2 * wafer.bank_conflict_cycles if meets else 0
-    step = max(wafer.map_step_cycles, price.elements("mac", rows, sums, table) + stalls)
+    step = wafer.step_cycles(price.elements("mac", rows, sums, table) + stalls)
     local = price.vector("mov", rows, sums, None) + price.map("mac", 0, rows, sums, table) + features * step
     scale = price.vector("mul", rows, sums, sums, in_place=True) if scaled else 0
     return local + reduce.cost(wafer, tree, rows, dtype=sums) + scale

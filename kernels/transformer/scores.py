@@ -50,7 +50,7 @@ def cost(
     price, slots = Price(wafer), heads.slots
     zeros = price.scalar("imul") + price.vector("mov", heads.heads * count, sums, None)
     slot = price.scalar("load iadd imul load load imul") + price.map("mac", 0, count, sums, cache)
-    step = max(wafer.map_step_cycles, price.elements("mac", count, sums, cache))
+    step = wafer.step_cycles(price.elements("mac", count, sums, cache))
     local = price.scalar("load") + price.loop(slots) + slots * slot + heads.features.size * step
     return zeros + local + all_reduce.cost(wafer, tree, heads.heads * count, dtype=sums)
 

@@ -28,7 +28,8 @@ def test_the_ring_keeps_messages_apart(length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "m", "k", "n"), [(2, 2, 3, 4), (3, 1, 1, 1), (4, 2, 3, 1), (5, 1, 2, 4), (6, 3, 1, 2), (7, 2, 2, 2), (8, 8, 3, 5)]
+    ("side", "m", "k", "n"),
+    [(2, 2, 3, 4), (3, 1, 1, 1), (4, 2, 3, 1), (5, 1, 2, 4), (6, 3, 1, 2), (7, 2, 2, 2), (8, 8, 3, 5)],
 )
 @pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
 def test_mesh_gemm_multiplies(wafer: object, side: int, m: int, k: int, n: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import ceil
 
@@ -323,7 +323,8 @@ class Core:
         yield from _overhead(self._loads(vector) + start_cycles)
         if is_map:
             for step in range(work.steps):
-                yield from self._elements(work, step, self.wafer.map_step_cycles)
+                yield from self._reload(vector)
+                yield from self._elements(work, step, self.wafer.map_step_cycles, self.wafer.map_gap_cycles)
         elif work.streams:
             yield from self._stream(work)
         else:
@@ -336,10 +337,16 @@ class Core:
     def _loads(self, vector: Vector) -> int:
         return self.wafer.dsr_load_cycles * len(descriptors(vector))
 
-    def _elements(self, work: Work, step: int, least: int = 0) -> Beats:
-        """All elements in memory, in `least` cycles or more."""
+    def _reload(self, vector: Vector) -> Beats:
+        """The descriptors that a step of a map loads."""
+        assert isinstance(vector.b, Each)
+        if vector.b.reload:
+            yield from _overhead(self._loads(replace(vector, b=None)))
+
+    def _elements(self, work: Work, step: int, least: int = 0, apart: int = 0) -> Beats:
+        """All elements in memory, in `least` cycles or more, `apart` of them or more for nothing."""
         states = element_states(work, self.wafer, step)
-        yield from _overhead(max(0, least - len(states)))
+        yield from _overhead(max(apart, least - len(states)))
         for first in range(0, work.n, work.lanes):
             work.compute(first, min(work.lanes, work.n - first), step)
         for state in states:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -295,6 +296,20 @@ def test_a_step_of_a_map_takes_its_elements_or_its_least(run: Runner, n: int, el
     seen = alone(run, W, emit)
     assert seen.cycles == [SWITCH + 3 * LOAD + 17 + 5 * max(7, elements)]
     assert seen.count(State.MAC) == 5 * elements
+
+
+@BOTH
+def test_the_steps_of_a_map_keep_apart_and_may_load_descriptors_each(run: Runner) -> None:
+    def emit(b: Builder, code: Code, n: int, reload: bool) -> None:
+        x = ones(b, n)
+        code.mac(x, x, each(ones(b, 5), reload=reload))
+
+    wafer = W.with_(map_gap_cycles=4)
+    for n, elements in ((1, 2), (2, 4), (4, 8)):
+        for reload in (False, True):
+            seen = alone(run, wafer, partial(emit, n=n, reload=reload))
+            step = reload * LOAD + max(7, elements + 4)
+            assert seen.cycles == [SWITCH + 2 * LOAD + 17 + 5 * step]
 
 
 @BOTH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 
@@ -96,7 +97,8 @@ def _price(row: list[int], op: Vector, wafer: Wafer) -> None:
     start = wafer.map_start_cycles if isinstance(op.b, Each) else wafer.op_start_cycles
     row[at.ISSUE] = loads + start
     row[at.FREE_AFTER] = loads + wafer.async_issue_cycles
-    row[at.MAP_STEP] = wafer.map_step_cycles
+    row[at.MAP_STEP], row[at.MAP_GAP] = wafer.map_step_cycles, wafer.map_gap_cycles
+    row[at.RELOAD] = reloads(op) * wafer.dsr_load_cycles
 
 
 def _is_plain(op: Vector) -> bool:
@@ -114,6 +116,13 @@ def descriptors(op: Vector) -> int:
     if isinstance(op.to, View | Color) and not any(_same(op.to, x) for x in loaded):
         loaded.append(op.to)
     return len(loaded)
+
+
+def reloads(op: Vector) -> int:
+    """Descriptors to load in each step of a map: those of the operation that its callback names."""
+    if not (isinstance(op.b, Each) and op.b.reload):
+        return 0
+    return descriptors(replace(op, b=None))
 
 
 def _same(left: View | Color, right: View | Color) -> bool:

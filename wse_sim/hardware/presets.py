@@ -93,6 +93,8 @@ _WSE2: Table = {
     "map_step_cycles": (3, inferred(
         _GEMM_FIT, "MeshGEMV, Mt 1 to 8: 3.0 at Nt = 1 and 2.7 at Nt = 8, where the elements alone take as long; "
         "MeshGEMM: 2.3 to 3.6 on 1 to 8 elements; the vendor's simulator is slower, see WSE3_SIMULATOR")),
+    "map_gap_cycles": (0, inferred(
+        _GEMM_FIT, "MeshGEMV on tiles with 8 columns: 2.7 cycles per step, no more than the elements take")),
     "loop_start_cycles": (2, assumed("two instructions: clear the counter, test the count")),
     "loop_edge_cycles": (9, measured("FABRICA: counted loop on the WSE-3 simulator", "9 to 10")),
     "branch_taken_cycles": (6, measured("FABRICA: on the WSE-3 simulator; no branch prediction")),
@@ -115,6 +117,9 @@ _WSE2: Table = {
     "scalar_exp_cycles": (60, assumed("range reduction and a polynomial in scalar code")),
     "scalar_tanh_cycles": (60, assumed("a rational approximation: one division and a few steps")),
     "scalar_erf_cycles": (70, assumed("a rational approximation with more terms: one division and 20 steps")),
+    "half_function_percent": (50, inferred(
+        "vendor's WSE-3 simulator: SiLU gates of f16 take 109 cycles per element (MIMD-015, 016), SiLU of f32 204 "
+        "(FABSIM-080)", "an exponential and a division in each")),
     "clock_cycles": (10, inferred(
         "FABRICA, silicon: set-up of 15 cycles for a copy and 16 for a multiply-add, less 2 or 3 descriptor loads and "
         "3 to start", "csl-examples, time library: the counter is read as three 16-bit words and stored")),
@@ -222,8 +227,8 @@ _SIMULATOR: Table = {
 _COVERS_BOTH = ("banks", "read_conflict_modulo", "colors", "reserved_colors", "host_bytes_per_second", "host_channels")
 _MEASURED_ON_WSE3 = (
     "sram_reserve_bytes", "dsr_load_cycles", "op_start_cycles", "async_issue_cycles", "map_start_cycles",
-    "map_step_cycles", "task_switch_cycles", "clock_cycles", "loop_edge_cycles", "branch_taken_cycles",
-    "branch_not_taken_cycles", "completion_cycles",
+    "map_step_cycles", "map_gap_cycles", "task_switch_cycles", "clock_cycles", "loop_edge_cycles",
+    "branch_taken_cycles", "branch_not_taken_cycles", "completion_cycles", "half_function_percent",
     "bank_conflict_cycles", "scalar_int_cycles", "scalar_float_cycles",
 )  # fmt: skip
 

@@ -71,6 +71,8 @@ class Wafer:
     map_start_cycles: int = field(metadata=_info(
         "issue", "cycles", "idle between the last descriptor load and the first step of a map"))
     map_step_cycles: int = field(metadata=_info("issue", "cycles", "least cycles of a step of a map"))
+    map_gap_cycles: int = field(metadata=_info(
+        "issue", "cycles", "least cycles of a step of a map besides those of its elements"))
     loop_start_cycles: int = field(metadata=_info("issue", "cycles", "entry of a counted loop"))
     loop_edge_cycles: int = field(metadata=_info("issue", "cycles", "back edge of a counted loop"))
     branch_taken_cycles: int = field(metadata=_info("issue", "cycles", "branch that jumps"))
@@ -88,6 +90,8 @@ class Wafer:
     scalar_exp_cycles: int = field(metadata=_info("scalar code", "cycles", "exponential"))
     scalar_tanh_cycles: int = field(metadata=_info("scalar code", "cycles", "hyperbolic tangent"))
     scalar_erf_cycles: int = field(metadata=_info("scalar code", "cycles", "error function"))
+    half_function_percent: int = field(metadata=_info(
+        "scalar code", "%", "cycles of a vector operation's function on f16, of those on f32", 1))
     clock_cycles: int = field(metadata=_info("scalar code", "cycles", "read of the cycle counter"))
 
     rates: Mapping[str, Rate] = field(metadata=_info(
@@ -167,8 +171,13 @@ class Wafer:
         operation.require(destination)
         operation.require(source)
         if operation.cost is not None:
-            return 1, max(1, getattr(self, operation.cost))
+            share = self.half_function_percent if destination.bytes == 2 else 100
+            return 1, max(1, -(-getattr(self, operation.cost) * share // 100))
         return self.rates.get(mnemonic(operation, destination, source), self.rates[OTHER])
+
+    def step_cycles(self, elements: int) -> int:
+        """Cycles of a step of a map whose elements take so many."""
+        return max(elements + self.map_gap_cycles, self.map_step_cycles)
 
     # -- origins ----------------------------------------------------------------------------------
 

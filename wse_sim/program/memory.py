@@ -218,18 +218,25 @@ def _needs_int(register: object, view: View, name: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Each:
-    """The elements of a view, one at a time, as the scalar operand of a map."""
+    """The elements of a view, one at a time, as the scalar operand of a map.
+
+    reload  whether each step loads the operation's descriptors again, as a callback that names descriptors does
+    """
 
     view: View
+    reload: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.view, View):
             raise ProgramError(f"each({self.view!r}): expected a view of a buffer")
 
     def __repr__(self) -> str:
-        return f"each({self.view!r})"
+        return f"each({self.view!r}{', reload=True' if self.reload else ''})"
 
 
-def each(view: View | Buffer) -> Each:
-    """Makes an operation a map: it runs once per element of `view`, that element its scalar `b`."""
-    return Each(view[:] if isinstance(view, Buffer) else view)
+def each(view: View | Buffer, *, reload: bool = False) -> Each:
+    """Makes an operation a map: it runs once per element of `view`, that element its scalar `b`.
+
+    reload  loads the operation's descriptors in each step instead of once, as a callback that names descriptors does
+    """
+    return Each(view[:] if isinstance(view, Buffer) else view, reload)

@@ -69,8 +69,10 @@ def _instruction(instruction: Instruction) -> Iterator[str]:
 
 def _vector(op: Vector) -> Iterator[str]:
     yield op.operation.cost or "rates"
+    if op.operation.cost and _width(op) == 2:
+        yield "half_function_percent"
     mapped = isinstance(op.b, Each)
-    yield from ("map_start_cycles", "map_step_cycles") if mapped else ("op_start_cycles",)
+    yield from ("map_start_cycles", "map_step_cycles", "map_gap_cycles") if mapped else ("op_start_cycles",)
     operands = [op.b.view if isinstance(op.b, Each) else op.b, op.a, op.to]
     if any(isinstance(x, View | Color) for x in operands):
         yield "dsr_load_cycles"

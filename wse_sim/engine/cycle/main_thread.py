@@ -188,7 +188,7 @@ def do_in_memory(state: State, pe: int, thread: int, row: int, element_b: float,
 
 @jit
 def map_on(state: State, pe: int, time: int, strip: int) -> None:
-    """One step of a map: the operation with the next element as its scalar, in no less than `map_step_cycles`."""
+    """One step of a map: the operation with the next element as its scalar."""
     record, rows = state.cores.thread, state.code.row
     thread = pe * state.cores.threads
     row = record[thread, at.T_ROW]
@@ -200,8 +200,8 @@ def map_on(state: State, pe: int, time: int, strip: int) -> None:
     dtype = rows[row, EACH + at.O_DTYPE]
     state.tally.work[pe, READ] += bytes_of(dtype)
     cycles = element_cycles(state, thread, row)
-    idle = max(np.int64(0), rows[row, at.MAP_STEP] - cycles[0] - cycles[1] - cycles[2] - cycles[3])
-    begin_segment(state, pe, time, strip, _OVERHEAD, idle)
+    idle = max(rows[row, at.MAP_GAP], rows[row, at.MAP_STEP] - cycles[0] - cycles[1] - cycles[2] - cycles[3])
+    begin_segment(state, pe, time, strip, _OVERHEAD, rows[row, at.RELOAD] + idle)
     do_in_memory(state, pe, thread, row, load(state.memory, dtype, where), cycles, strip)
     record[thread, at.T_DST] += rows[row, DST + at.O_STEP]
     record[thread, at.T_A] += rows[row, A + at.O_STEP]
