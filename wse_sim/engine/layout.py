@@ -79,7 +79,7 @@ COLUMNS = EACH + OPERAND
 # -- columns of a PE's core ---------------------------------------------------------------------------
 _next = _numbers(count())
 MODE = next(_next)
-CURRENT = next(_next)  # task that runs; -1: none
+ROW = next(_next)  # instruction that the main thread started last
 PC = next(_next)  # index into the role's sequence
 READY = next(_next)  # cycle at which the main thread may go on
 OCCUPIED = next(_next)  # from this cycle until READY the main thread holds the issue slot
@@ -88,6 +88,7 @@ ACTIVE = next(_next)  # bit per task
 BLOCKED = next(_next)  # bit per task
 LIVE = next(_next)  # background slots in use
 TURN = next(_next)  # slot that is asked first
+ISSUED = next(_next)  # cycle in which a slot last did a group
 LABEL = next(_next)  # state that holds since SINCE
 SINCE = next(_next)
 WITHIN = next(_next)  # section
@@ -110,6 +111,7 @@ T_WHY = next(_next)  # state while it cannot go on
 T_STEP = next(_next)  # map: steps done
 T_STEPS = next(_next)
 T_EACH = next(_next)
+T_START = next(_next)  # cycle in which the operation was started
 THREAD = next(_next)
 
 UNUSED, WORKING, FINISHING = _numbers(range(3))  # values of T_STATE

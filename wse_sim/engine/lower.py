@@ -174,6 +174,7 @@ def new_state(lowered: Lowered, *, strips: int, start: int) -> State:
 def _cores(program: Program, role: np.ndarray, pes: int, start: int) -> Cores:
     state = np.zeros((pes, at.CORE), np.int64)
     state[:, at.READY] = state[:, at.SINCE] = state[:, at.OCCUPIED] = state[:, at.FINISH] = start
+    state[:, at.ISSUED] = start - 1
     state[:, at.LABEL] = int(Doing.IDLE)
     for task, region in program.blocked.items():
         blocked = region.mask(program.width, program.height).ravel()

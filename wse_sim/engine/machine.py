@@ -10,11 +10,12 @@ import numba
 import numpy as np
 
 from wse_sim.engine import layout as at
-from wse_sim.engine.cycle.clock import clock
+from wse_sim.engine.cycle.clock import Clock, clock
 from wse_sim.engine.deadlock import raise_deadlock
 from wse_sim.engine.faults import raise_fault
 from wse_sim.engine.gather import gather_report
 from wse_sim.engine.lower import lower, new_state
+from wse_sim.engine.recorder import Recorder
 from wse_sim.engine.state import GROUP, PLANES
 from wse_sim.engine.table import Table
 from wse_sim.errors import RunError, UsageError
@@ -23,6 +24,7 @@ from wse_sim.program.check import check
 from wse_sim.program.memory import Buffer
 from wse_sim.program.program import Program
 from wse_sim.report.report import Report
+from wse_sim.report.trace import Recording, Trace
 
 FIRST_CHUNK = 1 << 8  # cycles run in one go; more and more of them while that takes little time
 LONGEST_CHUNK = 1 << 20
@@ -36,9 +38,20 @@ Progress = Callable[[int], None]
 
 
 class Machine:
-    """A program on a wafer. Times go on from launch to launch; SRAM keeps its values."""
+    """A program on a wafer. Times go on from launch to launch; SRAM keeps its values.
 
-    def __init__(self, program: Program, wafer: Wafer, *, threads: int = 1, start_cycle: int = 0) -> None:
+    trace  what to record; inside its window the machine runs on one thread
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        wafer: Wafer,
+        *,
+        threads: int = 1,
+        start_cycle: int = 0,
+        trace: Trace | None = None,
+    ) -> None:
         if threads < 1:
             raise UsageError(f"threads is {threads}: expected 1 or more")
         check(program, wafer)
@@ -51,6 +64,7 @@ class Machine:
         self._lowered = lower(program, wafer)
         self.state = new_state(self._lowered, strips=strips, start=start_cycle)
         self._table = Table(self.state)
+        self._recorder = None if trace is None else Recorder(trace, self._lowered, self.state, start_cycle)
         self.start_cycle = start_cycle
         self.now = start_cycle
         self.launches: list[int] = []
@@ -141,8 +155,7 @@ class Machine:
         while not at_rest:
             until = self.now + chunk if limit is None else min(self.now + chunk, limit + PLANES + 1)
             started = time.monotonic()
-            self.state.wakes.horizon[0] = until
-            reached = run(self._table, self.now, until, self._bounds)
+            reached = self._run(run, until)
             at_rest = reached < 0
             self.now = -1 - reached if at_rest else reached
             raise_fault(self.state, self._lowered, NEVER if at_rest else self.now)
@@ -161,9 +174,18 @@ class Machine:
         if limit is not None and self.now > limit:
             self._raise_limit(limit - begin)
         self._settle()
+        if self._recorder is not None:
+            self._recorder.rest(self.now)
         self.launches.append(self.now - begin)
         self._failed = False
         return self.now - begin
+
+    def _run(self, run: Clock, until: int) -> int:
+        """Runs up to cycle `until`, or to where a recording begins or ends; returns what the clock does."""
+        if self._recorder is not None:
+            return self._recorder.run(self._table, self.now, until, self._bounds, run)
+        self.state.wakes.horizon[0] = until
+        return run(self._table, self.now, until, self._bounds)
 
     def _set_arguments(self, arguments: Mapping[str, float]) -> None:
         expected = {name for name in self.program.arguments if not name.endswith(".wavelet")}
@@ -218,6 +240,15 @@ class Machine:
     def report(self) -> Report:
         """Everything since the machine was made."""
         return gather_report(self)
+
+    def recording(self) -> Recording:
+        """What was recorded so far, also of a launch that failed. Raises UsageError without a trace."""
+        if self._recorder is None:
+            raise UsageError(
+                f"nothing was recorded of {self.program.name!r}: expected a trace, as in Machine(program, wafer, "
+                "trace=Trace(window=(0, 1000)))"
+            )
+        return self._recorder.recording(self.now)
 
 
 def _shape(buffer: Buffer) -> tuple[int, int, int]:

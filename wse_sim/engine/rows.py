@@ -13,7 +13,7 @@ from wse_sim.hardware import DType, Wafer, f32, i32
 from wse_sim.hardware.operations import ScalarCode, VectorCode
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.fabric import Color
-from wse_sim.program.instruction import Change, Control, Mark, Reroute, Scalar, TaskChange, Vector
+from wse_sim.program.instruction import Change, Control, Mark, Reroute, Scalar, TaskChange, Vector, dtype_of
 from wse_sim.program.memory import Each, View
 from wse_sim.program.program import Placed
 from wse_sim.program.register import Register
@@ -130,15 +130,6 @@ def _same(left: View | Color, right: View | Color) -> bool:
         return False
     return left.buffer is right.buffer and (left.offset, left.stride, left.where, left.inner, left.step) == (
         right.offset, right.stride, right.where, right.inner, right.step)  # fmt: skip
-
-
-def dtype_of(operand: object, carry: DType) -> DType:
-    """Type of an operand's elements."""
-    if isinstance(operand, View):
-        return operand.dtype
-    if isinstance(operand, Register):
-        return i32 if operand.kind == "int" else f32
-    return carry
 
 
 def _number(row: list[int], fixed: int, register: int, value: int | Register) -> None:

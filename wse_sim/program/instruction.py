@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from wse_sim.errors import ProgramError
-from wse_sim.hardware.dtypes import DType
+from wse_sim.hardware.dtypes import DType, f32, i32
 from wse_sim.hardware.geometry import Route
 from wse_sim.hardware.operations import ScalarOperation, VectorOperation
 from wse_sim.program.fabric import Color
@@ -185,6 +185,15 @@ def operands(instruction: Instruction) -> tuple[object, ...]:
             return (task,)
         case Reroute(color=color):
             return (color,)
+
+
+def dtype_of(operand: object, carry: DType) -> DType:
+    """Type of an operand's elements."""
+    if isinstance(operand, View):
+        return operand.dtype
+    if isinstance(operand, Register):
+        return i32 if operand.kind == "int" else f32
+    return carry
 
 
 def views(instruction: Instruction) -> tuple[View, ...]:

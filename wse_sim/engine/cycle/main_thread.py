@@ -11,7 +11,15 @@ from wse_sim.engine.cycle.burst import compute_elements, memory_cycles, stalls
 from wse_sim.engine.cycle.control import change_task, go_on, rewrite_route
 from wse_sim.engine.cycle.operand import bytes_of, element, inside
 from wse_sim.engine.cycle.stream import advance_all, prepare, step
-from wse_sim.engine.cycle.tally import READ, begin_segment, count_work, enter_section, hold, leave_section, set_label
+from wse_sim.engine.cycle.tally import (
+    READ,
+    begin_segment,
+    count_work,
+    enter_instruction,
+    hold,
+    leave_section,
+    set_label,
+)
 from wse_sim.engine.cycle.tasks import pick_task, start_task
 from wse_sim.engine.faults import DIVISION, NEGATIVE_LENGTH, OUTSIDE, report_fault
 from wse_sim.engine.jit import inlined, jit
@@ -66,7 +74,7 @@ def run_instruction(state: State, pe: int, time: int, present: bool, strip: int)
         leave_section(state, pe, time, strip)
         core[pe, at.MODE] = at.FREE
         return True
-    enter_section(state, pe, row, time, strip)
+    enter_instruction(state, pe, row, time, strip)
     core[pe, at.PC] = place + 1
     if kind == at.VECTOR or kind == at.MAP:
         return start_vector(state, pe, row, time, strip)
@@ -104,7 +112,7 @@ def start_vector(state: State, pe: int, row: int, time: int, strip: int) -> bool
     steps = number(state, pe, rows[row, at.COUNT], rows[row, at.COUNT_AT]) if is_map else np.int64(1)
     slot = rows[row, at.SLOT]
     thread = pe * state.cores.threads + 1 + slot
-    prepare(state, pe, thread, row, count, steps, time + rows[row, at.ISSUE])
+    prepare(state, pe, thread, row, count, steps, time)
     if not is_legal(state, pe, thread, row, count, steps, time, strip):
         return False
     count_work(state, pe, strip, row, count * steps)

@@ -57,5 +57,6 @@ def run_slots(state: State, pe: int, now: int) -> int:
             continue
         if step(state, pe, thread, now):
             core[pe, at.TURN] = (slot + 1) % slots
+            core[pe, at.ISSUED] = now
             return state.code.row[record[thread, at.T_ROW], at.STATE]
     return -1

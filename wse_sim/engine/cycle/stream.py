@@ -15,6 +15,7 @@ from wse_sim.engine.layout import (
     CYCLES,
     DST,
     EACH,
+    ISSUE,
     LANES,
     NONE,
     O_BASE,
@@ -35,6 +36,7 @@ from wse_sim.engine.layout import (
     T_EACH,
     T_READY,
     T_ROW,
+    T_START,
     T_STEP,
     T_STEPS,
     T_WHY,
@@ -48,13 +50,14 @@ _INPUT_WAIT, _OUTPUT_BLOCKED = np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT
 
 
 @jit
-def prepare(state: State, pe: int, thread: int, row: int, count: int, steps: int, ready: int) -> None:
+def prepare(state: State, pe: int, thread: int, row: int, count: int, steps: int, time: int) -> None:
     """Loads a thread with an operation: resolves addresses and queues."""
     record = state.cores.thread
     record[thread, T_ROW] = row
     record[thread, T_DONE] = 0
     record[thread, T_COUNT] = count
-    record[thread, T_READY] = ready
+    record[thread, T_START] = time
+    record[thread, T_READY] = time + state.code.row[row, ISSUE]
     record[thread, T_DST] = place_of(state, pe, row, DST)
     record[thread, T_A] = place_of(state, pe, row, A)
     record[thread, T_B] = place_of(state, pe, row, B)

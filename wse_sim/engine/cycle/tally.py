@@ -72,9 +72,10 @@ def hold(state: State, pe: int, strip: int, label: int, cycles: int) -> None:
 
 
 @jit
-def enter_section(state: State, pe: int, row: int, now: int, strip: int) -> None:
-    """The section of the instruction that starts at `now`."""
+def enter_instruction(state: State, pe: int, row: int, now: int, strip: int) -> None:
+    """The instruction that starts at `now`, and its section."""
     core = state.cores.state
+    core[pe, at.ROW] = row
     section = state.code.row[row, at.SECTION]
     if core[pe, at.WITHIN] != section:
         settle(state, pe, now, strip)
