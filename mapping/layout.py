@@ -20,6 +20,7 @@ class Layout:
     qkv        features split along x, the same along y; so are the inner features of the MLP
     vocabulary tokens of the tied embedding along x, its features along y; positions likewise
     context    tokens that the KV cache holds; token t lives on row t mod height
+    sequences  how many have a cache of their own
     layers     blocks that lie here; None: all
     embedding  whether the token and position tables lie here
     head       whether the last norm and the output head do
@@ -34,6 +35,7 @@ class Layout:
     dtype: DType = f32
     accumulate: DType = f32
     context: int = 0
+    sequences: int = 1
     layers: range | None = None
     embedding: bool = True
     head: bool = True

@@ -69,6 +69,8 @@ class Mapping:
     phase      what it serves: decode, one new token a step; or prefill, a whole prompt at once
     strategy   name of the strategy that made it
     places     disjoint rectangles that hold every part of every replica
+    dtype      of weights, cache and activations
+    accumulate type of sums
     context    tokens that the KV cache has room for; 0: all positions of the model
     sequences  sequences in flight in each replica
     dead       PEs that do not work, (x, y)
@@ -80,6 +82,7 @@ class Mapping:
     places: tuple[Place, ...]
     phase: Phase = "decode"
     dtype: DType = f32
+    accumulate: DType = f32
     context: int = 0
     sequences: int = 1
     dead: frozenset[Pe] = frozenset()
@@ -119,7 +122,9 @@ class Mapping:
             width=place.width,
             height=place.height,
             dtype=self.dtype,
+            accumulate=self.accumulate,
             context=self.context,
+            sequences=self.sequences,
             layers=place.layers,
             embedding=place.embedding,
             head=place.head,

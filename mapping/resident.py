@@ -50,7 +50,7 @@ class Norm(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """Parameters and cache of one block."""
+    """Parameters of one block, and a cache for each sequence."""
 
     ln_1: Norm
     qkv: Linear
@@ -58,7 +58,7 @@ class Layer(NamedTuple):
     ln_2: Norm
     up: Linear
     down: Linear
-    cache: KVCache
+    caches: tuple[KVCache, ...]
 
 
 class Tables(NamedTuple):
@@ -120,8 +120,12 @@ class Resident:
             ln_2=self._norm(f"h.{i}.ln_2"),
             up=self._linear(f"h.{i}.mlp.c_fc", m.hidden, m.inner, Axis.Y),
             down=self._linear(f"h.{i}.mlp.c_proj", m.inner, m.hidden, Axis.X),
-            cache=make_cache(self.build, f"h.{i}.cache", m.dtype, m.config.n_embd, m.context, self.region),
+            caches=tuple(self._cache(f"h.{i}.cache") for _ in range(m.sequences)),
         )
+
+    def _cache(self, name: str) -> KVCache:
+        m = self.layout
+        return make_cache(self.build, name, m.dtype, m.config.n_embd, m.context, self.region)
 
     def _norm(self, name: str) -> Norm:
         size, dtype = self.layout.hidden.size, self.layout.dtype

@@ -18,7 +18,7 @@ from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
-from wse_sim.kernels.transformer.kv_cache import Tokens
+from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.resident import Layer, Linear, Norm, Resident
@@ -44,18 +44,22 @@ class Here(NamedTuple):
 class Stage:
     """A region with its part of a model: buffers, lines, and the code to work on one token.
 
-    color  gives the colour of a name; regions that share it share colours
+    color   gives the colour of a name; regions that share it share colours
+    queues  colours that lines along x may receive on a PE: fewer leave room for others
     """
 
     def __init__(
-        self, build: Builder, layout: Layout, region: Region, *, color: Palette | None = None
+        self, build: Builder, layout: Layout, region: Region, *, color: Palette | None = None, queues: int = 4
     ) -> None:
         self.layout, self.region = layout, region
         self.resident = Resident(build, layout, region)
         self.along_x, self.along_y = (
-            make_line(build, region, axis, wafer=layout.wafer, words=words, name=axis.value, color=color)
+            make_line(
+                build, region, axis, wafer=layout.wafer, words=words, name=axis.value, color=color,
+                queues=queues if axis is Axis.X else 4,
+            )
             for axis, words in zip(Axis, layout.line_words, strict=True)
-        )
+        )  # fmt: skip
 
     def here(self, pe: Code, position: Register) -> Here:
         """Where the token at `position` goes."""
@@ -72,11 +76,11 @@ class Stage:
             scale=self.layout.config.embeddings_scale,
         )  # fmt: skip
 
-    def blocks(self, pe: Code, here: Here) -> None:
-        """All layers of the layout, one after the other."""
+    def blocks(self, pe: Code, here: Here, *, sequence: int = 0) -> None:
+        """All layers of the layout, one after the other, for the newest token of a sequence."""
         for i, layer in self.resident.layers.items():
             with pe.builder.section(f"layer {i}"):
-                self._layer(pe, i, layer, here)
+                self._layer(pe, i, layer, layer.caches[sequence], here)
 
     def choose(self, pe: Code, here: Here) -> None:
         """Logits and the next token, where the layout has the head."""
@@ -91,13 +95,13 @@ class Stage:
             likeliest.emit(row, self.along_x, r.head.logits, r.head.table, r.head.search)
             self.along_y.broadcast(pe, r.head.search.token[:])
 
-    def _layer(self, pe: Code, i: int, layer: Layer, here: Here) -> None:
+    def _layer(self, pe: Code, i: int, layer: Layer, cache: KVCache, here: Here) -> None:
         r, size = self.resident, self.layout.features.size
         self._norm(pe, layer.ln_1, here)
         self._linear(pe, layer.qkv, r.normed, r.qkv, "qkv")
         attention.emit(
             pe, self.along_x, self.along_y, r.qkv[:size], r.qkv[size : 2 * size], r.qkv[2 * size :], r.mixed,
-            layer.cache, r.heads, here.tokens, r.mix_scratch, scale=1 / self.layout.config.score_divisor(i),
+            cache, r.heads, here.tokens, r.mix_scratch, scale=1 / self.layout.config.score_divisor(i),
         )  # fmt: skip
         self._linear(pe, layer.out, r.mixed, r.update, "projection")
         residual.emit(pe, r.hidden, r.update)

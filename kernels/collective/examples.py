@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.hardware import DType, Wafer, f16, f32, i32
+from wse_sim.hardware import DType, Region, Wafer, f16, f32, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective import all_reduce, broadcast, gather, reduce, scatter, shift
+from wse_sim.kernels.collective import all_reduce, broadcast, gather, handover, reduce, scatter, shift
 from wse_sim.kernels.collective.line import Line, make_line
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
@@ -139,9 +139,45 @@ def _scatter(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     return bench.example({"whole": values}, {"x": Expected(bench.placed(dealt))}, cost, bound)
 
 
+def _two_regions(shape: Shape) -> tuple[Builder, Region, Region]:
+    """A source of rows x columns PEs, and a target as high, to each side of it."""
+    rows, columns, side, gap = (shape[name] for name in ("rows", "columns", "side", "gap"))
+    wide = columns if side < 2 else max(columns, rows)
+    at = [(columns + gap, 0), (-wide - gap, 0), (0, rows + gap), (0, -rows - gap), (columns + gap, rows),
+          (-wide - gap, rows), (columns, -rows - gap), (-wide, -rows - gap)][side]  # fmt: skip
+    left, top = max(0, -at[0]), max(0, -at[1])
+    width, height = max(columns, at[0] + wide), max(rows, at[1] + rows)
+    build = Builder(width + left, height + top)
+    source = build.grid[left : left + max(columns, wide if side in (2, 3) else 0), top : top + rows]
+    target = build.grid[left + at[0] : left + at[0] + wide, top + at[1] : top + at[1] + rows]
+    return build, source, target
+
+
+def _handover(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    build, source, target = _two_regions(shape)
+    n = shape["n"]
+    x = build.buffer("x", dtype, n)
+    made = handover.make_handover(build, source, target, size=n, dtype=dtype)
+    made.send(build.main(source), x)
+    made.post(build.main(target))
+    made.take(build.main(target), x)
+    values = np.random.default_rng(seed).standard_normal((build.grid.height, 1, n)).astype(dtype.numpy)
+    left = np.zeros((target.height, target.width, n), dtype.numpy)
+    laid = handover.lanes(source, target)
+    for lane in laid:
+        left[lane.end[1] - target.ys[0], lane.end[0] - target.xs[0]] = values[lane.start[1], 0]
+    hops = max(lane.hops for lane in laid)
+    cost = handover.cost(wafer, hops, n, dtype=dtype) + handover.cost_of_taking(wafer, n, dtype=dtype)
+    bound = wavelets(n, dtype) + hops * wafer.hop_cycles
+    return Example(
+        build.finish(), {"x": values}, {"x": Expected(left, region=target)}, wafer.task_switch_cycles + cost, bound
+    )
+
+
 _SIZES = {"axis": (0, 1), "length": (2, 40), "lines": (1, 3)}
 _REDUCTION = {**_SIZES, "n": (1, 70), "operation": (0, 2), "group": (0, 12)}
 _ROOTED = {**_SIZES, "root": (0, 39)}
+_SIDES = {"rows": (1, 9), "columns": (1, 9), "side": (0, 7), "gap": (0, 4), "n": (1, 40)}
 _ALL = (f32, f16, i32)
 
 KERNELS = (
@@ -151,4 +187,5 @@ KERNELS = (
     Kernel("shift", _shift, {**_SIZES, "n": (1, 70), "forward": (0, 1), "ring": (0, 1)}, _ALL),
     Kernel("gather", _gather, {**_ROOTED, "words": (1, 24)}, _ALL),
     Kernel("scatter", _scatter, {**_ROOTED, "words": (1, 24)}, _ALL),
+    Kernel("handover", _handover, _SIDES, (f32, f16), margin=24),
 )

@@ -79,13 +79,15 @@ def make_line(
     wafer: Wafer = WSE2,
     words: int = 1,
     color: Palette | None = None,
+    queues: int = 4,
 ) -> Line:
     """Lines along `axis`, with the tree that costs least on `wafer` for vectors of `words` wavelets.
 
     groups  group sizes instead, level by level, the last level joining what is left; () is a plain chain
     color   gives the colour of a name; lines on disjoint regions may share colours. None: new ones
+    queues  colours that a PE may receive from the line at most
     """
-    shape = plan(wafer, axis.length(region), words=words, groups=groups)
+    shape = plan(wafer, axis.length(region), words=words, groups=groups, queues=queues)
     reduction = make_reduce(build, region, axis, shape, name=f"{name}.reduce", color=color)
     spread = make_broadcast(build, region, axis, root=shape.root, name=f"{name}.broadcast", color=color)
     return Line(reduction, spread)

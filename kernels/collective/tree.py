@@ -148,6 +148,11 @@ class Tree:
         """Every chain, in the order in which their roots take them: by level, the shorter one first."""
         return tuple(sorted((c for level in self.levels for c in level.chains), key=lambda c: (c.level, len(c.points))))
 
+    @cached_property
+    def queues(self) -> int:
+        """Most colours that a PE receives when the result is broadcast from the root as well."""
+        return max(len(part.inputs) + (self.root not in positions) for positions, part in self.stations)
+
     # -- parts ------------------------------------------------------------------------------------
 
     @cached_property

@@ -16,6 +16,7 @@ def plan(problem: Problem) -> Mapping:
         strategy="layer-sequential",
         phase=problem.phase,
         dtype=problem.dtype,
+        accumulate=problem.accumulate,
         context=problem.context,
         places=(place,),
         dead=problem.dead,

@@ -24,6 +24,7 @@ class Problem:
     wafer: Wafer
     phase: Phase = "decode"
     dtype: DType = f32
+    accumulate: DType = f32
     width: int = 0
     height: int = 0
     context: int = 0
