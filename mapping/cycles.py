@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from wse_sim.hardware import Wafer
+from wse_sim.hardware import Wafer, i32
 from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective import broadcast
 from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.transformer import argmax, attention, embedding, gelu, kv_cache, layernorm, logits, residual
+from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import HeadSlots, head_slots
 from wse_sim.mapping.layout import Layout
 
@@ -101,7 +102,8 @@ def _head(layout: Layout, along_x: Tree, along_y: Tree) -> dict[str, int]:
         "logits": logits.cost(
             wafer, along_y, tokens, hidden, table=dtype, sums=layout.accumulate, scaled=scaled
         ),
-        "argmax": argmax.cost(wafer, along_x, along_y, tokens),
+        "choice": likeliest.cost(wafer, along_x, tokens, dtype=layout.accumulate)
+        + broadcast.cost(wafer, along_y.length, along_y.root, 1, dtype=i32),
     }
 
 
