@@ -24,7 +24,7 @@ from wse_sim.hardware.states import BUSY
 from wse_sim.program.builder import Builder
 from wse_sim.program.instruction import Vector
 from wse_sim.report.trace import Recording, Trace
-from wse_sim.report.trace.recording import PORTS
+from wse_sim.report.trace.events import PORTS
 
 bounded = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 

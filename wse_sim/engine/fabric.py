@@ -46,7 +46,7 @@ def number_ports(program: Program) -> Ports:
     for i, placed in enumerate(changes):
         if isinstance(placed.instruction, Reroute):
             _name(named, read, changed[:, i], placed.instruction.color.id, placed.instruction.route)
-    return Ports(_numbered(named.reshape(roles, -1)).reshape(named.shape), _numbered(read), outputs)
+    return Ports(numbered(named.reshape(roles, -1)).reshape(named.shape), numbered(read), outputs)
 
 
 def _name(named: np.ndarray, read: np.ndarray, where: np.ndarray, color: int, route: Route) -> None:
@@ -55,7 +55,7 @@ def _name(named: np.ndarray, read: np.ndarray, where: np.ndarray, color: int, ro
         read[where, color] = True
 
 
-def _numbered(exists: np.ndarray) -> np.ndarray:
+def numbered(exists: np.ndarray) -> np.ndarray:
     """Counts what exists along each row, from 0."""
     return np.where(exists, np.cumsum(exists, axis=1) - 1, -1)
 
@@ -96,7 +96,7 @@ def _shapes(wafer: Wafer, local: np.ndarray) -> np.ndarray:
     """Word F_SHAPE of each role's FIFOs, (roles, colours, ports and queue)."""
     shape = np.empty(local.shape, np.int64)
     shape[:] = _shape(wafer.router_buffer + wafer.hop_cycles, wafer.hop_cycles)
-    sends = _numbered(local[:, :, Direction.RAMP] >= 0)
+    sends = numbered(local[:, :, Direction.RAMP] >= 0)
     for port, number, depths, latency in (
         (Direction.RAMP, sends, wafer.output_queue_depths, wafer.ramp_out_cycles),
         (QUEUE, local[:, :, QUEUE], wafer.input_queue_depths, wafer.ramp_in_cycles),

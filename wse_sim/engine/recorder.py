@@ -10,12 +10,15 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.cycle import record
 from wse_sim.engine.cycle.clock import Clock
 from wse_sim.engine.cycle.fifo import LOW
+from wse_sim.engine.fabric import numbered
 from wse_sim.engine.lower import Lowered
 from wse_sim.engine.state import GROUP_BITS, State
 from wse_sim.engine.table import Table
 from wse_sim.engine.tape import FULL, MOVES, OUTPUT_BITS, SLICES, SPANS, STATE_BITS, new_tape
+from wse_sim.hardware.geometry import Direction
 from wse_sim.report.trace.code import code_lines
-from wse_sim.report.trace.recording import QUEUE, STILL_THERE, Recording, Slices, Spans, Stays
+from wse_sim.report.trace.events import QUEUE, STILL_THERE, Slices, Spans, Stays
+from wse_sim.report.trace.recording import Recording
 from wse_sim.report.trace.request import Trace
 
 NEVER = 1 << 62
@@ -84,7 +87,13 @@ class Recorder:
             slices=self._slices(),
             spans=self._spans(),
             wafer=self._lowered.wafer,
+            role=program.role_map[np.ix_(self.region.ys, self.region.xs)],
+            queues=self._queues(),
         )
+
+    def _queues(self) -> np.ndarray:
+        ports = self._lowered.ports
+        return np.stack([ports.queue, numbered(ports.fifo[:, :, Direction.RAMP] >= 0)], axis=-1)
 
     # -- events -----------------------------------------------------------------------------------
 

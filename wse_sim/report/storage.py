@@ -33,7 +33,7 @@ def to_json(report: Report, cells: int) -> str:
         "grids": _grids(written),
         "state_names": [state.name for state in State],
         "summary": _summary(report),
-        **_plain(written),
+        **plain(written),
     }
     lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -82,22 +82,23 @@ def from_json(text: str) -> Report:
     names = [state.name for state in State]
     if document["state_names"] != names:
         raise UsageError(f"a report with states {document['state_names']}: expected {names}")
-    report: Report = _value(Report, {name: document[name] for name in _types(Report)})
+    report: Report = value_of(Report, {name: document[name] for name in _types(Report)})
     return report
 
 
 # -- values to JSON and back ------------------------------------------------------------------------------
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of dataclasses, arrays, mappings, tuples and numbers as JSON has them."""
     if isinstance(value, np.ndarray):
         return {"shape": list(value.shape), "values": value.ravel().tolist()}
     if is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return int(value) if isinstance(value, IntEnum) else value
 
 
@@ -107,19 +108,19 @@ def _types(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-def _value(kind: Any, plain: Any) -> Any:
-    """A value of a type from what `_plain` made of it."""
+def value_of(kind: Any, plain: Any) -> Any:
+    """A value of a type from what `plain` made of it."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is np.ndarray:
         return np.array(plain["values"], np.int64).reshape(plain["shape"])
     if origin is Mapping:
-        return FrozenMap({key: _value(arguments[1], item) for key, item in plain.items()})
+        return FrozenMap({key: value_of(arguments[1], item) for key, item in plain.items()})
     if origin is tuple:
         kinds = [arguments[0]] * len(plain) if arguments[-1] is Ellipsis else arguments
-        return tuple(_value(k, item) for k, item in zip(kinds, plain, strict=True))
+        return tuple(value_of(k, item) for k, item in zip(kinds, plain, strict=True))
     if isinstance(kind, type) and is_dataclass(kind):
         make: Any = kind
-        return make(**{name: _value(k, plain[name]) for name, k in _types(make).items()})
+        return make(**{name: value_of(k, plain[name]) for name, k in _types(make).items()})
     if isinstance(kind, type) and issubclass(kind, tuple):
-        return kind(*(_value(k, item) for k, item in zip(_types(kind).values(), plain, strict=True)))
+        return kind(*(value_of(k, item) for k, item in zip(_types(kind).values(), plain, strict=True)))
     return kind(plain) if isinstance(kind, type) and issubclass(kind, IntEnum) else plain

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wse_sim.hardware.dtypes import DTYPES
 from wse_sim.hardware.operations import OTHER, REDUCE, mnemonic
 from wse_sim.program.instruction import Control, Instruction, Reroute, Scalar, Vector, dtype_of, receives, sends
 from wse_sim.program.program import Placed
@@ -21,6 +22,7 @@ class CodeLine:
     number    of the task
     receives  colour of its input stream, None without one
     sends     colour of its output stream
+    carry     type of the elements on its streams, None without one
     where     file:line that wrote it
     """
 
@@ -31,7 +33,13 @@ class CodeLine:
     number: int
     receives: str | None
     sends: str | None
+    carry: str | None
     where: str
+
+    @property
+    def elements_per_wavelet(self) -> int:
+        """Elements in a wavelet of its streams; 1 without one."""
+        return next((dtype.per_wavelet for dtype in DTYPES if dtype.name == self.carry), 1)
 
 
 def code_lines(placed: Sequence[Placed], sections: Sequence[str]) -> tuple[CodeLine, ...]:
@@ -45,10 +53,17 @@ def code_lines(placed: Sequence[Placed], sections: Sequence[str]) -> tuple[CodeL
             number=each.task.id,
             receives=next((color.name for color in receives(each.instruction)), None),
             sends=color.name if (color := sends(each.instruction)) is not None else None,
+            carry=_carry(each.instruction),
             where=each.where,
         )
         for each in placed
     )
+
+
+def _carry(instruction: Instruction) -> str | None:
+    if not isinstance(instruction, Vector) or not (receives(instruction) or sends(instruction)):
+        return None
+    return instruction.carry.name
 
 
 def _name(instruction: Instruction) -> str:

@@ -2,84 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from wse_sim.hardware.geometry import Region
 from wse_sim.hardware.wafer import Wafer
 from wse_sim.report.grids import Counts
 from wse_sim.report.parts import Part
+from wse_sim.report.trace import chrome, storage, tables, wse_viz
 from wse_sim.report.trace.code import CodeLine
+from wse_sim.report.trace.events import Slices, Spans, Stays
 
-QUEUE = 5
-"""Port of an input queue, after the five ports of a router; the router's buffer of port RAMP is an output queue."""
+if TYPE_CHECKING:
+    import pandas as pd
 
-PORTS = ("EAST", "NORTH", "WEST", "SOUTH", "RAMP", "QUEUE")
-STILL_THERE = -1
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Stays(Part):
-    """Stays of wavelets in queues, in the order of their ends; those that had not left come last. Cycles.
-
-    pe       y * width + x
-    color    index of the colour
-    port     of the router whose buffer it is, or QUEUE
-    entered  cycle of the push
-    visible  cycle from which it might have left
-    left     cycle in which it left; -1: still there at the end
-    word     32 bits
-    outputs  ports it left through as bits, 1 << port; 0 for an input queue
-    """
-
-    pe: Counts
-    color: Counts
-    port: Counts
-    entered: Counts
-    visible: Counts
-    left: Counts
-    word: Counts
-    outputs: Counts
-
-    def __len__(self) -> int:
-        return len(self.pe)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Slices(Part):
-    """Stretches of cycles that count as one state, by PE and then by time; cycles in none are IDLE.
-
-    The cycles that an operation in memory loses to ports, banks and pending writes come after those of its elements.
-
-    state        code of the `State`
-    instruction  index into `Recording.code`; -1: none
-    start, end   first cycle, and the one after the last
-    """
-
-    pe: Counts
-    state: Counts
-    instruction: Counts
-    start: Counts
-    end: Counts
-
-    def __len__(self) -> int:
-        return len(self.pe)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Spans(Part):
-    """Operations in background slots, from issue to completion.
-
-    end  -1: had not ended
-    """
-
-    pe: Counts
-    slot: Counts
-    instruction: Counts
-    start: Counts
-    end: Counts
-
-    def __len__(self) -> int:
-        return len(self.pe)
+By = Literal["state", "wavelet", "background"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -91,6 +30,8 @@ class Recording(Part):
     full           the recording ended because there was no room for more events
     colors         names
     code           instructions that slices and spans name
+    role           (rows, columns) of the region: PEs of a role have the same queues
+    queues         (roles, colours, 2) number of the input queue and of the output queue of each colour; -1: none
     """
 
     name: str
@@ -106,6 +47,8 @@ class Recording(Part):
     slices: Slices
     spans: Spans
     wafer: Wafer
+    role: Counts
+    queues: Counts
 
     @property
     def cycles(self) -> int:
@@ -115,6 +58,51 @@ class Recording(Part):
     def xy(self, pe: int) -> tuple[int, int]:
         """Column and row of a PE number."""
         return pe % self.width, pe // self.width
+
+    def input_queue(self, pe: int, color: int) -> int:
+        """Number of the input queue of a colour on a PE; -1: none."""
+        return self._queue(pe, color, 0)
+
+    def output_queue(self, pe: int, color: int) -> int:
+        """Number of the output queue of a colour on a PE; -1: none."""
+        return self._queue(pe, color, 1)
+
+    def _queue(self, pe: int, color: int, way: int) -> int:
+        x, y = self.xy(pe)
+        return int(self.queues[self.role[self.region.ys.index(y), self.region.xs.index(x)], color, way])
+
+    # -- other forms ------------------------------------------------------------------------------
+
+    def to_chrome(self, path: str | Path) -> Path:
+        """Writes the recording in the Chrome trace event format, for ui.perfetto.dev or chrome://tracing.
+
+        A microsecond is a cycle. Compressed if the name ends in .gz.
+        """
+        return _written(chrome.write_chrome, self, path)
+
+    def to_wse_viz(self, path: str | Path) -> Path:
+        """Writes the recording as a text log for the viewer wse-viz."""
+        return _written(wse_viz.write_wse_viz, self, path)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the recording to a file that `load` reads."""
+        return _written(storage.write_recording, self, path)
+
+    @staticmethod
+    def load(path: str | Path) -> Recording:
+        """The recording that `save` wrote. Raises UsageError for anything else."""
+        return storage.read_recording(Path(path))
+
+    def to_frame(self, by: By = "state") -> pd.DataFrame:
+        """A tidy table.
+
+        state       a row per stretch of cycles that count as one state on a PE; cycles in none are IDLE
+        wavelet     a row per stay of a wavelet in a queue; rows of one wavelet, copies included, have one number
+        background  a row per operation in a background slot
+        """
+        return tables.to_frame(self, by)
+
+    # -- in words ---------------------------------------------------------------------------------
 
     def describe(self) -> str:
         """What was recorded, in a few words."""
@@ -127,3 +115,8 @@ class Recording(Part):
 
     def __repr__(self) -> str:
         return f"<Recording of {self.describe()}>"
+
+
+def _written(write: Callable[[Recording, Path], None], recording: Recording, path: str | Path) -> Path:
+    write(recording, Path(path))
+    return Path(path)

@@ -11,33 +11,25 @@ from wse_sim.report.explain import amount
 
 EVENTS = 1 << 20
 MOVE_BYTES, SLICE_BYTES, SPAN_BYTES, PE_BYTES = 32, 32, 40, 512
-JSON_BYTES = 400  # most that an event takes in the Chrome trace format, its share of names included
-LOG_BYTES = 400  # most that an event takes in the log for wse-viz
+JSON_PE, JSON_MOVE, JSON_SLICE = 600, 1100, 500  # most bytes that each takes in the Chrome trace format
+LOG_HEAD, LOG_MOVE, LOG_SLICE = 64, 500, 300  # and in the log for wse-viz
 _MOVES_PER_CYCLE = 5 + 8  # of a PE: its router has five outputs; its threads take words from queues
 _SLICES_PER_CYCLE = 8
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Room that a recording takes at most, in events and in bytes.
+    """Room that a recording takes at most, in events and in bytes; besides, what is open or in queues at its end.
 
-    moves         wavelets that leave a queue
-    slices        stretches of cycles that count as one state on a PE
-    spans         operations in background slots
-    memory_bytes  while it is recorded
-    json_bytes    of the Chrome trace
-    log_bytes     of the log for wse-viz
+    moves   wavelets that leave a queue
+    slices  stretches of cycles that count as one state on a PE
+    spans   operations in background slots
     """
 
     pes: int
     moves: int
     slices: int
     spans: int
-
-    @property
-    def events(self) -> int:
-        """Of all kinds together."""
-        return self.moves + self.slices + self.spans
 
     @property
     def memory_bytes(self) -> int:
@@ -48,12 +40,12 @@ class Limits:
     @property
     def json_bytes(self) -> int:
         """Of the Chrome trace."""
-        return self.events * JSON_BYTES
+        return self.pes * JSON_PE + self.moves * JSON_MOVE + (self.slices + self.spans) * JSON_SLICE
 
     @property
     def log_bytes(self) -> int:
         """Of the log for wse-viz."""
-        return self.events * LOG_BYTES
+        return LOG_HEAD + self.moves * LOG_MOVE + self.slices * LOG_SLICE
 
     def describe(self) -> str:
         """The limits in a sentence."""
