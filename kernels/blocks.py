@@ -72,6 +72,12 @@ def vector_tiles(values: Array, blocks: Blocks, axis: Axis) -> Array:
     return spread(blocks.deal(values), axis)
 
 
+def matrix_tiles(values: Array, rows: Blocks, columns: Blocks) -> Array:
+    """A matrix with its rows split along y and its columns along x, (height, width, rows.size * columns.size)."""
+    dealt = columns.deal(rows.deal(values, 0))  # (height, row, width, column)
+    return dealt.swapaxes(1, 2).reshape(rows.parts, columns.parts, rows.size * columns.size)
+
+
 def read_vector(tiles: Array, blocks: Blocks, axis: Axis) -> Array:
     """The vector (total,) out of what PEs hold, (height, width, size): those of the first row or column."""
     return blocks.join(tiles.take(0, axis=1 - axis.dimension))

@@ -12,7 +12,7 @@ from wse_sim.hardware.operations import SCALAR_OPERATIONS, VECTOR_OPERATIONS
 class Price:
     """Prices on one machine. Bank conflicts and pending writes are left out unless asked for.
 
-    Operand types are those of views in SRAM; None stands for a register or a number.
+    Operand types are those of views in SRAM; None stands for a register, or for a number, which is of the other's type.
     """
 
     wafer: Wafer
@@ -54,7 +54,7 @@ class Price:
     ) -> int:
         """The elements alone: groups at the rate of the operation, or of the SRAM ports if slower."""
         operation, wafer = VECTOR_OPERATIONS[name], self.wafer
-        lanes, cycles = wafer.rate(operation, to or f32, a or f32)
+        lanes, cycles = wafer.rate(operation, to or f32, a or to or f32)
         reads = _bytes(a) + _bytes(b) + (_bytes(to) if operation.into else 0)
 
         groups = -(-n // lanes)

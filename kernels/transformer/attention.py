@@ -22,7 +22,7 @@ from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import kv_cache, mix, scores
 from wse_sim.kernels.transformer.heads import Heads, HeadSlots
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
-from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.kernels.views import Operand, whole
 from wse_sim.program.code import Code
 
 Floats = NDArray[np.floating[Any]]

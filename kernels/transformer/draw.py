@@ -19,7 +19,7 @@ from wse_sim.hardware import Region, Wafer, f32
 from wse_sim.kernels import rounding
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer.likeliest import Search
-from wse_sim.kernels.transformer.views import first
+from wse_sim.kernels.views import first
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View

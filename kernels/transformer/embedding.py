@@ -21,7 +21,7 @@ from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer.table import Table
-from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.kernels.views import Operand, whole
 from wse_sim.program.code import Code
 from wse_sim.program.memory import View
 from wse_sim.program.register import Register

@@ -20,7 +20,7 @@ from wse_sim.kernels.collective import all_reduce
 from wse_sim.kernels.collective.line import Line
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.transformer.views import Operand, first, part, whole
+from wse_sim.kernels.views import Operand, first, part, whole
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View

@@ -15,7 +15,7 @@ from wse_sim.hardware import DType, Region, Wafer, f32, i32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Array, Blocks, spread
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.kernels.views import Operand, whole
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

@@ -25,7 +25,7 @@ from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import softmax
 from wse_sim.kernels.transformer.heads import Heads, HeadSlots
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
-from wse_sim.kernels.transformer.views import Operand, part
+from wse_sim.kernels.views import Operand, part
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View, each

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.kernels import rounding
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.transformer.views import Operand, whole
+from wse_sim.kernels.views import Operand, whole
 from wse_sim.program.code import Code
 
 Floats = NDArray[np.floating[Any]]

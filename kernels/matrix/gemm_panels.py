@@ -1,0 +1,156 @@
+"""Panels: the tiles of a few PEs in a row, side by side, made known to all PEs of their line.
+
+tile   a view on each PE, of one length along the line
+panel  tiles of PEs first .. first + count - 1 at the places that the caller names; the same on all PEs in the end
+how    a tile is handed on from PE to PE, from its owner to the root of the line's tree, on the wires of its reductions;
+       the root puts the tiles together and broadcasts the panel. So any PE may be the owner, no route ever changes, and
+       the lines of other kernels do, without a colour or a queue more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from wse_sim.hardware import DType, Wafer, i32
+from wse_sim.kernels.blocks import Blocks, spread
+from wse_sim.kernels.collective import broadcast
+from wse_sim.kernels.collective.line import Line
+from wse_sim.kernels.collective.timing import Timing, wavelets
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.price import Price
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer, View
+from wse_sim.program.register import Register
+
+Place = Callable[[Register], View]
+"""Where the root puts a tile, by its index in the panel."""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """What a line needs to make panels.
+
+    here       i32[1] on each PE: its position
+    low, high  i32[inputs] on each PE: positions behind each of its inputs in the tree, `high` not included
+    """
+
+    line: Line
+    here: Buffer
+    low: Buffer
+    high: Buffer
+
+    def emit(
+        self, pe: Code, first: Register, count: int | Register, tile: View, place: Place, panel: View
+    ) -> None:
+        """panel = the tiles of `count` PEs from position `first` on, the one with index i at place(i)."""
+        with pe.builder.section("panel"):
+            with pe.scope():
+                owner = pe.integer(first)
+                with pe.loop(count) as index:
+                    self._bring(pe, owner, tile, place, index)
+                    owner += 1
+            self.line.broadcast(pe, panel)
+
+    def _bring(self, pe: Code, owner: Register, tile: View, place: Place, index: Register) -> None:
+        """Takes the owner's tile to the root."""
+        for code, inputs, outputs in self.line.reduction.wires.code(pe, "a panel"):
+            with code.scope():
+                here = code.load(self.here)
+                with code.when(here.equals(owner)):
+                    code.mov(outputs[0] if outputs else place(code.use(index)), tile)
+                for i, color in enumerate(inputs):
+                    with code.when((code.load(self.low[i]) <= owner) & (code.use(owner) < code.load(self.high[i]))):
+                        to = outputs[0] if outputs else place(code.use(index))
+                        code.mov(to, color, n=tile.length, carry=tile.dtype)
+
+
+def make_panels(build: Builder, line: Line, *, name: str = "panel") -> Panels:
+    """The constants of a line; its colours serve as they are."""
+    found = behind(line.tree)
+    width = max(1, *(len(ranges) for ranges in found))
+
+    def constant(what: str, values: list[list[int]]) -> Buffer:
+        padded = np.array([row + [0] * (width - len(row)) for row in values])
+        init = spread(padded[:, : 1 if what == "here" else width], line.axis)
+        return build.buffer(f"{name}.{what}", i32, init.shape[-1], on=line.region, init=init)
+
+    return Panels(
+        line=line,
+        here=constant("here", [[position] for position in range(line.length)]),
+        low=constant("low", [[r.start for r in ranges] for ranges in found]),
+        high=constant("high", [[r.stop for r in ranges] for ranges in found]),
+    )
+
+
+def filled(blocks: Blocks) -> int:
+    """How many blocks hold anything; they come first."""
+    return -(-blocks.total // blocks.size)
+
+
+def behind(tree: Tree) -> list[list[range]]:
+    """For each position, the positions whose tiles come in by each of its inputs, in the order of its station's."""
+    found: list[list[range]] = [[] for _ in range(tree.length)]
+    for chain in tree.chains:
+        for sender, taker in pairwise(chain.points):
+            ends = [sender, *(end for r in found[sender] for end in (r.start, r.stop - 1))]
+            found[taker].append(range(min(ends), max(ends) + 1))
+    return found
+
+
+# -- cycles -------------------------------------------------------------------------------------------
+
+
+def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DType, panel: int | None = None) -> int:
+    """Cycles from the start on all PEs until the last PE has the panel.
+
+    n      elements of a tile
+    panel  elements of the panel; None: those of the tiles
+
+    Tile after tile, each PE asks whether it is the owner and, input by input, whether the owner is behind it; a tile
+    begins to move on where the PE is through with that and with the tile before.
+    """
+    t, price = Timing(wafer), Price(wafer)
+    words = wavelets(n, dtype)
+    stream = words * t.wavelet("mov", dtype, dtype, dtype) + t.pauses(words)
+    inputs, stages = behind(tree), _stages(wafer, tree)
+    turn = wafer.loop_edge_cycles + price.scalar("iadd load ieq")
+    look = price.scalar("load load ile ilt iand")
+    free = [wafer.loop_start_cycles - wafer.loop_edge_cycles] * tree.length
+    for owner in range(first, first + count):
+        way, arrived = _way(tree, owner), 0
+        for position in range(tree.length):
+            free[position] += turn
+            if position not in way:
+                free[position] += len(inputs[position]) * (look + wafer.branch_taken_cycles)
+        for position in way:
+            if position != owner:
+                asked = next(i for i, there in enumerate(inputs[position]) if owner in there)
+                free[position] += asked * (look + wafer.branch_taken_cycles) + look + wafer.branch_not_taken_cycles
+            begin = max(free[position] + t.issue(2), arrived)
+            arrived = begin + stages[position]
+            free[position] = begin + (stream if len(way) > 1 else price.elements("mov", n, dtype, dtype))
+    last = free[tree.root] + price.scalar("mov") + wafer.branch_not_taken_cycles
+    return last + broadcast.cost(wafer, tree.length, tree.root, panel or count * n, dtype=dtype)
+
+
+def _way(tree: Tree, owner: int) -> list[int]:
+    """Positions from an owner to the root."""
+    following = {sender: taker for chain in tree.chains for sender, taker in pairwise(chain.points)}
+    way = [owner]
+    while way[-1] in following:
+        way.append(following[way[-1]])
+    return way
+
+
+def _stages(wafer: Wafer, tree: Tree) -> list[int]:
+    """Cycles from each position to the next one on the way to the root."""
+    t, found = Timing(wafer), [0] * tree.length
+    for chain in tree.chains:
+        for sender, taker in pairwise(chain.points):
+            found[sender] = t.stage(abs(taker - sender))
+    return found
