@@ -40,7 +40,7 @@ class Decoder:
         self.stage.embed(pe, token, position)
         self.stage.blocks(pe, here)
         with pe.when(sample):
-            self.stage.choose(pe, here)
+            self.stage.choose(pe, here.hidden)
 
     # -- host side --------------------------------------------------------------------------------
 

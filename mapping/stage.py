@@ -61,11 +61,14 @@ class Stage:
             for axis, words in zip(Axis, layout.line_words, strict=True)
         )  # fmt: skip
 
-    def here(self, pe: Code, position: Register) -> Here:
+    def locate(self, pe: Code, position: Register) -> Tokens:
         """Where the token at `position` goes."""
+        return kv_cache.locate(pe, position, self.resident.own_row, self.layout.height)
+
+    def here(self, pe: Code, position: Register) -> Here:
+        """What work on the token at `position` needs to know."""
         r = self.resident
-        tokens = kv_cache.locate(pe, position, r.own_row, self.layout.height)
-        return Here(tokens, pe.load(r.hidden_count), pe.load(r.inner_count))
+        return Here(self.locate(pe, position), pe.load(r.hidden_count), pe.load(r.inner_count))
 
     def embed(self, pe: Code, token: Register, position: Register) -> None:
         """The hidden state of a token, where the layout has the tables."""
@@ -82,12 +85,15 @@ class Stage:
             with pe.builder.section(f"layer {i}"):
                 self._layer(pe, i, layer, layer.caches[sequence], here)
 
-    def choose(self, pe: Code, here: Here) -> None:
-        """Logits and the next token, where the layout has the head."""
+    def choose(self, pe: Code, hidden: Register) -> None:
+        """Logits and the next token, where the layout has the head.
+
+        hidden  valid elements of this PE's block of features
+        """
         r = self.resident
         assert r.head is not None
         with pe.builder.section("head"):
-            self._norm(pe, r.head.norm, here)
+            self._norm(pe, r.head.norm, hidden)
             logits.emit(
                 pe, self.along_y, r.normed, r.head.table, r.head.logits, scale=self.layout.config.width_scale
             )
@@ -97,7 +103,7 @@ class Stage:
 
     def _layer(self, pe: Code, i: int, layer: Layer, cache: KVCache, here: Here) -> None:
         r, size = self.resident, self.layout.features.size
-        self._norm(pe, layer.ln_1, here)
+        self._norm(pe, layer.ln_1, here.hidden)
         self._linear(pe, layer.qkv, r.normed, r.qkv, "qkv")
         attention.emit(
             pe, self.along_x, self.along_y, r.qkv[:size], r.qkv[size : 2 * size], r.qkv[2 * size :], r.mixed,
@@ -105,7 +111,7 @@ class Stage:
         )  # fmt: skip
         self._linear(pe, layer.out, r.mixed, r.update, "projection")
         residual.emit(pe, r.hidden, r.update)
-        self._norm(pe, layer.ln_2, here)
+        self._norm(pe, layer.ln_2, here.hidden)
         self._linear(pe, layer.up, r.normed, r.inner, "up")
         gelu.emit_shared(
             pe, self.along_y, r.inner, r.activated, here.inner, self.layout.gelu,
@@ -114,11 +120,11 @@ class Stage:
         self._linear(pe, layer.down, r.activated, r.update, "down")
         residual.emit(pe, r.hidden, r.update)
 
-    def _norm(self, pe: Code, norm: Norm, here: Here) -> None:
+    def _norm(self, pe: Code, norm: Norm, hidden: Register) -> None:
         r, config = self.resident, self.layout.config
         with pe.builder.section(norm.name.rpartition(".")[2]):
             layernorm.emit(
-                pe, self.along_y, r.hidden, r.normed, norm.gain, norm.bias, here.hidden, r.norm_scratch,
+                pe, self.along_y, r.hidden, r.normed, norm.gain, norm.bias, hidden, r.norm_scratch,
                 features=config.n_embd, epsilon=config.layer_norm_epsilon,
             )  # fmt: skip
 

@@ -29,11 +29,11 @@ def settings_of(config: GPTConfig) -> dict[str, object]:
 
 
 @st.composite
-def small_models(draw: st.DrawFn) -> GPTConfig:
+def small_models(draw: st.DrawFn, *, layers: int = 2) -> GPTConfig:
     heads = draw(st.integers(1, 4))
     return GPTConfig(
         name="random",
-        n_layer=draw(st.integers(1, 2)),
+        n_layer=draw(st.integers(1, layers)),
         n_embd=heads * draw(st.integers(1, 9)),
         n_head=heads,
         n_inner=draw(st.integers(1, 40)),

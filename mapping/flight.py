@@ -1,0 +1,102 @@
+"""Many sequences at once through the regions of a mapping: prompts in, tokens out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wse_sim.engine.machine import Machine
+from wse_sim.errors import UsageError
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.pipeline import MOST_ROUNDS, Pipeline
+from wse_sim.mapping.plan import Mapping
+from wse_sim.report.report import Report
+
+Prompts = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Flown:
+    """What a flight gave.
+
+    token_ids  chosen on the wafer, greedily, for each prompt
+    launches   (rounds, cycles) of each launch
+    """
+
+    token_ids: tuple[tuple[int, ...], ...]
+    launches: tuple[tuple[int, int], ...]
+
+
+class Flight:
+    """A mapping loaded on a machine, at the beginning of its sequences."""
+
+    def __init__(self, mapping: Mapping, tensors: Weights, *, threads: int = 1) -> None:
+        self.mapping = mapping
+        self.pipeline = Pipeline(mapping)
+        self.machine = Machine(self.pipeline.program, mapping.wafer, threads=threads)
+        self.pipeline.load(self.machine, tensors)
+        self.position = 0
+
+    @property
+    def sequences(self) -> int:
+        """Of all replicas."""
+        return self.mapping.replicas * self.mapping.sequences
+
+    def generate(self, prompts: Prompts, new_tokens: int) -> Flown:
+        """Goes on from a prompt for each sequence; shorter prompts begin to choose while longer ones are still read."""
+        self._require(prompts, new_tokens)
+        longest = max(map(len, prompts))
+        shape = (self.mapping.replicas, self.mapping.sequences)
+        chosen: list[list[int]] = [[] for _ in prompts]
+        launches: list[tuple[int, int]] = []
+        for turn in range(longest):
+            given = np.array([p[turn] if turn < len(p) else -1 for p in prompts], np.int32)
+            self.pipeline.give(self.machine, given.reshape(shape))
+            sample = any(turn >= len(p) - 1 for p in prompts)
+            launches.append((1, self.run(1, sample=sample)))
+            if sample:
+                ended = [turn >= len(p) - 1 for p in prompts]
+                self._note(chosen, 1, ended)
+        while (left := new_tokens - min(map(len, chosen))) > 0:
+            rounds = min(left, MOST_ROUNDS)
+            launches.append((rounds, self.run(rounds)))
+            self._note(chosen, rounds, [True] * len(prompts))
+        return Flown(tuple(tuple(tokens[:new_tokens]) for tokens in chosen), tuple(launches))
+
+    def run(self, rounds: int, *, sample: bool = True) -> int:
+        """One launch: every sequence some tokens further; returns its cycles."""
+        if not 1 <= rounds <= MOST_ROUNDS:
+            raise UsageError(f"{rounds} rounds in a launch: expected 1 to {MOST_ROUNDS}")
+        if self.position + rounds > self.mapping.context:
+            raise UsageError(
+                f"{rounds} tokens more at position {self.position}, but the context has {self.mapping.context}: "
+                "start anew, or map a longer context"
+            )
+        cycles = self.machine.launch({"rounds": rounds, "sample": int(sample)})
+        self.position += rounds
+        return cycles
+
+    def report(self) -> Report:
+        """Everything since the flight began."""
+        return self.machine.report()
+
+    def _note(self, chosen: list[list[int]], rounds: int, ended: list[bool]) -> None:
+        found = self.pipeline.chosen(self.machine, rounds).reshape(-1, rounds)
+        for tokens, row, counts in zip(chosen, found.tolist(), ended, strict=True):
+            if counts:
+                tokens.extend(row)
+
+    def _require(self, prompts: Prompts, new_tokens: int) -> None:
+        if len(prompts) != self.sequences:
+            raise UsageError(f"{len(prompts)} prompts for {self.sequences} sequences: expected one for each")
+        if not all(prompts):
+            raise UsageError("a prompt is empty: expected one token or more in each")
+        if new_tokens < 0:
+            raise UsageError(f"{new_tokens} tokens asked for: expected 0 or more")
+        vocabulary = self.mapping.config.vocab_size
+        for prompt in prompts:
+            for token in prompt:
+                if not 0 <= token < vocabulary:
+                    raise UsageError(f"token {token}: expected 0 to {vocabulary - 1}")

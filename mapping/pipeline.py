@@ -1,0 +1,250 @@
+"""Decode of many sequences over many regions: each replica a ring of regions that the hidden state goes round.
+
+Region k works on one sequence while region k + 1 works on the one before. The first region has the tables and the head:
+a token that it chooses is the next one it embeds. One launch takes each sequence some rounds further.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.engine.machine import Machine
+from wse_sim.errors import FitError, UsageError
+from wse_sim.hardware import i32
+from wse_sim.kernels.collective.handover import Handover, lanes, make_handover
+from wse_sim.kernels.collective.member import Palette
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.stage import Here, Stage
+from wse_sim.mapping.wiring import color_numbers
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer
+from wse_sim.program.register import Register
+
+MOST_ROUNDS = 32  # of a launch
+QUEUES = 3  # colours that a region's lines along x may receive, so that hand-overs have a queue
+
+
+@dataclass(frozen=True, eq=False)
+class Stop:
+    """A region of the ring.
+
+    incoming, outgoing  None where the ring is one region
+    position            i32[sequences]: of the next token of each
+    """
+
+    stage: Stage
+    incoming: Handover | None
+    outgoing: Handover | None
+    position: Buffer
+
+
+@dataclass(frozen=True, eq=False)
+class Ring:
+    """A replica.
+
+    token    i32[sequences] on the first region: the next one of each
+    history  i32[sequences * MOST_ROUNDS] there: chosen in each round of the last launch
+    """
+
+    stops: tuple[Stop, ...]
+    token: Buffer
+    history: Buffer
+
+
+class Pipeline:
+    """The program of a mapping that keeps its weights, and how the host talks to it.
+
+    Launch arguments: `rounds`, tokens of each sequence; `sample` (0: no logits, for tokens that the host gives).
+    """
+
+    def __init__(self, mapping: Mapping) -> None:
+        _check(mapping)
+        self.mapping = mapping
+        width = max(place.x + place.width for place in mapping.places)
+        height = max(place.y + place.height for place in mapping.places)
+        self._build = Builder(width, height, name=f"{mapping.config.name} {mapping.strategy}")
+        self._rounds = self._build.argument("rounds", "int")
+        self._sample = self._build.argument("sample", "int")
+        palette: Palette = cache(self._build.color)
+        self.rings = tuple(self._ring(mapping.replica(i), palette) for i in range(mapping.replicas))
+        for number, ring in enumerate(self.rings):
+            with self._build.section(f"replica {number}"):
+                self._emit(ring)
+        self.program = self._build.finish()
+
+    # -- what there is ----------------------------------------------------------------------------
+
+    def _ring(self, places: tuple[Place, ...], palette: Palette) -> Ring:
+        build, count = self._build, self.mapping.sequences
+        stages = [
+            Stage(build, self.mapping.layout(p), p.region, color=palette, queues=QUEUES if len(places) > 1 else 4)
+            for p in places
+        ]
+        links = self._links(places, stages, palette)
+        stops = tuple(
+            Stop(stage, links[k - 1], links[k], build.buffer("position", i32, count, on=stage.region))
+            for k, stage in enumerate(stages)
+        )
+        first = stages[0].region
+        return Ring(
+            stops,
+            token=build.buffer("token.next", i32, count, on=first),
+            history=build.buffer("token.history", i32, count * MOST_ROUNDS, on=first),
+        )
+
+    def _links(
+        self, places: tuple[Place, ...], stages: list[Stage], palette: Palette
+    ) -> list[Handover] | list[None]:
+        """From each region to the next, the last one to the first."""
+        if len(places) == 1:
+            return [None]
+        ends = [(a.region, b.region) for a, b in ring_of(places)]
+        hidden = stages[0].resident.hidden
+        return [
+            make_handover(
+                self._build, *pair, size=hidden.length, dtype=hidden.dtype, name=f"handover.{number}", color=palette
+            )
+            for pair, number in zip(ends, color_numbers(ends), strict=True)
+        ]
+
+    # -- code -------------------------------------------------------------------------------------
+
+    def _emit(self, ring: Ring) -> None:
+        for number, stop in enumerate(ring.stops):
+            pe = self._build.main(stop.stage.region)
+            with self._build.section(f"stage {number}"), pe.scope():
+                if number:
+                    self._middle(pe, stop)
+                else:
+                    self._first(pe, ring)
+
+    def _first(self, pe: Code, ring: Ring) -> None:
+        """Chooses the token of each sequence that comes round, embeds it and sends it on."""
+        stop = ring.stops[0]
+        stage, rounds, sample = stop.stage, pe.use(self._rounds), pe.use(self._sample)
+        hidden, inner = pe.load(stage.resident.hidden_count), pe.load(stage.resident.inner_count)
+        left = self._post_first(pe, stop)
+        with pe.loop(rounds + (1 if stop.incoming else 0)) as n:
+            for sequence in range(self.mapping.sequences):
+                if stop.incoming:
+                    with pe.when(n > 0):
+                        self._take(pe, stop, left)
+                        with pe.when(sample):
+                            stage.choose(pe, hidden)
+                            self._note(pe, ring, sequence, n - 1)
+                with pe.when(n < rounds):
+                    self._embed(pe, ring, sequence)
+                    self._work(pe, stop, sequence, hidden, inner)
+                    if not stop.incoming:
+                        with pe.when(sample):
+                            stage.choose(pe, hidden)
+                            self._note(pe, ring, sequence, n)
+
+    def _middle(self, pe: Code, stop: Stop) -> None:
+        """Works on every sequence that comes in, and sends it on."""
+        hidden, inner = pe.load(stop.stage.resident.hidden_count), pe.load(stop.stage.resident.inner_count)
+        left = self._post_first(pe, stop)
+        with pe.loop(pe.use(self._rounds)):
+            for sequence in range(self.mapping.sequences):
+                self._take(pe, stop, left)
+                self._work(pe, stop, sequence, hidden, inner)
+
+    def _post_first(self, pe: Code, stop: Stop) -> Register:
+        """Begins to receive; gives the number of hand-overs of this launch that are not yet taken."""
+        left = pe.use(self._rounds) * self.mapping.sequences
+        if stop.incoming:
+            with pe.when(left > 0):
+                stop.incoming.post(pe)
+        return left
+
+    def _take(self, pe: Code, stop: Stop, left: Register) -> None:
+        """Waits for a hand-over, begins to receive the next one, and makes this one known to whole rows."""
+        assert stop.incoming is not None
+        hidden = stop.stage.resident.hidden
+        with pe.builder.section("take"):
+            stop.incoming.take(pe, hidden)
+            left -= 1
+            with pe.when(left > 0):
+                stop.incoming.post(pe)
+            stop.stage.along_x.all_reduce(pe, hidden)
+
+    def _embed(self, pe: Code, ring: Ring, sequence: int) -> None:
+        stop = ring.stops[0]
+        with pe.scope():
+            token, position = pe.load(ring.token[sequence]), pe.load(stop.position[sequence])
+            stop.stage.embed(pe, token, position)
+
+    def _work(self, pe: Code, stop: Stop, sequence: int, hidden: Register, inner: Register) -> None:
+        """All layers of the region on the newest token of a sequence, and off with it."""
+        with pe.scope():
+            position = pe.load(stop.position[sequence])
+            here = Here(stop.stage.locate(pe, position), hidden, inner)
+            stop.stage.blocks(pe, here, sequence=sequence)
+            pe.store(stop.position[sequence], position + 1)
+        if stop.outgoing:
+            with pe.builder.section("send"):
+                stop.outgoing.send(pe, stop.stage.resident.hidden)
+
+    def _note(self, pe: Code, ring: Ring, sequence: int, turn: Register) -> None:
+        head = ring.stops[0].stage.resident.head
+        assert head is not None
+        with pe.scope():
+            token = pe.load(head.search.token)
+            pe.store(ring.token[sequence], token)
+            pe.store(ring.history.at(turn + sequence * MOST_ROUNDS), token)
+
+    # -- host side --------------------------------------------------------------------------------
+
+    def load(self, machine: Machine, tensors: Weights) -> None:
+        """Writes all parameters into SRAM."""
+        for ring in self.rings:
+            for stop in ring.stops:
+                stop.stage.load(machine, tensors)
+
+    def give(self, machine: Machine, tokens: NDArray[np.int32]) -> None:
+        """The next token of each sequence, (replicas, sequences); -1 keeps the one that was chosen."""
+        for ring, given in zip(self.rings, tokens, strict=True):
+            own = machine.read(ring.token)[0, 0]
+            machine.write(ring.token, np.where(given < 0, own, given))
+
+    def chosen(self, machine: Machine, rounds: int) -> NDArray[np.int32]:
+        """Tokens of the last launch, (replicas, sequences, rounds)."""
+        found = [machine.read(ring.history)[0, 0].reshape(-1, MOST_ROUNDS)[:, :rounds] for ring in self.rings]
+        return np.stack(found)
+
+
+def _check(mapping: Mapping) -> None:
+    """Refuses what no program can be made of."""
+    if mapping.phase != "decode":
+        raise UsageError(f"a {mapping.phase} mapping as a pipeline: expected decode")
+    for index in range(mapping.replicas):
+        places = mapping.replica(index)
+        if any(p.streamed or p.shards > 1 for p in places):
+            raise UsageError(f"{mapping.strategy}: expected regions that keep whole layers")
+        if not (places[0].embedding and places[0].head):
+            raise UsageError(
+                f"{mapping.strategy}: {places[0].holds()} in the first region: expected embedding and head together, "
+                "so that a chosen token stays where it is needed"
+            )
+        for a, b in ring_of(places):
+            if not lanes(a.region, b.region):
+                raise FitError(
+                    f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: expected regions of one "
+                    "height, at least as wide as high where they lie in different rows; place the mapping anew"
+                )
+        if mapping.sequences > len(places):
+            raise UsageError(
+                f"{mapping.sequences} sequences in flight over {len(places)} regions: expected one for each at most, "
+                "or the ring would be full"
+            )
+
+
+def ring_of(places: tuple[Place, ...]) -> list[tuple[Place, Place]]:
+    """Each place and the one it hands the hidden state to; none where there is only one."""
+    return [] if len(places) == 1 else list(zip(places, (*places[1:], places[0]), strict=True))

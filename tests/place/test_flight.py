@@ -1,0 +1,161 @@
+"""Pipelines and replicas on one machine: the tokens of each sequence alone, and stages that really overlap."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from naive.gpt import naive_greedy
+from place.small_models import lively, settings_of, small_models
+
+from wse_sim import WSE2, WSE3
+from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.fit import fit
+from wse_sim.mapping.flight import Flight
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model import GPTConfig, load_shipped
+from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.session import Session, generate
+
+CONFIG = GPTConfig(name="four", n_layer=4, n_embd=24, n_head=3, n_positions=24, vocab_size=50)
+
+
+def ring(
+    config: GPTConfig, cuts: list[int], *, side: int = 6, columns: int = 2, replicas: int = 1, **changes: object
+) -> Mapping:
+    """Stages in serpentine rows of squares; replicas below each other."""
+    rows = -(-(len(cuts) - 1) // columns)
+    places = []
+    for replica in range(replicas):
+        for k, (low, high) in enumerate(pairwise(cuts)):
+            row, at = divmod(k, columns)
+            column = at if row % 2 == 0 else columns - 1 - at
+            places.append(
+                Place(
+                    x=side * column, y=side * (row + rows * replica), width=side, height=side,
+                    layers=range(low, high), embedding=k == 0, head=k == 0, replica=replica,
+                )
+            )  # fmt: skip
+    return replace(
+        Mapping(config=config, wafer=WSE2, strategy="by hand", places=tuple(places), sequences=len(cuts) - 1), **changes
+    )
+
+
+def alone(config: GPTConfig, weights: dict[str, np.ndarray], prompt: list[int], new: int, side: int) -> tuple[int, ...]:
+    session = Session(Layout(config=config, wafer=WSE2, width=side, height=side), weights)
+    return generate(session, prompt, new).token_ids
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    config=small_models(layers=4),
+    side=st.integers(2, 7),
+    columns=st.integers(1, 3),
+    replicas=st.integers(1, 2),
+    wafer=st.sampled_from([WSE2, WSE3]),
+    data=st.data(),
+)
+def test_every_sequence_gets_the_tokens_it_gets_alone(config, side, columns, replicas, wafer, data) -> None:
+    stages = data.draw(st.integers(1, config.n_layer + 1))
+    inner = data.draw(st.lists(st.integers(0, config.n_layer), min_size=stages - 1, max_size=stages - 1))
+    sequences = data.draw(st.integers(1, stages))
+    mapping = ring(config, [0, *sorted(inner), config.n_layer], side=side, columns=columns, replicas=replicas,
+                   wafer=wafer, sequences=sequences)  # fmt: skip
+    token = st.integers(0, config.vocab_size - 1)
+    count = replicas * sequences
+    prompts = data.draw(st.lists(st.lists(token, min_size=1, max_size=3), min_size=count, max_size=count))
+    weights = lively(config, data.draw(st.integers(0, 99)))
+    assume(all(fit(mapping.layout(place)).needed < 0.9 * wafer.user_sram_bytes for place in mapping.places))
+    flown = Flight(mapping, weights).generate(prompts, 2)
+    expected = [alone(config, weights, prompt, 2, side) for prompt in prompts]
+    assert flown.token_ids == tuple(expected)
+
+
+def test_the_shipped_model_in_three_stages() -> None:
+    checkpoint = load_shipped()
+    config, weights = checkpoint.config, dict(checkpoint.tensors)
+    prompts = [checkpoint.text.encode(text) for text in ("Alice was", "The Queen said", "Down the")]
+    flown = Flight(ring(config, [0, 1, 2, 3], side=12, columns=3), weights).generate(prompts, 4)
+    expected = [naive_greedy(settings_of(config), weights, prompt, 4) for prompt in prompts]
+    assert flown.token_ids == tuple(map(tuple, expected))
+
+
+def stage_cycles(mapping: Mapping, weights: dict[str, np.ndarray]) -> list[int]:
+    """Cycles that each stage works on a token of one sequence, from a run where nobody waits behind anybody."""
+    flight = Flight(replace(mapping, sequences=1), weights)
+    flight.run(1)
+    sections = flight.report().sections
+    found = []
+    for k in range(len(mapping.places)):
+        spans: dict[str, list[int]] = {}
+        for name, first, last in zip(sections.names, sections.first, sections.last, strict=True):
+            if name.startswith(f"replica 0/stage {k}/") and first >= 0:
+                spans.setdefault(name.split("/")[2], []).extend((int(first), int(last)))
+        head = spans.pop("head", [0])
+        spans.pop("take")
+        found.append(max(map(max, spans.values())) - min(map(min, spans.values())) + max(head) - min(head))
+    return found
+
+
+@pytest.mark.parametrize("columns", [4, 2])
+def test_with_as_many_sequences_as_stages_the_slowest_stage_sets_the_pace(columns: int) -> None:
+    weights = lively(CONFIG, 1)
+    mapping = ring(CONFIG, [0, 1, 2, 3, 4], columns=columns)
+    flight = Flight(mapping, weights)
+    few, many = flight.run(3), flight.run(9)
+    period = (many - few) / (6 * mapping.sequences)
+    taking = 120  # cycles in which a row hears what came in
+    slowest = max(stage_cycles(mapping, weights))
+    assert slowest <= period <= 1.05 * (slowest + taking)
+    single = Flight(replace(mapping, sequences=1), weights)
+    single.run(1)
+    assert single.run(1) > 2.5 * period  # the stages overlap
+
+
+def test_replicas_do_not_slow_each_other_down() -> None:
+    weights = lively(CONFIG, 1)
+    cycles = []
+    for replicas in (1, 2, 3):
+        flight = Flight(ring(CONFIG, [0, 2, 4], replicas=replicas), weights)
+        cycles.append(flight.run(4))
+    assert cycles[0] == cycles[1] == cycles[2]
+
+
+def test_same_bits_on_two_threads() -> None:
+    weights = lively(CONFIG, 2)
+    runs = []
+    for threads in (1, 2):
+        flight = Flight(ring(CONFIG, [0, 2, 4]), weights, threads=threads)
+        runs.append((flight.generate([[1, 2], [3]], 5), flight.report().states.tobytes()))
+    assert runs[0] == runs[1]
+
+
+def test_messages() -> None:
+    weights = lively(CONFIG, 0)
+    with pytest.raises(UsageError, match="3 sequences in flight over 2 regions"):
+        Flight(ring(CONFIG, [0, 2, 4], sequences=3), weights)
+    apart = ring(CONFIG, [0, 2, 4])
+    uneven = replace(apart, places=(apart.places[0], replace(apart.places[1], height=5)))
+    with pytest.raises(FitError, match=r"no lanes from \[0:6, 0:6\], embedding, layers 0-1, head, to .*place the"):
+        Flight(uneven, weights)
+    first, second = apart.places
+    split = replace(apart, places=(replace(first, head=False), replace(second, head=True)))
+    with pytest.raises(UsageError, match="expected embedding and head together"):
+        Flight(split, weights)
+    with pytest.raises(UsageError, match="a prefill mapping as a pipeline"):
+        Flight(replace(apart, phase="prefill"), weights)
+    flight = Flight(apart, weights)
+    with pytest.raises(UsageError, match="1 prompts for 2 sequences"):
+        flight.generate([[1]], 1)
+    with pytest.raises(UsageError, match="a prompt is empty"):
+        flight.generate([[1], []], 1)
+    with pytest.raises(UsageError, match="token 50: expected 0 to 49"):
+        flight.generate([[1], [50]], 1)
+    with pytest.raises(UsageError, match="33 rounds in a launch: expected 1 to 32"):
+        flight.run(33)
+    with pytest.raises(UsageError, match="25 tokens more at position 0, but the context has 24"):
+        flight.run(25)
