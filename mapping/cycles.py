@@ -8,7 +8,7 @@ from functools import cache
 from wse_sim.hardware import Wafer, i32
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective import broadcast
-from wse_sim.kernels.collective.all_reduce import plan
+from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.price import Price

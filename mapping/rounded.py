@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.all_reduce import plan
+from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import attention, embedding, gelu, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import head_slots

@@ -11,8 +11,8 @@ from wse_sim.hardware import Region, Wafer, i32
 from wse_sim.hardware.dtypes import WAVELET_BYTES, DType
 from wse_sim.hardware.operations import VECTOR_OPERATIONS
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.shapes import sides
 from wse_sim.kernels.collective.timing import Timing
-from wse_sim.kernels.collective.tree import Chain, Tree
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer, View
 
@@ -32,40 +32,58 @@ def elements(x: View, whole: View, length: int, what: str) -> int:
     return n
 
 
-def own(tree: Tree, whole: View, n: int) -> View:
+def own(root: int, whole: View, n: int) -> View:
     """The root's vector."""
-    return replace(whole, offset=whole.offset + tree.root * n, length=n)
+    return replace(whole, offset=whole.offset + root * n, length=n)
 
 
-def nearest_first(one: Chain, whole: View, n: int) -> View:
-    """The vectors of a chain's PEs, that of the root's neighbour first."""
-    count = len(one.points) - 1
-    if one.forward:
-        first = whole.offset + (one.root - 1) * n
+def nearest_first(side: range, whole: View, n: int) -> View:
+    """The vectors of a side's PEs, that of the root's neighbour first."""
+    count = len(side) - 1
+    if side.step > 0:
+        first = whole.offset + (side[-1] - 1) * n
         return replace(whole, offset=first, length=count * n, inner=n, outer_stride=-n)
-    return replace(whole, offset=whole.offset + (one.root + 1) * n, length=count * n)
+    return replace(whole, offset=whole.offset + (side[-1] + 1) * n, length=count * n)
 
 
-def farthest_first(one: Chain, whole: View, n: int) -> View:
-    """The vectors of a chain's PEs, that of its end first."""
-    count = len(one.points) - 1
-    first = whole.offset + one.points[0] * n
-    if one.forward:
+def farthest_first(side: range, whole: View, n: int) -> View:
+    """The vectors of a side's PEs, that of its end first."""
+    count = len(side) - 1
+    first = whole.offset + side[0] * n
+    if side.step > 0:
         return replace(whole, offset=first, length=count * n)
     return replace(whole, offset=first, length=count * n, inner=n, outer_stride=-n)
 
 
-def count_behind(build: Builder, region: Region, axis: Axis, tree: Tree, name: str) -> Buffer:
+def count_behind(build: Builder, region: Region, axis: Axis, root: int, name: str) -> Buffer:
     """i32[1] on each PE: how many PEs are farther from the root on its side."""
-    behind = np.zeros(tree.length, np.int32)
-    for one in tree.chains:
-        behind[list(one.points[:-1])] = np.arange(len(one.points) - 1)
+    length = axis.length(region)
+    behind = np.zeros(length, np.int32)
+    for side in sides(length, root):
+        behind[list(side[:-1])] = np.arange(len(side) - 1)
     shape = [1, 1]
-    shape[axis.dimension] = tree.length
+    shape[axis.dimension] = length
     return build.constant(name, i32, behind.reshape(shape), on=region)
 
 
 # -- cost ---------------------------------------------------------------------------------------------
+
+
+def gathered_cycles(wafer: Wafer, length: int, root: int, words: int, *, each: int | None = None) -> int:
+    """Until the root has taken the vectors of `words` wavelets of all others, `each` cycles per vector.
+
+    The root takes one side after the other. Within a side vectors follow each other without gaps, or, where they are
+    short, the farthest one takes a stage per PE.
+    """
+    t, each = Timing(wafer), words if each is None else each
+    free = 0
+    for side in sorted(points for points in (root, length - 1 - root) if points):
+        first = max(free, t.stage()) + t.issue(2)
+        last_begins = t.issue(2) + t.stage()
+        if side > 1:
+            last_begins += words + hand_on_cycles(wafer) + (side - 1) * t.stage() - min(words, t.stage())
+        free = max(first + side * each, last_begins + each)
+    return free
 
 
 def copy_cycles(wafer: Wafer, n: int, dtype: DType) -> int:

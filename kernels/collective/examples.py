@@ -1,7 +1,8 @@
 """The collectives put to work on shapes that tests draw.
 
 Sizes: `length` PEs on each of `lines` lines along `axis` (0: x, 1: y), `n` elements or `words` wavelets per PE; a
-`root` counts round the line; `operation` is an index of OPERATIONS; `group` is a size, 0 the default.
+`root` counts round the line; `operation` is an index of OPERATIONS, `algorithm` one of ALGORITHMS; `group` is the size
+of groups where the algorithm has some, 0 the best.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f16, f32, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective import all_reduce, broadcast, gather, handover, reduce, scatter, shift
-from wse_sim.kernels.collective.line import Line, make_line
+from wse_sim.kernels.collective import all_reduce, broadcast, gather, handover, law, reduce, scatter, shift
+from wse_sim.kernels.collective.line import line_on
+from wse_sim.kernels.collective.plan import ALGORITHMS, plan
 from wse_sim.kernels.collective.timing import wavelets
+from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.program.builder import Builder
 
@@ -62,23 +65,27 @@ class Lines:
         return Example(self.build.finish(), placed, outputs, self.wafer.task_switch_cycles + cost, bound)
 
 
-def _line(bench: Lines, n: int) -> Line:
-    """A line with groups of a drawn size, or, for size 0, with the default ones."""
-    group = bench.shape["group"]
-    groups = (group,) if group else None
-    words = wavelets(n, bench.dtype)
-    return make_line(bench.build, bench.region, bench.axis, groups=groups, wafer=bench.wafer, words=words)
+def _tree(bench: Lines, n: int) -> Tree:
+    """The tree of a drawn algorithm, root and group size."""
+    algorithm, group = ALGORITHMS[bench.shape["algorithm"]], bench.shape["group"]
+    return plan(
+        bench.wafer,
+        bench.length,
+        words=wavelets(n, bench.dtype),
+        algorithm=algorithm,
+        root=None if algorithm == "k-tree" else bench.root,
+        groups=(group,) if group and algorithm in ("k-tree", "two-phase") else None,
+    )
 
 
 def _reduce(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     bench, n, operation = Lines(wafer, dtype, shape, seed), shape["n"], OPERATIONS[shape["operation"]]
-    x, values = bench.build.buffer("x", dtype, n), bench.values(n)
-    line = _line(bench, n)
-    line.reduce(bench.build.main(), x, operation)
-    outputs = {"x": bench.at_root(reduce.reference(line.tree, values, operation), line.root)}
-    cost = reduce.cost(wafer, line.tree, n, operation=operation, dtype=dtype)
-    far = max(line.root, bench.length - 1 - line.root)
-    return bench.example({"x": values}, outputs, cost, wavelets(n, dtype) + far * wafer.hop_cycles)
+    x, values, tree = bench.build.buffer("x", dtype, n), bench.values(n), _tree(bench, n)
+    reduce.make_reduce(bench.build, bench.region, bench.axis, tree).emit(bench.build.main(), x, operation)
+    outputs = {"x": bench.at_root(reduce.reference(tree, values, operation), tree.root)}
+    cost = reduce.cost(wafer, tree, n, operation=operation, dtype=dtype)
+    bound = law.bound(wafer, bench.length, tree.root, wavelets(n, dtype))
+    return bench.example({"x": values}, outputs, cost, bound)
 
 
 def _broadcast(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
@@ -94,7 +101,7 @@ def _broadcast(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
 def _all_reduce(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     bench, n, operation = Lines(wafer, dtype, shape, seed), shape["n"], OPERATIONS[shape["operation"]]
     x, values = bench.build.buffer("x", dtype, n), bench.values(n)
-    line = _line(bench, n)
+    line = line_on(bench.build, bench.region, bench.axis, _tree(bench, n))
     line.all_reduce(bench.build.main(), x, operation)
     outputs = {"x": Expected(bench.placed(all_reduce.reference(line.tree, values, operation)))}
     cost = all_reduce.cost(wafer, line.tree, n, operation=operation, dtype=dtype)
@@ -175,8 +182,10 @@ def _handover(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
 
 
 _SIZES = {"axis": (0, 1), "length": (2, 40), "lines": (1, 3)}
-_REDUCTION = {**_SIZES, "n": (1, 70), "operation": (0, 2), "group": (0, 12)}
 _ROOTED = {**_SIZES, "root": (0, 39)}
+_REDUCTION = {
+    **_ROOTED, "n": (1, 70), "operation": (0, 2), "algorithm": (0, len(ALGORITHMS) - 1), "group": (0, 12),
+}  # fmt: skip
 _SIDES = {"rows": (1, 9), "columns": (1, 9), "side": (0, 7), "gap": (0, 4), "n": (1, 40)}
 _ALL = (f32, f16, i32)
 

@@ -16,8 +16,8 @@ from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective import chunks
 from wse_sim.kernels.collective.member import Operand, position, steady
-from wse_sim.kernels.collective.timing import Timing, wavelets
-from wse_sim.kernels.collective.tree import chain
+from wse_sim.kernels.collective.shapes import chain, sides
+from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.wires import Wires, lay
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -34,18 +34,10 @@ def reference(x: Array) -> Array:
 def cost(wafer: Wafer, length: int, n: int, *, root: int = 0, dtype: DType = f32) -> int:
     """Cycles from the start on all PEs until the root is through.
 
-    The root takes one side after the other, then copies its own vector. Within a side words follow each other without
-    gaps, or, where vectors are short, the farthest one takes a stage per PE.
+    The root takes one side after the other, then copies its own vector.
     """
-    t, words = Timing(wafer), wavelets(n, dtype)
-    free = 0
-    for side in sorted(points for points in (root, length - 1 - root) if points):
-        first = max(free, t.stage()) + t.issue(2)
-        last_begins = t.issue(2) + t.stage()
-        if side > 1:
-            last_begins += words + chunks.hand_on_cycles(wafer) + (side - 1) * t.stage() - min(words, t.stage())
-        free = max(first + side * words, last_begins + words)
-    return free + chunks.copy_cycles(wafer, n, dtype)
+    gathered = chunks.gathered_cycles(wafer, length, root, wavelets(n, dtype))
+    return gathered + chunks.copy_cycles(wafer, n, dtype)
 
 
 @dataclass(frozen=True)
@@ -62,21 +54,21 @@ class Gather:
         """Leaves all `x` of a line in `whole` at its root, for each line that `pe` covers."""
         view, target, tree = steady(x), steady(whole), self.wires.tree
         n = chunks.elements(view, target, tree.length, "a gather")
-        for code, inputs, outputs in self.wires.code(pe, "a gather"):
+        for code, inputs, outputs, _ in self.wires.places(pe, "a gather"):
             if outputs:
                 code.mov(outputs[0], view)
                 with code.scope():
                     for color in inputs:
                         code.mov(outputs[0], color, n=code.load(self.behind) * n, carry=view.dtype)
             else:
-                for color, one in zip(inputs, tree.chains, strict=True):
-                    code.mov(chunks.nearest_first(one, target, n), color)
-                code.mov(chunks.own(tree, target, n), view)
+                for color, side in zip(inputs, sides(tree.length, tree.root), strict=True):
+                    code.mov(chunks.nearest_first(side, target, n), color)
+                code.mov(chunks.own(tree.root, target, n), view)
 
 
 def make_gather(build: Builder, region: Region, axis: Axis, *, root: int = 0, name: str = "gather") -> Gather:
     """Takes two colours; `root` is a position along the axis, counted from the end if negative."""
     length = axis.length(region)
     tree = chain(length, position(root, length, name))
-    behind = chunks.count_behind(build, region, axis, tree, f"{name}.behind")
+    behind = chunks.count_behind(build, region, axis, tree.root, f"{name}.behind")
     return Gather(lay(build, region, axis, tree, name=name), behind)

@@ -1,7 +1,8 @@
 """`Line`: reduce, broadcast and all-reduce along the lines of a region, as often as a program likes.
 
-Colours are taken and routes painted once: two colours per level of the tree, one for the broadcast. A PE needs at most
-four input queues for a line with two levels, so the eight of a PE serve a line along x and one along y.
+Colours are taken and routes painted once: the tree's and one for the broadcast. A PE needs at most four input queues
+for a k-tree with two levels, so the eight of a PE serve a line along x and one along y; of binary and generated trees
+`queues` limits them.
 
 Any order of uses is safe as long as it is the same on all PEs of a line: each colour keeps its wavelets in order, each
 has a single sender per link, and a wavelet that comes too early waits without holding up other colours.
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 
 from wse_sim.hardware import WSE2, DType, Region, Wafer
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.collective.broadcast import Broadcast, make_broadcast
 from wse_sim.kernels.collective.member import Operand, Palette
+from wse_sim.kernels.collective.plan import Algorithm, plan
 from wse_sim.kernels.collective.reduce import Operation, Reduce, make_reduce
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.program.builder import Builder
@@ -74,20 +75,29 @@ def make_line(
     region: Region,
     axis: Axis,
     *,
+    algorithm: Algorithm = "k-tree",
+    root: int | None = None,
     groups: tuple[int, ...] | None = None,
+    queues: int | None = None,
     name: str = "x",
     wafer: Wafer = WSE2,
     words: int = 1,
     color: Palette | None = None,
-    queues: int = 4,
 ) -> Line:
-    """Lines along `axis`, with the tree that costs least on `wafer` for vectors of `words` wavelets.
+    """Lines along `axis`, with the tree that `plan` makes of the options for vectors of `words` wavelets.
 
-    groups  group sizes instead, level by level, the last level joining what is left; () is a plain chain
-    color   gives the colour of a name; lines on disjoint regions may share colours. None: new ones
-    queues  colours that a PE may receive from the line at most
+    color  gives the colour of a name; lines on disjoint regions may share colours. None: new ones
     """
-    shape = plan(wafer, axis.length(region), words=words, groups=groups, queues=queues)
-    reduction = make_reduce(build, region, axis, shape, name=f"{name}.reduce", color=color)
-    spread = make_broadcast(build, region, axis, root=shape.root, name=f"{name}.broadcast", color=color)
+    tree = plan(
+        wafer, axis.length(region), words=words, algorithm=algorithm, root=root, groups=groups, queues=queues
+    )  # fmt: skip
+    return line_on(build, region, axis, tree, name=name, color=color)
+
+
+def line_on(
+    build: Builder, region: Region, axis: Axis, tree: Tree, *, name: str = "x", color: Palette | None = None
+) -> Line:
+    """Lines along `axis` with a tree of one's own."""
+    reduction = make_reduce(build, region, axis, tree, name=f"{name}.reduce", color=color)
+    spread = make_broadcast(build, region, axis, root=tree.root, name=f"{name}.broadcast", color=color)
     return Line(reduction, spread)

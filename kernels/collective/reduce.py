@@ -2,14 +2,13 @@
 
 x        (n,) on each PE; the result replaces it at the line's root, elsewhere x ends up as a partial result
 travel   as dtype `carry`; each addition rounds once, to `carry` where it is sent on, else to the dtype of x
-order    that of the tree: a PE adds what arrives to its own, the shorter chain first
-shapes   of the tree: a chain to an end or to the middle, two-phase with a group size, more levels (`tree`)
+order    that of the tree: a PE adds what arrives to its own, one vector after the other
+shapes   chain, two-phase, k-tree, star, binary tree, generated: see `plan`
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -17,12 +16,16 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective import chunks, star
+from wse_sim.kernels.collective.flow import Flow
 from wse_sim.kernels.collective.member import Operand, Palette, steady
+from wse_sim.kernels.collective.shapes import sides
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.kernels.collective.tree import Tree
-from wse_sim.kernels.collective.wires import Wires, lay
+from wse_sim.kernels.collective.wires import Place, Wires, lay
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer, View
 
 Array = NDArray[Any]
 Operation = Literal["add", "max", "min"]
@@ -32,17 +35,14 @@ def reference(tree: Tree, x: Array, operation: Operation = "add", carry: DType |
     """The root's result, (..., n), of x (length, ..., n): the machine's additions in the machine's order."""
     sends = x.dtype if carry is None else carry.numpy
     own = list(x)
-    parts = {p: part for positions, part in tree.stations for p in positions}
-    left = {p: len(part.inputs) for p, part in parts.items()}
-    sent = {p: own[p].astype(sends) for p, part in parts.items() if not part.inputs}
-    for chain in tree.chains:
-        for sender, taker in pairwise(chain.points):
-            left[taker] -= 1
-            result = combine(operation, sent[sender], own[taker])
-            if left[taker] == 0 and parts[taker].outputs:
-                sent[taker] = result.astype(sends)
-            else:
-                own[taker] = result.astype(x.dtype)
+    left = [len(senders) for senders in tree.takes]
+    sent = [x[p].astype(sends) for p in range(tree.length)]
+    for sender, taker in tree.edges:
+        left[taker] -= 1
+        result = combine(operation, sent[sender], own[taker])
+        goes_on = left[taker] == 0 and taker not in tree.stored
+        own[taker] = result.astype(x.dtype)
+        sent[taker] = (result if goes_on else own[taker]).astype(sends)
     return np.asarray(own[tree.root])
 
 
@@ -58,54 +58,52 @@ def combine(operation: Operation, arrived: Array, own: Array) -> Array:
 def cost(
     wafer: Wafer, tree: Tree, n: int, *, operation: Operation = "add", dtype: DType = f32, carry: DType | None = None
 ) -> int:
-    """Cycles from the start on all PEs until the root has the result; a line of one PE takes none.
-
-    Level by level: a chain's first wavelet takes a stage per point; then one wavelet follows the other. A root takes
-    its longer chain once it is through with the shorter one. In the next level the far ends begin to send while they
-    take their last chain, and the others join in when they are through with all of theirs. Two chains that arrive
-    together take turns at the root's router until the queue of the one that has to wait is full. What the next level
-    sends may share links with the chains of this one; how much depends on who is early: half of the worst is counted.
-    """
+    """Cycles from the start on all PEs until the root has the result; a line of one PE takes none."""
     t, sends = Timing(wafer), carry or dtype
     pace = max(t.wavelet(operation, to, sends, sends) for to in (dtype, sends))
     words = wavelets(n, sends)
     stream = words * max(pace, t.wavelet("mov", sends, dtype, sends)) + t.pauses(words)
-    queue = wafer.input_queue_depths[0] + wafer.ramp_in_cycles
-    begin, free = t.issue(2), 0
-    for level in tree.levels:
-        stage = t.stage(level.points.step)
-        sides = sorted(points for points in (level.before, level.size - 1 - level.before) if points)
-        late = free + t.issue(3) - stage
-        arrivals = [max(begin, late if points > 1 else 0) + points * stage for points in sides]
-        shared = min(queue, max(0, stream - 1 - (arrivals[-1] - arrivals[0]))) if len(sides) > 1 else 0
-        for arrival in arrivals:
-            begin = max(free + t.issue(2), arrival)
-            free = begin + stream + shared
-            shared = 0
-        free += max(0, 2 * words - stream) // 2 if len(level.roots) > 1 else 0
-    return free
+    return star.cost(wafer, tree, n, stream, sends) if tree.relay else Flow(wafer, tree, stream).end
 
 
 @dataclass(frozen=True)
 class Reduce:
-    """Reductions along all lines of a region."""
+    """Reductions along all lines of a region.
+
+    behind  i32[1] on each PE, where cores hand vectors on: how many PEs send through it
+    """
 
     wires: Wires
+    behind: Buffer | None = None
 
     def emit(self, pe: Code, x: Operand, operation: Operation = "add", *, carry: DType | None = None) -> None:
         """Leaves the result in `x` at the root of each line that `pe` covers."""
-        view = steady(x)
+        view, tree = steady(x), self.wires.tree
         kind = carry or view.dtype
-        for code, inputs, outputs in self.wires.code(pe, "a reduction"):
-            if outputs and not inputs:
-                code.mov(outputs[0], view, carry=kind)
-            for i, color in enumerate(inputs):
-                to = outputs[0] if outputs and i == len(inputs) - 1 else view
-                code.vector(operation, to, color, view, carry=kind)
+        for place in self.wires.places(pe, "a reduction"):
+            if self.behind is None:
+                _take_and_send(place, operation, view, kind)
+            elif place.outputs:
+                star.send(place, view, kind, self.behind)
+            else:
+                star.collect(place, operation, view, kind, [len(side) - 1 for side in sides(tree.length, tree.root)])
+
+
+def _take_and_send(place: Place, operation: Operation, x: View, kind: DType) -> None:
+    code, inputs, outputs, stores = place
+    goes_on = bool(inputs and outputs) and not stores
+    for color in inputs[:-1] if goes_on else inputs:
+        code.vector(operation, x, color, x, carry=kind)
+    for out in outputs:
+        if goes_on:
+            code.vector(operation, out, inputs[-1], x, carry=kind)
+        else:
+            code.mov(out, x, carry=kind)
 
 
 def make_reduce(
     build: Builder, region: Region, axis: Axis, tree: Tree, *, name: str = "reduce", color: Palette | None = None
 ) -> Reduce:
-    """Takes two colours per level of the tree."""
-    return Reduce(lay(build, region, axis, tree, name=name, color=color))
+    """Takes the colours of the tree's channels; `plan` and `shapes` make trees."""
+    behind = chunks.count_behind(build, region, axis, tree.root, f"{name}.behind") if tree.relay else None
+    return Reduce(lay(build, region, axis, tree, name=name, color=color), behind)

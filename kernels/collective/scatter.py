@@ -16,8 +16,8 @@ from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective import chunks
 from wse_sim.kernels.collective.member import Operand, position, steady
+from wse_sim.kernels.collective.shapes import chain, sides
 from wse_sim.kernels.collective.timing import Timing, wavelets
-from wse_sim.kernels.collective.tree import chain
 from wse_sim.kernels.collective.wires import Wires, lay
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -61,11 +61,11 @@ class Scatter:
         """Deals `whole` at the root of a line to the `x` of all its PEs, for each line that `pe` covers."""
         source, view, tree = steady(whole), steady(x), self.wires.tree
         n = chunks.elements(view, source, tree.length, "a scatter")
-        for code, inputs, outputs in self.wires.code(pe, "a scatter"):
+        for code, inputs, outputs, _ in self.wires.places(pe, "a scatter"):
             if not inputs:
-                for color, one in reversed([*zip(outputs, tree.chains, strict=True)]):
-                    code.mov(color, chunks.farthest_first(one, source, n))
-                code.mov(view, chunks.own(tree, source, n))
+                for color, side in reversed([*zip(outputs, sides(tree.length, tree.root), strict=True)]):
+                    code.mov(color, chunks.farthest_first(side, source, n))
+                code.mov(view, chunks.own(tree.root, source, n))
                 continue
             with code.scope():
                 for color in outputs:
@@ -77,5 +77,5 @@ def make_scatter(build: Builder, region: Region, axis: Axis, *, root: int = 0, n
     """Takes two colours; `root` is a position along the axis, counted from the end if negative."""
     length = axis.length(region)
     tree = chain(length, position(root, length, name))
-    behind = chunks.count_behind(build, region, axis, tree, f"{name}.behind")
+    behind = chunks.count_behind(build, region, axis, tree.root, f"{name}.behind")
     return Scatter(lay(build, region, axis, tree, name=name, outwards=True), behind)

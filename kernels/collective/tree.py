@@ -1,72 +1,41 @@
-"""The shape of a reduction on a line of PEs: a tree of chains, and what each position does in it.
+"""Who adds what to whom: the shape of a reduction on a line of PEs, and what each position does in it.
 
-The first level deals the line to groups; in each, two chains run from the ends to a root, every PE adding its own. The
-roots of a level are the points of the next, until one is left. Published as the K-tree of MeshGEMV (arXiv 2502.04563),
-there with K = 2 levels.
+Every position but the root sends its sum to one other position, once it has taken in all that is sent to it. `shapes`
+makes the trees of published algorithms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 from wse_sim.errors import ProgramError
 
 
-@dataclass(frozen=True)
-class Chain:
-    """Points that pass partial results on, the far end first, the root last.
+class Edge(NamedTuple):
+    """A vector on its way from one position to another."""
 
-    level    0 for the chain of single PEs
-    forward  whether it runs towards higher positions
-    """
-
-    level: int
-    forward: bool
-    points: range
+    sender: int
+    taker: int
 
     @property
-    def root(self) -> int:
-        return self.points[-1]
+    def forward(self) -> bool:
+        """Whether it goes towards higher positions."""
+        return self.taker > self.sender
 
-    def channel(self, index: int) -> int:
-        """Channel from points[index] to the next one: they alternate, and the two sides of a root differ."""
-        distance = len(self.points) - 1 - index
-        return 2 * self.level + (distance + self.forward) % 2
+    @property
+    def length(self) -> int:
+        """Links on the way."""
+        return abs(self.taker - self.sender)
 
-
-@dataclass(frozen=True)
-class Level:
-    """A level of a tree: its points, and the groups they are dealt to.
-
-    before  points of a full group that lie before its root
-    """
-
-    number: int
-    points: range
-    size: int
-    before: int
-
-    @cached_property
-    def roots(self) -> range:
-        """One per group; the first group, or else the last, is cut short if the size does not divide the points."""
-        spare = (len(self.points) - 1) % self.size
-        return self.points[min(self.before, spare) :: self.size]
-
-    @cached_property
-    def chains(self) -> tuple[Chain, ...]:
-        """Every chain with at least one point besides its root."""
-        step, after = self.points.step, self.size - 1 - self.before
-        found = []
-        for root in self.roots:
-            low = max(self.points[0], root - self.before * step)
-            high = min(self.points[-1], root + after * step)
-            sides = [(True, range(low, root + 1, step)), (False, range(high, root - 1, -step))]
-            found += [Chain(self.number, forward, points) for forward, points in sides if len(points) > 1]
-        return tuple(found)
+    @property
+    def between(self) -> range:
+        """Positions that it passes."""
+        return range(min(self) + 1, max(self))
 
 
 class Port(NamedTuple):
@@ -82,15 +51,17 @@ class Part(NamedTuple):
     inputs   what arrives, in the order in which it is taken
     outputs  what it sends: at most one, none at the root; the other way round if reversed
     passes   what its router only hands on
+    stores   whether it has the whole sum in memory before it sends; else the last sum is sent on as it forms
     """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     passes: tuple[Port, ...]
+    stores: bool = False
 
     def reversed(self) -> Part:
         """The same wires, used from the root outwards."""
-        turned = [tuple(Port(c, not forward) for c, forward in ports) for ports in self]
+        turned = [tuple(Port(c, not forward) for c, forward in ports) for ports in self[:3]]
         return Part(turned[1], turned[0], turned[2])
 
 
@@ -103,57 +74,76 @@ class Station(NamedTuple):
 
 @dataclass(frozen=True)
 class Tree:
-    """A reduction tree on positions 0 .. length - 1.
+    """A reduction on positions 0 .. length - 1.
 
-    sizes    points of a group, level by level; the last level is one group
-    befores  points of a full group before its root
+    edges   one for each position but the root; those to one taker in the order in which it takes them, and before the
+            edge on which it sends
+    stored  positions that have the whole sum in memory before they send
+    relay   edges between neighbours, if no router passes a vector by: cores hand it on along these
     """
 
     length: int
-    sizes: tuple[int, ...]
-    befores: tuple[int, ...]
+    edges: tuple[Edge, ...]
+    stored: frozenset[int] = field(default=frozenset(), kw_only=True)
+    relay: tuple[Edge, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if self.length < 1:
             raise ProgramError(f"a line of {self.length} PEs: expected 1 or more")
-        for size, before in zip(self.sizes, self.befores, strict=True):
-            if size < 2 or not 0 <= before < size:
+        sent: set[int] = set()
+        for sender, taker in self.edges:
+            if not (0 <= sender < self.length and 0 <= taker < self.length) or sender in sent or taker in sent:
                 raise ProgramError(
-                    f"groups of {size} points, {before} of them before the root: expected 2 or more, and fewer"
+                    f"an edge from {sender} to {taker} in a tree on {self.length} positions: expected each position "
+                    "to send once, after it has taken all that is sent to it"
                 )
-        if len(self.levels[-1].roots if self.sizes else range(self.length)) > 1:
-            raise ProgramError(f"groups of {self.sizes} leave several roots on a line of {self.length}: add a level")
+            sent.add(sender)
+        if len(sent) != self.length - 1:
+            raise ProgramError(f"{len(sent)} edges in a tree on {self.length} positions: expected one less")
 
     @cached_property
-    def levels(self) -> tuple[Level, ...]:
-        found: list[Level] = []
-        points = range(self.length)
-        for number, (size, before) in enumerate(zip(self.sizes, self.befores, strict=True)):
-            found.append(Level(number, points, size, before))
-            points = found[-1].roots
-        return tuple(found)
-
-    @property
     def root(self) -> int:
         """Position where the result ends up."""
-        return self.levels[-1].roots[0] if self.sizes else 0
-
-    @property
-    def channels(self) -> int:
-        """Colours it needs."""
-        return 2 * len(self.sizes)
+        return min(set(range(self.length)) - {edge.sender for edge in self.edges})
 
     @cached_property
-    def chains(self) -> tuple[Chain, ...]:
-        """Every chain, in the order in which their roots take them: by level, the shorter one first."""
-        return tuple(sorted((c for level in self.levels for c in level.chains), key=lambda c: (c.level, len(c.points))))
+    def takes(self) -> tuple[tuple[int, ...], ...]:
+        """Whom each position takes from, in order."""
+        found: list[list[int]] = [[] for _ in range(self.length)]
+        for sender, taker in self.edges:
+            found[taker].append(sender)
+        return tuple(map(tuple, found))
+
+    # -- wires ------------------------------------------------------------------------------------
+
+    @property
+    def wires(self) -> tuple[Edge, ...]:
+        """The edges that routes are painted for."""
+        return self.relay or self.edges
+
+    @cached_property
+    def channels(self) -> int:
+        """Colours it needs: the most edges that touch one position."""
+        return max(self._channel.values(), default=-1) + 1
+
+    @cached_property
+    def _channel(self) -> dict[Edge, int]:
+        """Edges that share a position differ in their channel; the lowest one that is free, from left to right."""
+        free: list[int] = []
+        busy: list[tuple[int, int]] = []
+        found: dict[Edge, int] = {}
+        for edge in sorted(self.wires, key=lambda edge: (min(edge), max(edge))):
+            while busy and busy[0][0] < min(edge):
+                heapq.heappush(free, heapq.heappop(busy)[1])
+            found[edge] = heapq.heappop(free) if free else len(busy)
+            heapq.heappush(busy, (max(edge), found[edge]))
+        return found
 
     @cached_property
     def queues(self) -> int:
         """Most colours that a PE receives when the result is broadcast from the root as well."""
-        return max(len(part.inputs) + (self.root not in positions) for positions, part in self.stations)
-
-    # -- parts ------------------------------------------------------------------------------------
+        taken = Counter(edge.taker for edge in self.wires)
+        return max((taken[p] + (p != self.root) for p in range(self.length)), default=0)
 
     @cached_property
     def stations(self) -> tuple[Station, ...]:
@@ -161,30 +151,33 @@ class Tree:
         inputs: list[list[Port]] = [[] for _ in range(self.length)]
         passes: list[list[Port]] = [[] for _ in range(self.length)]
         outputs: list[tuple[Port, ...]] = [()] * self.length
-        for chain in self.chains:
-            for i, (point, following) in enumerate(pairwise(chain.points)):
-                port = Port(chain.channel(i), chain.forward)
-                outputs[point] = (port,)
-                inputs[following].append(port)
-                for between in range(point, following, 1 if chain.forward else -1)[1:]:
-                    passes[between].append(port)
+        for edge in self.wires:
+            port = Port(self._channel[edge], edge.forward)
+            outputs[edge.sender] = (port,)
+            inputs[edge.taker].append(port)
+            for position in edge.between:
+                passes[position].append(port)
         alike: dict[Part, list[int]] = {}
-        for position in range(self.length):
-            part = Part(tuple(inputs[position]), outputs[position], tuple(passes[position]))
-            alike.setdefault(part, []).append(position)
-        return tuple(Station(run, part) for part, found in alike.items() for run in self._runs(found))
-
-    def _runs(self, positions: list[int]) -> list[range]:
-        """The positions as few ranges, of strides that repeat along the line."""
-        steps = {level.points.step for level in self.levels} | {1}
-        return min((_runs(positions, k * step) for step in sorted(steps) for k in (1, 2)), key=len)
+        for p in range(self.length):
+            part = Part(tuple(inputs[p]), outputs[p], tuple(sorted(passes[p])), p in self.stored)
+            alike.setdefault(part, []).append(p)
+        return tuple(Station(run, part) for part, found in alike.items() for run in _ranges(found))
 
 
-def _runs(positions: list[int], stride: int) -> list[range]:
+def _ranges(positions: Sequence[int]) -> list[range]:
+    """Ascending positions as few ranges: of one stride, a distance between some of them."""
+    strides = {b - a for k in (1, 2) for a, b in zip(positions, positions[k:], strict=False)} or {1}
+    return min((_runs(positions, stride) for stride in sorted(strides)[:STRIDES]), key=len)
+
+
+STRIDES = 12  # tried at most
+
+
+def _runs(positions: Iterable[int], stride: int) -> list[range]:
     """Ascending positions as ranges of one stride."""
     left = dict.fromkeys(positions)
     found = []
-    for first in positions:
+    for first in list(left):
         if first in left:
             last = first
             while last + stride in left:
@@ -193,30 +186,3 @@ def _runs(positions: list[int], stride: int) -> list[range]:
             for taken in found[-1]:
                 del left[taken]
     return found
-
-
-# -- shapes -------------------------------------------------------------------------------------------
-
-
-def chain(length: int, root: int | None = None) -> Tree:
-    """One group: two chains that meet at `root`, by default in the middle; at an end it is a single chain."""
-    if root is None:
-        root = length // 2
-    if not 0 <= root < length:
-        raise ProgramError(f"root {root} on a line of {length} PEs: expected 0 to {length - 1}")
-    return Tree(length, (length,), (root,)) if length > 1 else Tree(length, (), ())
-
-
-def tree(length: int, groups: Iterable[int]) -> Tree:
-    """Groups of the sizes given, level by level, each root in the middle; a last level joins what is left."""
-    sizes: list[int] = []
-    points = length
-    for size in groups:
-        if size < 1:
-            raise ProgramError(f"a group of {size} points: expected 1 or more")
-        if 1 < size < points:
-            sizes.append(size)
-            points = -(-points // size)
-    if points > 1:
-        sizes.append(points)
-    return Tree(length, tuple(sizes), tuple(size // 2 for size in sizes))

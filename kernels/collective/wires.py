@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wse_sim.hardware import Region
 from wse_sim.hardware.geometry import RAMP, Direction
@@ -13,6 +14,15 @@ from wse_sim.kernels.collective.tree import Part, Port, Station, Tree
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
+
+
+class Place(NamedTuple):
+    """PEs that do the same: their code, the colours they receive, in order, and those they send."""
+
+    code: Code
+    inputs: tuple[Color, ...]
+    outputs: tuple[Color, ...]
+    stores: bool
 
 
 @dataclass(frozen=True)
@@ -29,13 +39,13 @@ class Wires:
     stations: tuple[Station, ...]
     channels: tuple[Color, ...]
 
-    def code(self, pe: Code, name: str) -> Iterator[tuple[Code, tuple[Color, ...], tuple[Color, ...]]]:
-        """For each station: code for its PEs on the lines of `pe`, what they receive, and what they send."""
+    def places(self, pe: Code, name: str) -> Iterator[Place]:
+        """For each station, its PEs on the lines that `pe` covers."""
         region = lines_of(pe, self.region, self.axis, name)
         for positions, part in self.stations:
             inputs = tuple(self.channels[port.channel] for port in part.inputs)
             outputs = tuple(self.channels[port.channel] for port in part.outputs)
-            yield pe.on(self.axis.part(region, _slice(positions))), inputs, outputs
+            yield Place(pe.on(self.axis.part(region, _slice(positions))), inputs, outputs, part.stores)
 
 
 def lay(
@@ -48,8 +58,8 @@ def lay(
     outwards: bool = False,
     color: Palette | None = None,
 ) -> Wires:
-    """Allocates two colours per level of the tree and paints their routes."""
-    channels = tuple((color or build.color)(f"{name}.{i // 2 + 1}{'ab'[i % 2]}") for i in range(tree.channels))
+    """Allocates a colour per channel of the tree and paints the routes."""
+    channels = tuple((color or build.color)(f"{name}.{i + 1}") for i in range(tree.channels))
     stations = tuple(Station(s.positions, s.part.reversed() if outwards else s.part) for s in tree.stations)
     for positions, part in stations:
         _paint(build, axis.part(region, _slice(positions)), axis, part, channels)

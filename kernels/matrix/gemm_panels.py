@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -58,7 +57,7 @@ class Panels:
 
     def _bring(self, pe: Code, owner: Register, tile: View, place: Place, index: Register) -> None:
         """Takes the owner's tile to the root."""
-        for code, inputs, outputs in self.line.reduction.wires.code(pe, "a panel"):
+        for code, inputs, outputs, _ in self.line.reduction.wires.places(pe, "a panel"):
             with code.scope():
                 here = code.load(self.here)
                 with code.when(here.equals(owner)):
@@ -95,10 +94,9 @@ def filled(blocks: Blocks) -> int:
 def behind(tree: Tree) -> list[list[range]]:
     """For each position, the positions whose tiles come in by each of its inputs, in the order of its station's."""
     found: list[list[range]] = [[] for _ in range(tree.length)]
-    for chain in tree.chains:
-        for sender, taker in pairwise(chain.points):
-            ends = [sender, *(end for r in found[sender] for end in (r.start, r.stop - 1))]
-            found[taker].append(range(min(ends), max(ends) + 1))
+    for sender, taker in tree.wires:
+        ends = [sender, *(end for r in found[sender] for end in (r.start, r.stop - 1))]
+        found[taker].append(range(min(ends), max(ends) + 1))
     return found
 
 
@@ -140,7 +138,7 @@ def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DTy
 
 def _way(tree: Tree, owner: int) -> list[int]:
     """Positions from an owner to the root."""
-    following = {sender: taker for chain in tree.chains for sender, taker in pairwise(chain.points)}
+    following = dict(tree.wires)
     way = [owner]
     while way[-1] in following:
         way.append(following[way[-1]])
@@ -150,7 +148,6 @@ def _way(tree: Tree, owner: int) -> list[int]:
 def _stages(wafer: Wafer, tree: Tree) -> list[int]:
     """Cycles from each position to the next one on the way to the root."""
     t, found = Timing(wafer), [0] * tree.length
-    for chain in tree.chains:
-        for sender, taker in pairwise(chain.points):
-            found[sender] = t.stage(abs(taker - sender))
+    for edge in tree.wires:
+        found[edge.sender] = t.stage(edge.length)
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.hardware import DType, Wafer, f16, f32
-from wse_sim.kernels.collective.tree import tree
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.published import mesh_gemv, transfer, two_phase
@@ -19,7 +18,7 @@ def _mesh_gemv(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     random = np.random.default_rng(seed)
     x = random.standard_normal(side * m).astype(dtype.numpy)
     w = random.standard_normal((side * m, n)).astype(dtype.numpy)
-    y = gemv.reference(tree(side, (-(-side // groups),)), x, w, dtype=dtype)
+    y = gemv.reference(mesh_gemv.tree(side, groups), x, w, dtype=dtype)
     return Example(
         program=mesh_gemv.make(side, m, n, groups),
         inputs={"x": x.reshape(side, 1, m), "w": w.reshape(side, 1, m * n)},

@@ -10,17 +10,22 @@ from __future__ import annotations
 
 from wse_sim.hardware import Wafer, f16, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.line import make_line
-from wse_sim.kernels.collective.tree import tree
+from wse_sim.kernels.collective.line import line_on
+from wse_sim.kernels.collective.shapes import k_tree, level_sizes
+from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemv
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
 
 
+def tree(side: int, groups: int) -> Tree:
+    """The groups, each with its root in the middle."""
+    return k_tree(side, level_sizes(side, (-(-side // groups),)))
+
+
 def cost(wafer: Wafer, side: int, m: int, n: int, groups: int) -> int:
     """Cycles from the launch to the last PE's end, the clock's two readings included."""
-    shape = tree(side, (-(-side // groups),))
-    kernel = gemv.cost(wafer, shape, m, n, weights=f16, dtype=f16, apart=0)
+    kernel = gemv.cost(wafer, tree(side, groups), m, n, weights=f16, dtype=f16, apart=0)
     return wafer.task_switch_cycles + 2 * (wafer.clock_cycles + wafer.scalar_memory_cycles) + kernel
 
 
@@ -29,7 +34,7 @@ def make(side: int, m: int, n: int, groups: int) -> Program:
     build = Builder(1, side, name=f"MeshGEMV {side} {m} {n} {groups}")
     x, w = build.buffer("x", f16, m), build.buffer("w", f16, m * n)
     y, times = build.buffer("y", f16, n), build.buffer("times", i32, 2)
-    line = make_line(build, build.grid, Axis.Y, groups=(-(-side // groups),))
+    line = line_on(build, build.grid, Axis.Y, tree(side, groups))
     pe = build.main()
     pe.store(times[0], pe.clock())
     gemv.emit(pe, line, x=x, w=w, y=y)

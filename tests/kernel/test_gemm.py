@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from wse_sim import WSE2, DType, ProgramError, f16, f32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, matrix_tiles
-from wse_sim.kernels.collective.all_reduce import plan
-from wse_sim.kernels.collective.tree import Tree, chain, tree
+from wse_sim.kernels.collective.plan import plan
+from wse_sim.kernels.collective.shapes import chain
+from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv
 from wse_sim.kernels.matrix.gemm_panels import behind, make_panels
 
@@ -30,7 +31,7 @@ SIDES = st.tuples(st.integers(1, 6), st.integers(1, 5))
 @given(st.integers(1, 40), st.integers(0, 12))
 @settings(max_examples=60, deadline=None)
 def test_every_position_is_behind_exactly_one_input_of_the_root(length: int, group: int) -> None:
-    shape = tree(length, (group,)) if group else plan(WSE2, length)
+    shape = plan(WSE2, length, groups=(group,) if group else None)
     found = behind(shape)
     reached = sorted([shape.root, *(p for there in found[shape.root] for p in there)])
     assert reached == list(range(length))

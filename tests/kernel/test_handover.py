@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wse_sim import WSE2, Region
+from wse_sim import Region
 from wse_sim.errors import ProgramError
-from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.collective.handover import lanes, make_handover
 from wse_sim.program.builder import Builder
 
@@ -61,13 +60,3 @@ def test_message() -> None:
     build = Builder(8, 8)
     with pytest.raises(ProgramError, match=r"no lanes from \[0:2, 0:2\] to \[4:6, 0:3\]: expected disjoint regions"):
         make_handover(build, build.grid[:2, :2], build.grid[4:6, :3], size=1)
-
-
-@given(st.integers(1, 90), st.integers(2, 4), st.integers(1, 40))
-def test_a_plan_keeps_to_its_queues(length: int, queues: int, words: int) -> None:
-    assert plan(WSE2, length, words=words, queues=queues).queues <= queues
-
-
-def test_a_plan_says_when_groups_take_too_many_queues() -> None:
-    with pytest.raises(ProgramError, match=r"no tree of groups \(5,\) on 40 PEs receives 2 colours at most"):
-        plan(WSE2, 40, groups=(5,), queues=2)

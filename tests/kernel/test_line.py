@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wse_sim import WSE2, WSE3, DType, ProgramError, Region, Wafer, f16, f32, i32, toy
+from wse_sim import WSE2, WSE3, DType, Wafer, f16, f32, i32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective import all_reduce, reduce
-from wse_sim.kernels.collective.all_reduce import plan
 from wse_sim.kernels.collective.line import Line, make_line
+from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.reduce import make_reduce
-from wse_sim.kernels.collective.tree import Tree, chain, tree
+from wse_sim.kernels.collective.shapes import k_tree, level_sizes
+from wse_sim.kernels.collective.tree import Tree
 from wse_sim.program.builder import Builder
 from wse_sim.program.check import check
 from wse_sim.program.code import Code
@@ -44,62 +45,6 @@ def run(
     machine.write("x", np.moveaxis(values, 0, axis.dimension))
     cycles = machine.launch(max_cycles=1_000_000)
     return values, np.moveaxis(machine.read("x"), axis.dimension, 0), line, cycles
-
-
-# -- trees --------------------------------------------------------------------------------------------
-
-
-@given(st.integers(1, 1000), st.lists(st.integers(1, 40), max_size=3))
-@settings(max_examples=60, deadline=None)
-def test_a_tree_takes_every_position_once(length: int, groups: list[int]) -> None:
-    shape = tree(length, groups)
-    positions = sorted(p for station in shape.stations for p in station.positions)
-    assert positions == list(range(length))
-    senders = [p for one in shape.chains for p in one.points[:-1]]
-    assert sorted([*senders, shape.root]) == list(range(length))
-
-
-@given(st.integers(2, 300), st.lists(st.integers(2, 20), max_size=2))
-@settings(max_examples=40, deadline=None)
-def test_what_a_position_sends_its_neighbour_in_the_tree_takes(length: int, groups: list[int]) -> None:
-    shape = tree(length, groups)
-    part = {p: station.part for station in shape.stations for p in station.positions}
-    for one in shape.chains:
-        for sender, taker in zip(one.points, one.points[1:], strict=False):
-            (port,) = part[sender].outputs
-            assert port in part[taker].inputs
-            assert port.forward == (sender < taker)
-            between = range(min(sender, taker) + 1, max(sender, taker))
-            assert all(port in part[p].passes for p in between)
-    for p in range(length):
-        channels = [port.channel for ports in part[p] for port in ports]
-        assert len(channels) == len(set(channels)), "one route of a colour on each PE"
-
-
-def test_shapes_by_name() -> None:
-    assert chain(1) == Tree(1, (), ())
-    assert (chain(7).root, chain(7, 0).root, chain(7, 6).root) == (3, 0, 6)
-    assert tree(16, (4,)).sizes == (4, 4)
-    assert tree(16, (4,)).root == 10
-    assert tree(10, (4,)).sizes == (4, 3)
-    assert tree(100, (5, 4)).sizes == (5, 4, 5)
-    assert tree(3, (8,)).sizes == (3,)
-    assert tree(5, (1,)).sizes == (5,)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: tree(0, ()), "a line of 0 PEs: expected 1 or more"),
-        (lambda: tree(5, (0,)), "a group of 0 points: expected 1 or more"),
-        (lambda: chain(4, 4), "root 4 on a line of 4 PEs: expected 0 to 3"),
-        (lambda: Tree(9, (3,), (1,)), r"groups of \(3,\) leave several roots on a line of 9: add a level"),
-        (lambda: Tree(3, (3,), (3,)), "groups of 3 points, 3 of them before the root"),
-    ],
-)
-def test_impossible_trees_are_refused(make: Callable[[], Tree], message: str) -> None:
-    with pytest.raises(ProgramError, match=message):
-        make()
 
 
 # -- values -------------------------------------------------------------------------------------------
@@ -248,16 +193,14 @@ def partial_sums(shape: Tree, x: Array) -> Array:
     """What PEs hold after a reduction: a root has its groups' sums, but for what it took in while sending."""
     own = x.copy()
     sent: dict[int, Array] = {}
-    part = {p: station.part for station in shape.stations for p in station.positions}
-    left = {p: len(part[p].inputs) for p in part}
-    for one in shape.chains:
-        for sender, taker in zip(one.points, one.points[1:], strict=False):
-            left[taker] -= 1
-            result = sent.get(sender, own[sender]) + own[taker]
-            if left[taker] == 0 and part[taker].outputs:
-                sent[taker] = result
-            else:
-                own[taker] = result
+    left = [len(senders) for senders in shape.takes]
+    for sender, taker in shape.edges:
+        left[taker] -= 1
+        result = sent.get(sender, own[sender]) + own[taker]
+        if left[taker] == 0 and taker != shape.root:
+            sent[taker] = result
+        else:
+            own[taker] = result
     return own
 
 
@@ -276,7 +219,7 @@ def test_a_line_along_each_axis_fits_the_queues(wafer: Wafer, width: int, height
     outputs = [len(program.output_queues(role)) for role in program.roles]
     assert max(inputs) == most <= len(wafer.input_queue_depths)
     assert max(outputs) == 2 <= len(wafer.output_queue_depths)
-    assert len(program.colors) == 10 <= len(wafer.user_colors)
+    assert len(program.colors) <= 10 <= len(wafer.user_colors)
     check(program, wafer)
 
 
@@ -316,7 +259,8 @@ def test_the_default_tree_beats_others(length: int) -> None:
 
 @pytest.mark.parametrize("length", [5, 16, 64])
 def test_long_vectors_want_roots_that_take_one_chain_after_the_other(length: int) -> None:
-    late, middle = plan(WSE2, length, words=64), tree(length, plan(WSE2, length, words=64).sizes[:-1])
+    late = plan(WSE2, length, words=64, groups=())
+    middle = k_tree(length, level_sizes(length, ()))
 
     def cycles(shape: Tree) -> int:
         build = Builder(length, 1)
@@ -324,33 +268,5 @@ def test_long_vectors_want_roots_that_take_one_chain_after_the_other(length: int
         make_reduce(build, build.grid, Axis.X, shape).emit(build.main(), x)
         return Machine(build.finish(), toy(64, 64)).launch(max_cycles=100_000)
 
-    assert late.befores[0] > middle.befores[0]
+    assert late.root > middle.root
     assert cycles(late) < 0.95 * cycles(middle)
-
-
-# -- errors -------------------------------------------------------------------------------------------
-
-
-def test_code_must_cover_whole_lines() -> None:
-    build = Builder(8, 4)
-    x = build.buffer("x", f32, 1)
-    line = make_line(build, build.grid[1:7, :], Axis.X)
-    for region in (build.grid[1:6, :], build.grid[:, :], build.grid[1:7:2, :]):
-        with pytest.raises(ProgramError, match=r"runs along X of .* expected whole lines of it"):
-            line.all_reduce(build.main(region), x)
-
-
-def test_views_that_advance_are_refused() -> None:
-    build = Builder(4, 1)
-    x = build.buffer("x", f32, 8)
-    line = make_line(build, build.grid, Axis.X)
-    pe = build.main()
-    with pytest.raises(ProgramError, match="advances after each use, which a collective cannot follow"):
-        line.reduce(pe, x[:2].at(pe.integer(0), advance=True))
-
-
-def test_region_of_a_line_is_kept() -> None:
-    build = Builder(6, 3)
-    line = make_line(build, build.grid[:, 1:], Axis.Y)
-    assert line.region == Region(range(6), range(1, 3))
-    assert (line.axis, line.length) == (Axis.Y, 2)

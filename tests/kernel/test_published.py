@@ -9,7 +9,6 @@ from wse_sim import WSE2, WSE3, f16, f32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import ProgramError
 from wse_sim.kernels.collective.ring import flows, ring_order, ring_places
-from wse_sim.kernels.collective.tree import tree
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.published import mesh_gemm, mesh_gemv, relay, ring_shift, summa, transfer, two_phase, vector
 
@@ -68,8 +67,7 @@ def test_mesh_gemv_multiplies(side: int, m: int, n: int, groups: int) -> None:
     machine.write("x", x.reshape(side, 1, m))
     machine.write("w", w.reshape(side, 1, m * n))
     cycles = machine.launch()
-    shape = tree(side, (-(-side // groups),))
-    expected = gemv.reference(shape, x, w, dtype=f16)
+    expected = gemv.reference(mesh_gemv.tree(side, groups), x, w, dtype=f16)
     np.testing.assert_array_equal(machine.read("y"), np.broadcast_to(expected, (side, 1, n)))
     assert cycles == pytest.approx(mesh_gemv.cost(WSE3, side, m, n, groups), rel=0.15)
 

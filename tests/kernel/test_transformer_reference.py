@@ -8,7 +8,7 @@ from kernel.small_grid import error
 
 from wse_sim import WSE2
 from wse_sim.kernels.blocks import Blocks
-from wse_sim.kernels.collective.all_reduce import plan
+from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.transformer import attention, embedding, gelu, layernorm, logits, softmax
 from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.mapping.model import reference as gpt
