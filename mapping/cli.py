@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from wse_sim import __version__
 from wse_sim.errors import WseError
 
 app = typer.Typer(
@@ -23,19 +24,59 @@ INTERRUPTED = 130  # exit status after Ctrl-C; typer turns the key into this sta
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wse-sim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
 @app.command()
 def run(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder in Hugging Face format. Default: the small GPT that ships with wse_sim.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="cerebras-gpt-111m ... cerebras-gpt-13b, gpt2 ... gpt2-xl, with random weights.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of random weights, random prompts and draws.", min=0)] = 0,
     prompt: Annotated[str | None, typer.Option(help="Text to go on from.")] = None,
     ids: Annotated[str | None, typer.Option(help="Token ids to go on from, as 5,17,9; needs no tokenizer.")] = None,
+    random_prompt: Annotated[
+        int | None, typer.Option(help="Go on from so many random token ids. Default with --model: 1.", min=1)
+    ] = None,
     tokens: Annotated[int, typer.Option(help="New tokens.", min=0)] = 24,
+    stop: Annotated[
+        str | None, typer.Option(help="Token ids that end the text, or none. Default: what the checkpoint says.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Draw tokens at this temperature. 0: the likeliest.", min=0)] = 0.0,
+    top_k: Annotated[int, typer.Option(help="Candidates of a draw, found and drawn from on the wafer.", min=1)] = 50,
+    top_p: Annotated[float, typer.Option(help="Keep the likeliest candidates that reach this share.")] = 1.0,
     wafer: Annotated[str, typer.Option(help="wse1, wse2 or wse3.")] = "wse2",
     grid: Annotated[str | None, typer.Option(help="Rectangle of PEs, as 16x16. Default: chosen to fit.")] = None,
+    context: Annotated[
+        int | None, typer.Option(help="Tokens that the KV cache has room for. Default: all the model can.", min=1)
+    ] = None,
     dtype: Annotated[str, typer.Option(help="Type of weights, cache and activations: f32 or f16.")] = "f32",
     accumulate: Annotated[str, typer.Option(help="Type in which products are added up: f32, or f16 with f16.")] = "f32",
-    threads: Annotated[int, typer.Option(help="Threads of the simulation; results do not depend on it.", min=1)] = 1,
+    fidelity: Annotated[
+        str, typer.Option(help="exact: every layer is simulated. sampled: like layers are composed from one.")
+    ] = "exact",
+    values: Annotated[
+        bool, typer.Option("--values", help="With sampled: compute the numbers, too, outside the simulated fabric.")
+    ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Threads; results do not depend on them. Default: all cores on 4,096 PEs or more.", min=1),
+    ] = None,
     every_position: Annotated[
         bool, typer.Option("--every-position", help="Compute and compare logits at each prompt position, too.")
     ] = False,
@@ -43,18 +84,29 @@ def run(
     json: Json = False,
 ) -> None:
     """Generates text with a GPT whose every number is computed by simulated PEs."""
-    from wse_sim.mapping.commands.run import Request, run_command
+    from wse_sim.mapping.commands.request import Request
+    from wse_sim.mapping.commands.run import run_command
 
     run_command(
         Request(
             checkpoint=checkpoint,
+            model=model,
+            seed=seed,
             prompt=prompt,
             ids=ids,
+            random_prompt=random_prompt,
             tokens=tokens,
+            stop=stop,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
             wafer=wafer,
             grid=grid,
+            context=context,
             dtype=dtype,
             accumulate=accumulate,
+            fidelity=fidelity,
+            values=values,
             threads=threads,
             every_position=every_position,
             out=out,

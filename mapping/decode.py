@@ -6,17 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
+from wse_sim.kernels.transformer.draw import make_draw
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.stage import Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 
+OWN_TOKEN = -1  # launch argument `token`: go on with the one chosen last
+
 
 class Decoder:
     """The program of one step, and how the host talks to it.
 
-    Launch arguments: `token` (-1: the one chosen last), `position`, `sample` (0: skip logits and choice).
+    Launch arguments: `token`, `position`, `sample` (0: skip logits and choice); for layouts with candidates those of
+    `kernels.transformer.draw`, too.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -25,6 +29,7 @@ class Decoder:
         self._token = build.argument("token", "int")
         self._position = build.argument("position", "int")
         self._sample = build.argument("sample", "int")
+        self._draw = make_draw(build) if layout.candidates else None
         self.stage = Stage(build, layout, build.grid)
         self._emit(build.main())
         self.program = build.finish()
@@ -32,15 +37,14 @@ class Decoder:
     def _emit(self, pe: Code) -> None:
         head = self.stage.resident.head
         assert head is not None
-        token, position, sample = (pe.use(a) for a in (self._token, self._position, self._sample))
+        token, position = pe.use(self._token), pe.use(self._position)
         with pe.builder.section("start"):
             with pe.when(token < 0):
                 pe.set(token, pe.load(head.search.token))
             here = self.stage.here(pe, position)
         self.stage.embed(pe, token, position)
         self.stage.blocks(pe, here)
-        with pe.when(sample):
-            self.stage.choose(pe, here.hidden)
+        self.stage.choose(pe, here.hidden, wanted=pe.use(self._sample), how=self._draw)
 
     # -- host side --------------------------------------------------------------------------------
 

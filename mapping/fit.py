@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wse_sim.errors import FitError
 from wse_sim.hardware import DType, Wafer
@@ -55,38 +55,66 @@ def _kind(name: str) -> str:
 
 def require_fit(layout: Layout) -> None:
     """FitError with what is missing, what takes the room, and what would fit."""
+    _require_room(layout)
     found = fit(layout)
     if found.fits:
         return
     largest = ", ".join(f"{name} {size:,}" for name, size in found.buffers[:LARGEST])
     raise FitError(
-        f"{layout.config.name} in {layout.dtype.name} on {layout.width}x{layout.height} PEs needs {found.needed:,} "
+        f"{_what(layout)} on {layout.width}x{layout.height} PEs needs {found.needed:,} "
         f"bytes a PE, {found.needed - found.limit:,} more than the {found.limit:,} there are; most of it: {largest}; "
         f"{_advice(layout)}"
     )
 
 
+def _require_room(layout: Layout) -> None:
+    """Refuses at once what is larger than all SRAM of the wafer together, however it is dealt."""
+    needed, room = layout.config.parameters.total * layout.dtype.bytes, _room(layout.wafer)
+    if needed > room:
+        raise FitError(
+            f"{_what(layout)} has {needed:,} bytes of weights, but all of {layout.wafer.name} holds {room:,}; "
+            "try --dtype f16, or a smaller model"
+        )
+
+
+def _room(wafer: Wafer) -> int:
+    return wafer.width * wafer.height * wafer.user_sram_bytes
+
+
+def _what(layout: Layout) -> str:
+    many = f", {layout.sequences} sequences" if layout.sequences > 1 else ""
+    return f"{layout.config.name} in {layout.dtype.name}, {layout.context:,} tokens of context{many},"
+
+
 def _advice(layout: Layout) -> str:
-    side = smallest_side(layout.config, layout.wafer, layout.dtype, 1.0)
+    side = smallest_side(layout, 1.0)
     if side is None:
-        return f"it fits no square of {layout.wafer.name}: try --dtype f16, or a smaller model"
+        return f"it fits no square of {layout.wafer.name}: try --dtype f16, a shorter --context, or a smaller model"
     return f"a grid of {side}x{side} would fit"
 
 
 def default_grid(config: GPTConfig, wafer: Wafer, dtype: DType) -> tuple[int, int]:
-    """A square that the model fills to no more than half, or else the smallest that it fits."""
-    side = smallest_side(config, wafer, dtype, COMFORT) or smallest_side(config, wafer, dtype, 1.0)
-    if side is None:
-        side = min(wafer.width, wafer.height)
-    return side, side
+    """See `comfortable`; for one sequence, and all of the model's context."""
+    layout = comfortable(Layout(config=config, wafer=wafer, width=1, height=1, dtype=dtype))
+    return layout.width, layout.height
 
 
-def smallest_side(config: GPTConfig, wafer: Wafer, dtype: DType, share: float) -> int | None:
-    """Side of the smallest square that fits in a share of the SRAM, by bisection; None if there is none."""
-    low, high = SMALLEST, min(wafer.width, wafer.height)
+def comfortable(layout: Layout) -> Layout:
+    """The layout on a square that it fills to no more than half, else on the smallest that it fits, else on all PEs."""
+    wafer = layout.wafer
+    side = None
+    if layout.config.parameters.total * layout.dtype.bytes <= _room(wafer):
+        side = smallest_side(layout, COMFORT, low=SMALLEST) or smallest_side(layout, 1.0)
+    width, height = (wafer.width, wafer.height) if side is None else (side, side)
+    return replace(layout, width=width, height=height)
+
+
+def smallest_side(layout: Layout, share: float, *, low: int = 1) -> int | None:
+    """Side of the smallest square, from `low` on, that fits in a share of the SRAM, by bisection; None: none."""
+    high = min(layout.wafer.width, layout.wafer.height)
 
     def fits(side: int) -> bool:
-        found = fit(Layout(config=config, wafer=wafer, width=side, height=side, dtype=dtype))
+        found = fit(replace(layout, width=side, height=side))
         return found.needed <= share * found.limit
 
     if high < low or not fits(high):

@@ -21,6 +21,7 @@ class Layout:
     vocabulary tokens of the tied embedding along x, its features along y; positions likewise
     context    tokens that the KV cache holds; token t lives on row t mod height
     sequences  how many have a cache of their own
+    candidates tokens among which the next one is drawn; 0: always the likeliest
     layers     blocks that lie here; None: all
     embedding  whether the token and position tables lie here
     head       whether the last norm and the output head do
@@ -36,6 +37,7 @@ class Layout:
     accumulate: DType = f32
     context: int = 0
     sequences: int = 1
+    candidates: int = 0
     layers: range | None = None
     embedding: bool = True
     head: bool = True
@@ -47,6 +49,11 @@ class Layout:
             raise UsageError(
                 f"dtype {self.dtype} with accumulate {self.accumulate}: expected f32 with f32, or f16 with f16 or f32; "
                 "the machine has no other multiply-add"
+            )
+        if not 0 <= self.candidates <= self.config.vocab_size:
+            raise UsageError(
+                f"{self.candidates} candidates for the next token: {self.config.name} has {self.config.vocab_size} "
+                "tokens; expected no more; give a smaller --top-k"
             )
         if not 1 <= self.context <= self.config.n_positions:
             raise UsageError(

@@ -12,7 +12,7 @@ from wse_sim.hardware import DType, Region
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer import gelu, kv_cache, layernorm, likeliest, logits, mix
+from wse_sim.kernels.transformer import draw, gelu, kv_cache, layernorm, likeliest, logits, mix
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache, make_cache
 from wse_sim.kernels.transformer.likeliest import Search
@@ -75,6 +75,7 @@ class Head(NamedTuple):
     table: Table
     logits: Buffer
     search: Search
+    powers: Buffer | None
 
 
 class Resident:
@@ -166,11 +167,13 @@ class Resident:
 
     def _head(self, norm: Norm, table: Table) -> Head:
         build, region, sums, size = self.build, self.region, self.layout.accumulate, table.rows.size
+        most = self.layout.candidates
         return Head(
             norm=norm,
             table=table,
             logits=logits.make_logits(build, table, sums, room=likeliest.room(size)),
-            search=likeliest.make_search(build, size, region, dtype=sums),
+            search=likeliest.make_search(build, size, region, most=most, dtype=sums),
+            powers=draw.make_scratch(build, most, region) if most else None,
         )
 
     # -- host side --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer import attention, embedding, gelu, layernorm, likeliest, logits, residual
+from wse_sim.kernels.transformer import attention, draw, embedding, gelu, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.sampling import Sampling
 
 Floats = NDArray[np.floating[Any]]
 
@@ -28,7 +30,7 @@ class RoundedGPT:
 
     def __init__(self, layout: Layout, tensors: Weights) -> None:
         self.layout, config = layout, layout.config
-        self.weights = {name: rounding.rounded(values, layout.dtype.numpy) for name, values in tensors.items()}
+        self.weights = _Rounded(layout, tensors)
         lengths = (layout.width, layout.height)
         self._along_x, self._along_y = (
             plan(layout.wafer, length, words=words) for length, words in zip(lengths, layout.line_words, strict=True)
@@ -53,9 +55,16 @@ class RoundedGPT:
         normed = self._norm("ln_f")
         return logits.reference(self._along_y, normed, table, scale=config.width_scale, sums=layout.accumulate)
 
-    def token(self) -> int:
-        """The token that follows greedily."""
-        return int(likeliest.reference(self.logits(), 1)[0])
+    def token(self, sampling: Sampling | None = None) -> int:
+        """The token that follows: drawn, or the likeliest."""
+        logits = self.logits()
+        if sampling is None:
+            return int(likeliest.reference(logits, 1)[0])
+        candidates = likeliest.reference(logits, sampling.top_k)
+        how = sampling.arguments(len(self.keys[0]) - 1)
+        return int(candidates[draw.reference(
+            logits[candidates].astype(np.float32), sharpen=how["sharpen"], top_p=how["top_p"], random=how["random"]
+        )])  # fmt: skip
 
     def _layer(self, i: int) -> None:
         config, layout, at = self.layout.config, self.layout, f"h.{i}"
@@ -80,3 +89,19 @@ class RoundedGPT:
         weight, start = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
         sums = gemv.reference(tree, x, weight, start=start, dtype=self.layout.accumulate)
         return rounding.rounded(sums, self.layout.dtype.numpy)
+
+
+class _Rounded(Mapping[str, Floats]):
+    """Tensors in the type in which they lie on the wafer, made at use."""
+
+    def __init__(self, layout: Layout, tensors: Weights) -> None:
+        self._tensors, self._dtype = tensors, layout.dtype.numpy
+
+    def __getitem__(self, name: str) -> Floats:
+        return rounding.rounded(self._tensors[name], self._dtype)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)

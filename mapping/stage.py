@@ -17,7 +17,18 @@ from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
+from wse_sim.kernels.transformer import (
+    attention,
+    draw,
+    embedding,
+    gelu,
+    kv_cache,
+    layernorm,
+    likeliest,
+    logits,
+    residual,
+)
+from wse_sim.kernels.transformer.draw import Draw
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
@@ -85,20 +96,31 @@ class Stage:
             with pe.builder.section(f"layer {i}"):
                 self._layer(pe, i, layer, layer.caches[sequence], here)
 
-    def choose(self, pe: Code, hidden: Register) -> None:
+    def choose(self, pe: Code, hidden: Register, *, wanted: Register | None = None, how: Draw | None = None) -> None:
         """Logits and the next token, where the layout has the head.
 
         hidden  valid elements of this PE's block of features
+        wanted  nothing is done where it is 0
+        how     to draw one of the layout's candidates; None: the likeliest
         """
+        with pe.builder.section("head"):
+            if wanted is None:
+                self._choose(pe, hidden, how)
+                return
+            with pe.when(wanted):
+                self._choose(pe, hidden, how)
+
+    def _choose(self, pe: Code, hidden: Register, how: Draw | None) -> None:
         r = self.resident
         assert r.head is not None
-        with pe.builder.section("head"):
-            self._norm(pe, r.head.norm, hidden)
-            logits.emit(
-                pe, self.along_y, r.normed, r.head.table, r.head.logits, scale=self.layout.config.width_scale
-            )
-            row = pe.on(self.along_y.axis.part(pe.region, self.along_y.root))
-            likeliest.emit(row, self.along_x, r.head.logits, r.head.table, r.head.search)
+        self._norm(pe, r.head.norm, hidden)
+        logits.emit(pe, self.along_y, r.normed, r.head.table, r.head.logits, scale=self.layout.config.width_scale)
+        row = pe.on(self.along_y.axis.part(pe.region, self.along_y.root))
+        count = None if how is None else how.count
+        likeliest.emit(row, self.along_x, r.head.logits, r.head.table, r.head.search, count)
+        if how is not None and r.head.powers is not None:
+            draw.emit(row, r.head.search, how, r.head.powers)
+        with pe.builder.section("token"):
             self.along_y.broadcast(pe, r.head.search.token[:])
 
     def _layer(self, pe: Code, i: int, layer: Layer, cache: KVCache, here: Here) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from wse_sim.errors import CheckpointError
-from wse_sim.mapping.model.gpt import GPTConfig
+from wse_sim.mapping.model.gpt import GPTConfig, preset
 from wse_sim.mapping.model.storage import StoredTensor, open_folder, read_json
 from wse_sim.mapping.model.text import Text, has_tokenizer, load_text
-from wse_sim.mapping.model.weights import Array, Tensors, tensor_shapes
+from wse_sim.mapping.model.weights import Array, Tensors, random_weights, tensor_shapes
 
 SHIPPED = Path(__file__).parent / "shipped"
+LARGE = 2 << 30  # bytes of weights that are kept in memory
 _BUFFER = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # causal masks that old files carry
 
 
@@ -26,19 +27,21 @@ class Checkpoint:
     config   its sizes and options
     tensors  canonical name -> float32 array, read-only, every one present, of the right shape and finite
     text     its tokenizer, or None when the folder has none or `tokenizers` is not installed
-    folder   where it came from
+    folder   where it came from; None: the weights are random
+    stop     tokens that end a text, as its config.json says
     """
 
     config: GPTConfig
     tensors: Mapping[str, Array]
     text: Text | None
-    folder: Path
+    folder: Path | None
+    stop: frozenset[int] = frozenset()
 
 
-def load_checkpoint(folder: str | Path, *, lazy: bool = False) -> Checkpoint:
+def load_checkpoint(folder: str | Path, *, lazy: bool | None = None) -> Checkpoint:
     """The GPT in a folder with config.json and safetensors weights, all tensors checked.
 
-    lazy    read each tensor from disk again at every use, for models larger than memory
+    lazy    read each tensor from disk again at every use; None: where all of them take more than 2 GiB
     errors  CheckpointError naming the file, the tensor, what was found and what was expected
     """
     path = Path(folder).expanduser()
@@ -53,16 +56,31 @@ def load_checkpoint(folder: str | Path, *, lazy: bool = False) -> Checkpoint:
     stored = _canonical(open_folder(path), path)
     _drop_tied_head(stored, config, path)
     _check_shapes(stored, config, path)
-    tensors = Tensors({name: stored[name].read for name in tensor_shapes(config)}, lazy=lazy)
+    large = config.parameters.bytes("f32") > LARGE
+    tensors = Tensors({name: stored[name].read for name in tensor_shapes(config)}, lazy=large if lazy is None else lazy)
     for name in tensors:
         _check_finite(name, tensors[name], path)
-    return Checkpoint(config, tensors, _text(path, config), path)
+    return Checkpoint(config, tensors, _text(path, config), path, _stop(settings, config))
 
 
 def load_shipped() -> Checkpoint:
     """The small GPT that comes with the project, trained on Alice's Adventures in Wonderland."""
     checkpoint = load_checkpoint(SHIPPED)
     return replace(checkpoint, config=replace(checkpoint.config, name="alice"))
+
+
+def random_checkpoint(name: str, seed: int) -> Checkpoint:
+    """A preset with random weights and no tokenizer; large ones are made anew at each use."""
+    config = preset(name)
+    lazy = config.parameters.bytes("f32") > LARGE
+    return Checkpoint(config, random_weights(config, seed, lazy=lazy), None, None)
+
+
+def _stop(settings: Mapping[str, object], config: GPTConfig) -> frozenset[int]:
+    """eos_token_id: a token, a list of them, or null."""
+    found = settings.get("eos_token_id")
+    listed = found if isinstance(found, list) else [found]
+    return frozenset(token for token in listed if type(token) is int and 0 <= token < config.vocab_size)
 
 
 def _text(folder: Path, config: GPTConfig) -> Text | None:

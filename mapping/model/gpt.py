@@ -13,6 +13,12 @@ Activation = Literal["gelu", "gelu_new"]
 Dtype = Literal["f16", "bf16", "f32"]
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType({"f16": 2, "bf16": 2, "f32": 4})
 
+LARGEST = {
+    "n_layer": 10_000, "n_embd": 1_000_000, "n_head": 1_000_000, "n_inner": 10_000_000, "n_positions": 100_000_000,
+    "vocab_size": 100_000_000,
+}  # fmt: skip
+"""What a size may be at most: far beyond any model, so that a slip is told from a model."""
+
 
 def dtype_bytes(dtype: Dtype) -> int:
     """Bytes of one number; UsageError names the known dtypes."""
@@ -78,7 +84,7 @@ class GPTConfig:
     def __post_init__(self) -> None:
         if self.n_inner == 0 and type(self.n_embd) is int:
             object.__setattr__(self, "n_inner", 4 * self.n_embd)
-        for field in ("n_layer", "n_embd", "n_head", "n_inner", "n_positions", "vocab_size"):
+        for field in LARGEST:
             self._require_count(field)
         for field in ("layer_norm_epsilon", "width_scale", "embeddings_scale"):
             self._require_positive(field)
@@ -95,8 +101,8 @@ class GPTConfig:
 
     def _require_count(self, field: str) -> None:
         value = getattr(self, field)
-        if type(value) is not int or value < 1:
-            raise self._wrong(field, "a whole number of at least 1")
+        if type(value) is not int or not 1 <= value <= LARGEST[field]:
+            raise self._wrong(field, f"a whole number from 1 to {LARGEST[field]:,}")
 
     def _require_positive(self, field: str) -> None:
         value = getattr(self, field)
@@ -185,7 +191,8 @@ _TABLE = (
     GPTConfig("gpt2-large", 36, 1280, 20),
     GPTConfig("gpt2-xl", 48, 1600, 25),
 )
-PRESETS: Mapping[str, GPTConfig] = MappingProxyType({config.name: config for config in _TABLE})
+_KNOWN = {config.name: config for config in _TABLE}
+PRESETS: Mapping[str, GPTConfig] = MappingProxyType(_KNOWN)
 
 
 def preset(name: str) -> GPTConfig:

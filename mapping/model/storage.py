@@ -16,7 +16,8 @@ from wse_sim.errors import CheckpointError
 if TYPE_CHECKING:
     import torch
 
-SINGLE, INDEX, PICKLED = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 _WORDS: dict[str, np.dtype[Any]] = {
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
@@ -36,17 +37,20 @@ class StoredTensor:
 def open_folder(folder: Path) -> dict[str, StoredTensor]:
     """The tensors of a folder by the names in its files; only headers are read.
 
-    Takes model.safetensors, else the shards of its index, else (with torch) pytorch_model.bin.
+    Takes model.safetensors, else the shards of its index, else (with torch) pytorch_model.bin or its shards.
     CheckpointError says which file is missing, broken, or of an unknown dtype.
     """
     if (folder / SINGLE).is_file():
         return open_safetensors(folder / SINGLE)
     if (folder / INDEX).is_file():
-        return _open_shards(folder / INDEX)
+        return _open_shards(folder / INDEX, open_safetensors)
     if (folder / PICKLED).is_file():
         return _open_pickled(folder / PICKLED)
+    if (folder / PICKLED_INDEX).is_file():
+        return _open_shards(folder / PICKLED_INDEX, _open_pickled)
     raise CheckpointError(
-        f"{folder}: no weights: expected {SINGLE}, {INDEX} or {PICKLED}; try downloading the folder again"
+        f"{folder}: no weights: expected {SINGLE}, {INDEX}, {PICKLED} or {PICKLED_INDEX}; try downloading the folder "
+        "again"
     )
 
 
@@ -99,7 +103,7 @@ def _stored(path: Path, name: str, entry: dict[str, Any], data: int) -> StoredTe
     return StoredTensor(path, shape, read)
 
 
-def _open_shards(index: Path) -> dict[str, StoredTensor]:
+def _open_shards(index: Path, open_shard: Callable[[Path], dict[str, StoredTensor]]) -> dict[str, StoredTensor]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index}: no weight_map: expected tensor names with their shard files")
@@ -110,7 +114,7 @@ def _open_shards(index: Path) -> dict[str, StoredTensor]:
             raise CheckpointError(
                 f"{index}: shard {name!r} is missing: expected it beside the index; try downloading it again"
             )
-        shards[name] = open_safetensors(shard)
+        shards[name] = open_shard(shard)
     return {tensor: _in_shard(shards[str(file)], tensor, index, str(file)) for tensor, file in weight_map.items()}
 
 

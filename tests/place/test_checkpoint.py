@@ -154,7 +154,7 @@ def test_files_are_not_there(folder):
     (folder / "config.json").write_text(json.dumps(SETTINGS))
     refused(
         folder,
-        r"/toy: no weights: expected model\.safetensors, model\.safetensors\.index\.json or pytorch_model",
+        r"/toy: no weights: expected model\.safetensors, model\.safetensors\.index\.json, pytorch_model",
     )
 
 
@@ -266,6 +266,20 @@ def test_broken_shards(folder, weights):
     refused(folder, rf"{first}: not a whole safetensors file")
     (folder / first).unlink()
     refused(folder, rf"shard '{first}' is missing: expected it beside the index; try downloading it again")
+
+
+def test_pickled_shards(folder, weights):
+    torch = pytest.importorskip("torch")
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(SETTINGS))
+    files = {name: f"pytorch_model-0000{1 + i % 2}-of-00002.bin" for i, name in enumerate(weights)}
+    for file in set(files.values()):
+        torch.save({n: torch.tensor(weights[n]) for n in weights if files[n] == file}, folder / file)
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": files}))
+    found = load_checkpoint(folder).tensors
+    assert all(np.array_equal(found[name], weights[name]) for name in weights)
+    (folder / "pytorch_model-00002-of-00002.bin").unlink()
+    refused(folder, r"shard 'pytorch_model-00002-of-00002\.bin' is missing: expected it beside the index")
 
 
 def test_pickled_without_torch(folder, monkeypatch):

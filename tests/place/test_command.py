@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import wse_sim
 from wse_sim.mapping import cli
+from wse_sim.mapping.model import GPTConfig, gpt
 from wse_sim.mapping.model import checkpoint as checkpoint_module
 
 SHIPPED = Path(checkpoint_module.__file__).parent / "shipped"
@@ -76,6 +79,72 @@ def test_ids_need_no_tokenizer(monkeypatch, capsys, folder) -> None:
     assert "has no tokenizer" in capsys.readouterr().err
 
 
+def test_sampled_composes_and_says_so(monkeypatch, capsys) -> None:
+    found = {}
+    for fidelity in ("exact", "sampled"):
+        assert call(monkeypatch, "run", "--ids", "5,17", "--tokens", "2", "--fidelity", fidelity, "--json") == 0
+        found[fidelity] = json.loads(capsys.readouterr().out)
+    exact, short = found["exact"], found["sampled"]
+    for key in ("cycles", "cycles_per_token", "pe_states", "links", "kernels", "phases", "tokens_per_second"):
+        assert short[key] == exact[key], key
+    assert (exact["fidelity"], exact["composed"]) == ("exact", "")
+    assert (short["fidelity"], short["composed"]) == ("sampled", "layer 2 composed from layer 1")
+    assert (exact["values"], short["values"]) == ("computed by the simulated PEs", "not computed")
+    assert (short["token_ids"], short["max_abs_error"]) == ([], None)
+    assert call(monkeypatch, "run", "--ids", "5,17", "--tokens", "2", "--fidelity", "sampled", "--values") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "sampled; layer 2 composed from layer 1; numbers computed outside the fabric by the same" in printed
+
+
+def test_breakdowns_add_up(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "run", "--ids", "5", "--tokens", "1", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    for part in ("kernels", "phases"):
+        assert sum(line["cycles"] for line in found[part]) == pytest.approx(found["cycles"])
+        assert sum(line["share"] for line in found[part]) == pytest.approx(1)
+    kernels, phases = ({line["name"] for line in found[part]} for part in ("kernels", "phases"))
+    assert {"qkv/gemv", "attention/softmax", "gelu", "ln_1/layernorm"} <= kernels
+    assert {"embedding", "layer 0", "layer 1", "layer 2", "head"} <= phases
+    assert call(monkeypatch, "run", "--ids", "5", "--tokens", "1") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"layers 1-2, each +[\d,]+", printed)
+    assert re.search(r"attention/softmax +[\d,]+ +\d+\.\d%", printed)
+
+
+def test_a_preset_with_weights_of_a_seed(monkeypatch, capsys) -> None:
+    monkeypatch.setitem(
+        gpt._KNOWN, "tiny", GPTConfig("tiny", n_layer=1, n_embd=24, n_head=3, n_positions=16, vocab_size=100)
+    )
+    found = []
+    for seed in ("1", "1", "2"):
+        assert call(monkeypatch, "run", "--model", "tiny", "--seed", seed, "--tokens", "2", "--json") == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert [f["seed"] for f in found] == [1, 1, 2]
+    assert found[0] == found[1]
+    assert found[0]["prompt_ids"] != found[2]["prompt_ids"]
+    assert found[0]["max_abs_error"] < 1e-4
+
+
+def test_draws_follow_the_seed_and_stop_tokens_end_the_text(monkeypatch, capsys) -> None:
+    def run(*options: str) -> dict[str, Any]:
+        assert call(monkeypatch, "run", "--ids", "5,17", "--tokens", "6", "--json", *options) == 0
+        return json.loads(capsys.readouterr().out)
+
+    drawn = [run("--temperature", "3", "--top-k", "40", "--seed", seed) for seed in ("1", "1", "2")]
+    assert drawn[0]["token_ids"] == drawn[1]["token_ids"] != drawn[2]["token_ids"]
+    assert drawn[0]["sampling"] == {"temperature": 3.0, "top_k": 40, "top_p": 1.0, "seed": 1}
+    whole = run()["token_ids"]
+    ended = run("--stop", f"{whole[2]},508")
+    assert ended["token_ids"] == whole[: whole.index(whole[2]) + 1]
+    assert ended["stopped"]
+    assert len(ended["cycles_per_token"]) == 2 + len(ended["token_ids"]) - 1
+
+
+def test_version_and_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "wse_sim", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"wse-sim {wse_sim.__version__}\n"
+
+
 def test_show(monkeypatch, capsys) -> None:
     assert call(monkeypatch, "show", "wse2") == 0
     printed = capsys.readouterr().out
@@ -97,7 +166,22 @@ BAD = [
     (("run", "--tokens", "500"), r"positions, but the context has 128"),
     (("run", "--ids", "5,x"), r"--ids '5,x': expected token ids"),
     (("run", "--ids", "5,999999"), r"token 999999: expected 0 to 508"),
-    (("run", "--ids", "5", "--prompt", "a"), r"both given"),
+    (("run", "--ids", "5", "--prompt", "a"), r"--prompt and --ids are both given"),
+    (("run", "--ids", "5", "--random-prompt", "3"), r"--ids and --random-prompt are both given"),
+    (("run", "--model", "gpt5"), r"no model preset 'gpt5': expected one of cerebras-gpt-111m,"),
+    (("run", "--model", "gpt2", "--checkpoint", "."), r"--checkpoint and --model are both given"),
+    (("run", "--model", "gpt2", "--prompt", "Alice"), r"gpt2 has no tokenizer: .*--ids 5,17,9"),
+    (("run", "--model", "gpt2", "--random-prompt", "2000"), r"need 2023 positions, but the context has 1024"),
+    (("run", "--model", "gpt2", "--grid", "3x3"), r"needs [\d,]+ bytes a PE, [\d,]+ more than .* would fit"),
+    (("run", "--model", "cerebras-gpt-13b", "--tokens", "1"), r"bytes of weights, but all of WSE-2 holds [\d,]+"),
+    (("run", "--context", "200"), r"context 200: alice has 128 positions"),
+    (("run", "--fidelity", "rough"), r"--fidelity rough: expected exact or sampled"),
+    (("run", "--values"), r"--values belongs to --fidelity sampled"),
+    (("run", "--temperature", "0.5", "--top-k", "510"), r"510 candidates .* alice has 509 tokens.*smaller --top-k"),
+    (("run", "--temperature", "0.5", "--top-p", "0"), r"top_p 0: expected more than 0"),
+    (("run", "--temperature", "1e-9"), r"temperature 1e-09: expected 0.001 to 1000"),
+    (("run", "--stop", "a"), r"--stop 'a': expected token ids"),
+    (("run", "--out", __file__), r"--out .*test_command.py: it is a file; expected a folder"),
     (("run", "--out", "/proc/nowhere/results"), r"/proc/nowhere"),
     (("show", "wse9"), r"wse9"),
 ]

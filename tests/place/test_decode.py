@@ -15,6 +15,7 @@ from wse_sim.mapping.decode import Decoder
 from wse_sim.mapping.fit import default_grid, fit, require_fit
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
+from wse_sim.mapping.sampling import Sampling
 from wse_sim.mapping.session import Session, generate
 
 TOLERANCE = 1e-4  # of the largest logit
@@ -100,7 +101,9 @@ def test_messages() -> None:
     config = preset("cerebras-gpt-13b")
     message = r"needs [\d,]+ bytes a PE, [\d,]+ more than the [\d,]+ there are; most of it: .*(a grid of|it fits no)"
     with pytest.raises(FitError, match=message):
-        require_fit(Layout(config=config, wafer=WSE2, width=20, height=20))
+        require_fit(Layout(config=config, wafer=WSE2, width=20, height=20, dtype=f16))
+    with pytest.raises(FitError, match=r"f32.* has 51,413,544,960 bytes of weights, but all of WSE-2 holds 33,529,"):
+        require_fit(Layout(config=config, wafer=WSE2, width=750, height=994))
     with pytest.raises(FitError, match=r"grid 2000x3 on .*750x994"):
         Layout(config=config, wafer=WSE2, width=2000, height=3)
     with pytest.raises(UsageError, match="context 99999"):
@@ -113,6 +116,10 @@ def test_messages() -> None:
         generate(session, [], 3)
     with pytest.raises(UsageError, match="token 5: expected 0 to 4"):
         session.step(5)
+    with pytest.raises(UsageError, match="token 5: expected 0 to 4"):
+        generate(session, [1, 5], 0)
+    with pytest.raises(UsageError, match=r"6 candidates for the next token: t has 5 tokens.*smaller --top-k"):
+        Session(Layout(config=tiny, wafer=WSE2, width=1, height=1), random_weights(tiny, 0), sampling=Sampling(top_k=6))
 
 
 def test_default_grid_fits() -> None:

@@ -98,7 +98,7 @@ def test_preset_families():
             r"'toy': n_embd 12 is not divisible by n_head 5: expected whole heads; try n_embd 10",
         ),
         ({"n_head": 24}, r"not divisible by n_head 24: .*try n_embd 24"),
-        ({"n_layer": 0}, r"n_layer is 0: expected a whole number of at least 1"),
+        ({"n_layer": 0}, r"n_layer is 0: expected a whole number from 1 to 10,000"),
         ({"n_embd": 12.0}, r"n_embd is 12\.0: expected a whole number"),
         ({"n_positions": True}, r"n_positions is True: expected a whole number"),
         ({"vocab_size": "many"}, r"vocab_size is 'many': expected a whole number"),

@@ -17,9 +17,9 @@ from wse_sim.hardware.states import State as Doing
 from wse_sim.program.instruction import Reroute
 from wse_sim.program.program import Program
 from wse_sim.report.grids import Counts
-from wse_sim.report.parts import UNKNOWN, BufferUse, Links, Provenance, Sections, Sram, Work
+from wse_sim.report.parts import UNKNOWN, Links, Provenance, Sections, Sram, Work
 from wse_sim.report.report import Report
-from wse_sim.report.used import fields_used, narrow_operations
+from wse_sim.report.used import buffers_used, fields_used, narrow_operations
 
 if TYPE_CHECKING:
     from wse_sim.engine.machine import Machine
@@ -183,23 +183,8 @@ def _sram(machine: Machine) -> Sram:
         written=work[:, 3].reshape(grid).copy(),
         peak=program.sram_sizes[program.role_map],
         limit=machine.wafer.user_sram_bytes,
-        buffers=_buffers(program),
+        buffers=buffers_used(program),
     )
-
-
-def _buffers(program: Program) -> tuple[BufferUse, ...]:
-    """Every buffer, and which others had its bytes before or after it."""
-    found = []
-    for one in program.buffers:
-        sharing = (
-            b.name for b in program.buffers
-            if b is not one and b.address < one.end and one.address < b.end and b.region.intersects(one.region)
-        )  # fmt: skip
-        found.append(BufferUse(
-            name=one.name, dtype=one.dtype.name, nbytes=one.nbytes, address=one.address, pes=len(one.region),
-            shares_with=tuple(sharing),
-        ))  # fmt: skip
-    return tuple(found)
 
 
 def _work(machine: Machine) -> Work:

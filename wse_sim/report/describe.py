@@ -125,6 +125,8 @@ def _origin(report: Report) -> Iterator[str]:
         f"made by wse_sim {made.version}, engine {made.engine}, {threads}, {seed}, {libraries}; "
         f"program {made.program_hash}"
     )
+    if made.fidelity != "exact":
+        yield f"{made.fidelity}: {made.composed}"
     for name, text in report.overrides.items():
         yield f"set     {name} = {text}"
     if report.assumed:

@@ -201,6 +201,7 @@ class Provenance(Part):
     libraries  versions of the libraries that computed
     seed       None: nothing was random
     used       fields of the wafer that the program's cycles, sizes and energy depend on
+    fidelity   exact: all of it was simulated; sampled: some of it, and `composed` says what was composed from what
     """
 
     program_hash: str
@@ -210,3 +211,5 @@ class Provenance(Part):
     threads: int
     seed: int | None
     used: tuple[str, ...]
+    fidelity: str = "exact"
+    composed: str = ""

@@ -1,4 +1,4 @@
-"""Which of a wafer's numbers a program leans on."""
+"""What a program uses: which of a wafer's numbers it leans on, and which room its buffers take."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from wse_sim.program.fabric import Color
 from wse_sim.program.instruction import Control, Instruction, Mark, Reroute, Scalar, TaskChange, Vector
 from wse_sim.program.memory import Each, View
 from wse_sim.program.program import Program
+from wse_sim.report.parts import BufferUse
 
 _GRID = ("width", "height", "clock_hz")
 _PORTS = ("read_port_bytes", "read_bytes_per_cycle", "write_bytes_per_cycle")
@@ -96,3 +97,18 @@ def _width(op: Vector) -> int:
     if isinstance(op.to, View):
         return op.to.dtype.bytes
     return op.carry.bytes if isinstance(op.to, Color) else 4
+
+
+def buffers_used(program: Program) -> tuple[BufferUse, ...]:
+    """Every buffer, and which others had its bytes before or after it."""
+    found = []
+    for one in program.buffers:
+        sharing = (
+            b.name for b in program.buffers
+            if b is not one and b.address < one.end and one.address < b.end and b.region.intersects(one.region)
+        )  # fmt: skip
+        found.append(BufferUse(
+            name=one.name, dtype=one.dtype.name, nbytes=one.nbytes, address=one.address, pes=len(one.region),
+            shares_with=tuple(sharing),
+        ))  # fmt: skip
+    return tuple(found)

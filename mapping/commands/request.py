@@ -1,0 +1,139 @@
+"""What `wse-sim run` is asked: options as given, and the model, the prompt and the layout that they name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from wse_sim.errors import CheckpointError, UsageError
+from wse_sim.hardware import by_name, f16, f32
+from wse_sim.mapping.fit import comfortable
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped, random_checkpoint
+from wse_sim.mapping.sampling import Sampling
+
+DEFAULT_PROMPT = "Alice was beginning to"
+DTYPES = {"f32": f32, "f16": f16}
+FIDELITIES = ("exact", "sampled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of the command, as given."""
+
+    checkpoint: Path | None
+    model: str | None
+    seed: int
+    prompt: str | None
+    ids: str | None
+    random_prompt: int | None
+    tokens: int
+    stop: str | None
+    temperature: float
+    top_k: int
+    top_p: float
+    wafer: str
+    grid: str | None
+    context: int | None
+    dtype: str
+    accumulate: str
+    fidelity: str
+    values: bool
+    threads: int | None
+    every_position: bool
+    out: Path | None
+    json: bool
+
+    def __post_init__(self) -> None:
+        for option, given, known in (
+            ("dtype", self.dtype, tuple(DTYPES)),
+            ("accumulate", self.accumulate, tuple(DTYPES)),
+            ("fidelity", self.fidelity, FIDELITIES),
+        ):
+            if given not in known:
+                raise UsageError(f"--{option} {given}: expected {' or '.join(known)}")
+        if self.checkpoint is not None and self.model is not None:
+            raise UsageError("--checkpoint and --model are both given: expected one of them")
+        prompts = [name for name in ("prompt", "ids", "random_prompt") if getattr(self, name) is not None]
+        if len(prompts) > 1:
+            names = " and ".join(f"--{name.replace('_', '-')}" for name in prompts)
+            raise UsageError(f"{names} are both given: expected one of them")
+        if self.values and self.fidelity == "exact":
+            raise UsageError("--values belongs to --fidelity sampled: an exact run computes all numbers anyway")
+
+
+def model_of(request: Request) -> Checkpoint:
+    """The checkpoint, the preset with random weights, or the model that ships."""
+    if request.model is not None:
+        return random_checkpoint(request.model, request.seed)
+    return load_shipped() if request.checkpoint is None else load_checkpoint(request.checkpoint)
+
+
+def prompt_of(request: Request, checkpoint: Checkpoint) -> list[int]:
+    """Token ids of the prompt."""
+    vocabulary = checkpoint.config.vocab_size
+    if request.ids is not None:
+        return _ids(request.ids, "--ids")
+    if request.random_prompt is not None or (request.model is not None and request.prompt is None):
+        random = np.random.default_rng(request.seed)
+        count = 1 if request.random_prompt is None else request.random_prompt
+        return [int(token) for token in random.integers(vocabulary, size=count)]
+    if checkpoint.text is None:
+        raise CheckpointError(
+            f"{checkpoint.folder or checkpoint.config.name} has no tokenizer: expected tokenizer.json, or vocab.json "
+            "and merges.txt; add one, or give token ids with --ids 5,17,9"
+        )
+    return checkpoint.text.encode(DEFAULT_PROMPT if request.prompt is None else request.prompt)
+
+
+def stop_of(request: Request, checkpoint: Checkpoint) -> frozenset[int]:
+    """Tokens that end the text: those asked for, or else the checkpoint's own."""
+    if request.stop is None:
+        return checkpoint.stop
+    if request.stop == "none":
+        return frozenset()
+    return frozenset(_ids(request.stop, "--stop"))
+
+
+def _ids(text: str, option: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")] if text.strip() else []
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: expected token ids separated by commas, as 5,17,9") from None
+
+
+def sampling_of(request: Request) -> Sampling | None:
+    """None where the temperature is 0."""
+    if request.temperature == 0:
+        return None
+    return Sampling(
+        temperature=request.temperature, top_k=request.top_k, top_p=request.top_p, seed=request.seed
+    )
+
+
+def layout_of(request: Request, checkpoint: Checkpoint) -> Layout:
+    """On the grid that was asked for, or on one that the model fills to no more than half."""
+    sampling = sampling_of(request)
+    layout = Layout(
+        config=checkpoint.config,
+        wafer=by_name(request.wafer),
+        width=1,
+        height=1,
+        dtype=DTYPES[request.dtype],
+        accumulate=DTYPES[request.accumulate],
+        context=request.context or 0,
+        candidates=0 if sampling is None else sampling.top_k,
+    )
+    if request.grid is None:
+        return comfortable(layout)
+    width, height = _grid(request.grid)
+    return replace(layout, width=width, height=height)
+
+
+def _grid(text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
+        raise UsageError(f"--grid {text}: expected WIDTHxHEIGHT in PEs, as 16x16")
+    return int(parts[0]), int(parts[1])

@@ -1,0 +1,84 @@
+"""Sampled fidelity: of layers that are alike, few are simulated; the rest of a run is composed from them.
+
+Timing depends on no value, so weights are not needed. A program with k + 1 layers is run beside one with k; what the
+one takes more than the other is one layer between two others. It stands for all later ones, if the last two layers of
+the longer program took the same cycles in every state of every section, a constant time apart: then each PE enters the
+next layer as it entered this one, only later. Else more layers are simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from wse_sim.engine.machine import Machine
+from wse_sim.hardware import Wafer
+from wse_sim.program.program import Program
+from wse_sim.report.breakdown import kernel_of, phase_of
+from wse_sim.report.compose import extended
+from wse_sim.report.report import Report
+
+Make = Callable[[int], Program]
+Launch = Mapping[str, float]
+
+
+def sampled(
+    make: Make, layers: int, wafer: Wafer, launches: Sequence[Launch], *, threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Of launches of a program that `make` makes of a number of layers, for `layers` of them.
+
+    Its sections call them `layer 0`, `layer 1` and so on. SRAM is that of the layers simulated; the provenance says
+    what was composed. `progress` gets the launches done, and the cycles of the last.
+    """
+    done = 0
+
+    def run(count: int) -> Report:
+        nonlocal done
+        machine = Machine(make(count), wafer, threads=threads)
+        for arguments in launches:
+            cycles = machine.launch(arguments)
+            done += 1
+            if progress is not None:
+                progress(done, cycles)
+        return machine.report()
+
+    long = run(min(2, layers))
+    for count in range(2, layers):
+        if _steady(long, count - 1):
+            found = extended(long, run(count - 1), tuple(f"layer {i}" for i in range(count - 1, layers)))
+            if not found.broken_laws():
+                more = f"layer {count}" if count + 1 == layers else f"layers {count}-{layers - 1}"
+                return _stated(found, f"{more} composed from layer {count - 1}")
+        long = run(count + 1)
+    return _stated(long, "all layers simulated")
+
+
+def _stated(report: Report, composed: str) -> Report:
+    return replace(report, provenance=replace(report.provenance, fidelity="sampled", composed=composed))
+
+
+def _steady(report: Report, last: int) -> bool:
+    """Whether a layer went as the one before it: every section but its first, which may begin in another way."""
+    sections = report.sections
+    pairs = list(zip(_sections_of(report, last - 1), _sections_of(report, last), strict=False))[1:]
+    if not pairs:
+        return False
+    before, here = (list(indices) for indices in zip(*pairs, strict=True))
+    same = [kernel_of(sections.names[i]) == kernel_of(sections.names[j]) for i, j in pairs]
+    counts = (sections.cycles, sections.operations, sections.wavelets)
+    apart = [np.unique(at[here] - at[before]) for at in (sections.first, sections.last)]
+    return (
+        all(same)
+        and all(np.array_equal(count[here], count[before]) for count in counts)
+        and all(len(cycles) == 1 for cycles in apart)
+    )
+
+
+def _sections_of(report: Report, layer: int) -> list[int]:
+    """Indices of a layer's sections that have code."""
+    sections = report.sections
+    there = (sections.cycles.any(axis=1)).tolist()
+    return [i for i, name in enumerate(sections.names) if phase_of(name) == f"layer {layer}" and there[i]]

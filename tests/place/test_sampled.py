@@ -1,0 +1,134 @@
+"""Sampled fidelity: what is composed from few layers equals what all layers take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from place.small_models import lively, small_models
+
+from wse_sim import EAST, RAMP, WEST, WSE2, WSE3, f16, f32, toy
+from wse_sim.engine.machine import Machine
+from wse_sim.mapping.decode import Decoder
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.sampled import sampled
+from wse_sim.mapping.sampled_session import generate_sampled
+from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.session import Session, generate
+from wse_sim.program import Builder
+from wse_sim.program.program import Program
+from wse_sim.report.report import Report
+
+PRECISIONS = st.sampled_from([(f32, f32), (f16, f32), (f16, f16)])
+DRAWN = Sampling(temperature=0.8, top_k=2, top_p=0.9, seed=5)
+
+
+def assert_same(found: Report, exact: Report) -> None:
+    """Everything but how they were made and what the host copied."""
+    assert found.launches == exact.launches
+    assert found.cycles == exact.cycles
+    np.testing.assert_array_equal(found.states, exact.states)
+    assert found.sections.names == exact.sections.names
+    assert found.sections == exact.sections
+    assert found.links == exact.links
+    assert found.sram == exact.sram
+    no_host = {"host_bytes_in": 0, "host_bytes_out": 0}
+    assert replace(found.work, **no_host) == replace(exact.work, **no_host)
+    assert found.broken_laws() == ()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    config=small_models(),
+    layers=st.integers(1, 6),
+    width=st.integers(1, 9),
+    height=st.integers(1, 9),
+    wafer=st.sampled_from([WSE2, WSE3]),
+    precision=PRECISIONS,
+    sampling=st.sampled_from([None, DRAWN]),
+    seed=st.integers(0, 99),
+)
+def test_sampled_equals_exact(config, layers, width, height, wafer, precision, sampling, seed) -> None:
+    config, (dtype, accumulate) = replace(config, n_layer=layers), precision
+    layout = Layout(config=config, wafer=wafer, width=width, height=height, dtype=dtype, accumulate=accumulate)
+    weights, prompt = lively(config, seed), [1, 0]
+    session = Session(layout, weights, sampling=sampling)
+    exact = generate(session, prompt, 2)
+    for tensors in (None, weights):
+        found, report = generate_sampled(layout, prompt, 2, tensors=tensors, sampling=sampling)
+        assert_same(report, session.report())
+        assert found.cycles == exact.cycles
+        assert report.provenance.fidelity == "sampled"
+        if tensors is None:
+            assert (found.token_ids, found.positions, found.logits.size) == ((), (), 0)
+        else:
+            assert (found.token_ids, found.positions) == (exact.token_ids, exact.positions)
+            assert found.logits.tobytes() == exact.logits.tobytes()
+        if layers < 3:
+            assert report.provenance.composed == "all layers simulated"
+        else:
+            assert report.provenance.composed.startswith("layer")
+
+
+def test_a_first_layer_of_its_own_is_not_taken_for_the_others() -> None:
+    """Layer 0 divides its scores by 1 and so leaves that out; layer 1 divides by 2."""
+    config = GPTConfig(
+        "odd", n_layer=6, n_embd=9, n_head=3, n_positions=4, vocab_size=7,
+        scale_attn_weights=False, scale_attn_by_inverse_layer_idx=True,
+    )  # fmt: skip
+    layout = Layout(config=config, wafer=WSE2, width=6, height=7)
+    _, report = generate_sampled(layout, [1, 2], 1)
+    assert report.provenance.composed == "layers 3-5 composed from layer 2"
+    session = Session(layout, lively(config, 1))
+    generate(session, [1, 2], 1)
+    assert_same(report, session.report())
+
+
+def growing(layers: int) -> Program:
+    """Each layer sends one element more than the one before it."""
+    build = Builder(3, 1)
+    x, red, grid = build.buffer("x", f32, 8), build.color("red"), build.grid
+    build.route(red, grid[0, 0], RAMP >> EAST)
+    build.route(red, grid[1, 0], WEST >> RAMP | EAST)
+    build.route(red, grid[2, 0], WEST >> RAMP)
+    for i in range(layers):
+        for kernel in ("send", "double"):
+            with build.section(f"layer {i}"), build.section(kernel):
+                if kernel == "double":
+                    build.main().add(x, x, x)
+                else:
+                    build.main(grid[0, 0]).mov(red, x[: i + 1])
+                    build.main(grid[1:, 0]).mov(x[: i + 1], red)
+    return build.finish()
+
+
+def test_layers_that_differ_are_all_simulated() -> None:
+    report = sampled(growing, 5, toy(3, 1), [{}, {}])
+    machine = Machine(growing(5), toy(3, 1))
+    machine.launch()
+    machine.launch()
+    assert report.provenance.composed == "all layers simulated"
+    assert_same(report, machine.report())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height"), [(40, 23), (33, 64)])
+def test_sampled_equals_exact_on_larger_grids(width: int, height: int) -> None:
+    config = GPTConfig("larger", n_layer=7, n_embd=192, n_head=6, n_positions=200, vocab_size=999)
+    layout = Layout(config=config, wafer=WSE3, width=width, height=height, dtype=f16, accumulate=f16)
+    session = Session(layout, lively(config, 1))
+    session.position = 100  # whatever the cache holds
+    steps = [(5, False), (6, True), (-1, True)]
+    for token, sample in steps:
+        session.step(token, sample=sample)
+    launches = [
+        {"token": token, "position": 100 + i, "sample": int(sample)} for i, (token, sample) in enumerate(steps)
+    ]
+    report = sampled(lambda count: Decoder(replace(layout, layers=range(count))).program, 7, WSE3, launches)
+    assert report.provenance.composed == "layers 2-6 composed from layer 1"
+    assert report.launches == session.report().launches
+    np.testing.assert_array_equal(report.states, session.report().states)

@@ -1,0 +1,91 @@
+"""A report of a longer run, composed from two of shorter ones."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TypeVar
+
+import numpy as np
+
+from wse_sim.report.breakdown import phase_of
+from wse_sim.report.grids import Counts
+from wse_sim.report.parts import UNKNOWN, Part, Sections, Work
+from wse_sim.report.report import Report
+
+P = TypeVar("P", bound=Part)
+
+
+def extended(long: Report, short: Report, phases: tuple[str, ...]) -> Report:
+    """What `long` would be with more phases like the first of `phases`, which it has and `short` has not.
+
+    phases  the one to repeat, and the names of those that follow it in place
+    Counts of each PE, link and section grow by what the phase took, for each repetition; times of sections move on.
+    """
+    times = len(phases) - 1
+    launches = tuple(a + times * (a - b) for a, b in zip(long.launches, short.launches, strict=True))
+    return replace(
+        long,
+        cycles=sum(launches),
+        launches=launches,
+        states=_grown(long.states, short.states, times),
+        sections=_sections(long, short, launches, phases),
+        links=_counts(long.links, short.links, times),
+        sram=_counts(long.sram, short.sram, times, keep=("peak",)),
+        work=_work(long.work, short.work, times),
+    )
+
+
+def _grown(long: Counts, short: Counts, times: int) -> Counts:
+    return long + times * (long - short)
+
+
+def _counts(long: P, short: P, times: int, keep: tuple[str, ...] = ()) -> P:
+    """A part whose arrays have grown."""
+    arrays = {
+        f.name: _grown(getattr(long, f.name), getattr(short, f.name), times)
+        for f in fields(long)
+        if f.name not in keep and isinstance(getattr(long, f.name), np.ndarray)
+    }
+    return replace(long, **arrays)
+
+
+def _work(long: Work, short: Work, times: int) -> Work:
+    before = short.by_operation
+    by_operation = {name: n + times * (n - before.get(name, 0)) for name, n in long.by_operation.items()}
+    return replace(_counts(long, short, times), by_operation=by_operation)
+
+
+def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tuple[str, ...]) -> Sections:
+    sections = long.sections
+    repeated = [i for i, name in enumerate(sections.names) if phase_of(name) == phases[0]]
+    before, after = range(repeated[-1] + 1), range(repeated[-1] + 1, len(sections.names))
+    index = np.array([*before, *repeated * (len(phases) - 1), *after])
+    added = [np.full(len(before), 0), *(np.full(len(repeated), i) for i in range(1, len(phases)))]
+    moved = np.concatenate([*added, np.full(len(after), len(phases) - 1)])  # phases that are new before each section
+    names = [sections.names[i] for i in index]
+    for place, (i, count) in enumerate(zip(index, moved, strict=True)):
+        if i in repeated:
+            names[place] = names[place].replace(phases[0], phases[count], 1)
+    def later(cycles: Counts) -> Counts:
+        return _later(cycles[index], moved, np.array(long.launches), np.array(short.launches), np.array(launches))
+
+    return Sections(
+        names=tuple(names),
+        cycles=sections.cycles[index],
+        operations=sections.operations[index],
+        wavelets=sections.wavelets[index],
+        first=later(sections.first),
+        last=later(sections.last),
+        boxes=sections.boxes[index],
+    )
+
+
+def _later(cycles: Counts, added: Counts, long: Counts, short: Counts, launches: Counts) -> Counts:
+    """Cycles of the longer run, moved on by the phases `added` before them in their own launch and by launches before.
+
+    long, short, launches  lengths of the launches of the two runs, and of the composed one
+    """
+    launch = np.searchsorted(np.cumsum(long), cycles, side="left").clip(0, len(long) - 1)
+    begin, begins = (np.cumsum(lengths) - lengths for lengths in (long, launches))
+    moved = cycles - begin[launch] + begins[launch] + added * (long - short)[launch]
+    return np.where(cycles == UNKNOWN, UNKNOWN, moved)
