@@ -19,14 +19,27 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Blocks:
-    """`total` elements dealt to `parts` PEs in blocks of one size; the last blocks are shorter, or empty."""
+    """`total` elements dealt to `parts` PEs in blocks of one size; the last blocks are shorter, or empty.
+
+    shards  the line is so many equal stretches, each with an equal part of the elements dealt to it alone
+    """
 
     total: int
     parts: int
+    shards: int = 1
 
     def __post_init__(self) -> None:
         if self.total < 1 or self.parts < 1:
             raise ProgramError(f"{self.total} elements in {self.parts} blocks: expected 1 or more of each")
+        if self.shards < 1 or self.total % self.shards or self.parts % self.shards:
+            raise ProgramError(
+                f"{self.total} elements in {self.parts} blocks for {self.shards} shards: expected both to divide evenly"
+            )
+
+    @property
+    def shard(self) -> Blocks:
+        """One stretch alone."""
+        return Blocks(self.total // self.shards, self.parts // self.shards)
 
     @property
     def size(self) -> int:
@@ -36,13 +49,15 @@ class Blocks:
     @property
     def starts(self) -> Array:
         """First element of each block, (parts,) int."""
-        starts: Array = np.minimum(np.arange(self.parts) * self.size, self.total)
+        each, own = self.total // self.shards, np.arange(self.parts // self.shards) * self.size
+        starts: Array = np.add.outer(np.arange(self.shards) * each, np.minimum(own, each)).ravel()
         return starts
 
     @property
     def counts(self) -> Array:
         """Valid elements of each block, (parts,) int."""
-        counts: Array = np.minimum(self.total - self.starts, self.size)
+        each, own = self.total // self.shards, np.arange(self.parts // self.shards) * self.size
+        counts: Array = np.tile(np.clip(each - own, 0, self.size), self.shards)
         return counts
 
     def deal(self, values: Array, dimension: int = -1) -> Array:
@@ -50,16 +65,20 @@ class Blocks:
         at = dimension % values.ndim
         if values.shape[at] != self.total:
             raise ProgramError(f"array of shape {values.shape} as {self}: expected {self.total} at {at}")
-        widths = [(0, self.parts * self.size - self.total if i == at else 0) for i in range(values.ndim)]
-        padded = np.pad(values, widths)
-        dealt: Array = padded.reshape(*values.shape[:at], self.parts, self.size, *values.shape[at + 1 :])
+        before, after = values.shape[:at], values.shape[at + 1 :]
+        split = values.reshape(*before, self.shards, self.total // self.shards, *after)
+        missing = (self.parts * self.size - self.total) // self.shards
+        padded = np.pad(split, [(0, missing if i == at + 1 else 0) for i in range(split.ndim)])
+        dealt: Array = padded.reshape(*before, self.parts, self.size, *after)
         return dealt
 
     def join(self, blocks: Array, dimension: int = -1) -> Array:
         """The inverse of `deal`: merges (parts, size), `dimension` naming the second, without the pads."""
         at = dimension % blocks.ndim
-        merged = blocks.reshape(*blocks.shape[: at - 1], self.parts * self.size, *blocks.shape[at + 1 :])
-        return merged.take(np.arange(self.total), axis=at - 1)
+        before, after = blocks.shape[: at - 1], blocks.shape[at + 1 :]
+        padded = blocks.reshape(*before, self.shards, self.parts * self.size // self.shards, *after)
+        whole = padded.take(np.arange(self.total // self.shards), axis=at)
+        return whole.reshape(*before, self.total, *after)
 
 
 def spread(blocks: Array, axis: Axis) -> Array:

@@ -9,7 +9,7 @@ from wse_sim.hardware import Wafer, i32
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective import broadcast
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.collective.tree import Tree, chain
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
@@ -18,9 +18,9 @@ from wse_sim.mapping.layout import Layout
 
 
 @cache
-def tree_of(wafer: Wafer, length: int, words: int) -> Tree:
+def tree_of(wafer: Wafer, length: int, words: int, queues: int) -> Tree:
     """The tree that a line of `length` PEs planned for `words` wavelets has."""
-    return plan(wafer, length, words=words)
+    return plan(wafer, length, words=words, queues=queues)
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class StageCycles:
         return self.start + self.embedding + self.layers * self.of_a_layer + self.head
 
 
-def stage_cycles(layout: Layout, position: int) -> StageCycles:
-    """A step for the token at `position`; tokens before it are in the cache."""
-    words_x, words_y = layout.line_words
-    along_x = tree_of(layout.wafer, layout.width, words_x)
-    along_y = tree_of(layout.wafer, layout.height, words_y)
+def stage_cycles(layout: Layout, position: int, *, spare: bool = False) -> StageCycles:
+    """A step for the token at `position`; tokens before it are in the cache. `spare` as in `Stage`."""
+    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
+    along_x = tree_of(layout.wafer, layout.width, words_x, queues_x)
+    along_y = tree_of(layout.wafer, layout.height, words_y, queues_y)
     return StageCycles(
         start=kv_cache.cost_of_locating(layout.wafer, layout.height),
         embedding=_embedding(layout, along_x) if layout.embedding else 0,
@@ -78,11 +78,12 @@ def _layer(layout: Layout, along_x: Tree, along_y: Tree, position: int) -> dict[
     tokens = position // layout.height + 1  # on the fullest row
     rest = residual.cost(wafer, hidden, dtype=dtype)
     heads = _head_slots(layout.features, layout.config.n_head)
+    inside = along_x if layout.shards == 1 else chain(layout.width // layout.shards)
     return {
         "ln_1": norm,
         "qkv": _linear(layout, along_y, hidden, 3 * features),
         "attention": attention.cost(
-            wafer, along_x, along_y, heads, tokens, dtype=dtype, sums=layout.accumulate
+            wafer, inside, along_y, heads, tokens, dtype=dtype, sums=layout.accumulate
         ),
         "projection": _linear(layout, along_x, features, hidden),
         "residual_1": rest,

@@ -22,6 +22,7 @@ class Layout:
     context    tokens that the KV cache holds; token t lives on row t mod height
     sequences  how many have a cache of their own
     candidates tokens among which the next one is drawn; 0: always the likeliest
+    shards     stretches of columns, each with its own heads and inner features
     layers     blocks that lie here; None: all
     embedding  whether the token and position tables lie here
     head       whether the last norm and the output head do
@@ -38,6 +39,7 @@ class Layout:
     context: int = 0
     sequences: int = 1
     candidates: int = 0
+    shards: int = 1
     layers: range | None = None
     embedding: bool = True
     head: bool = True
@@ -65,6 +67,10 @@ class Layout:
                 f"grid {self.width}x{self.height} on {self.wafer.name}, which has {self.wafer.width}x"
                 f"{self.wafer.height} usable PEs; expected 1x1 to that; give a smaller --grid"
             )
+        sizes = {"heads": self.config.n_head, "inner features": self.config.n_inner, "columns": self.width}
+        for what, size in sizes.items():
+            if self.shards < 1 or size % self.shards:
+                raise UsageError(f"{self.shards} shards of {size} {what}: expected a number that divides it evenly")
 
     @property
     def held(self) -> range:
@@ -81,12 +87,12 @@ class Layout:
     @property
     def features(self) -> Blocks:
         """Features of q, k, v and of the attention's output along x."""
-        return Blocks(self.config.n_embd, self.width)
+        return Blocks(self.config.n_embd, self.width, self.shards)
 
     @property
     def inner(self) -> Blocks:
         """Inner features of the MLP along x."""
-        return Blocks(self.config.n_inner, self.width)
+        return Blocks(self.config.n_inner, self.width, self.shards)
 
     @property
     def vocabulary(self) -> Blocks:
@@ -107,6 +113,15 @@ class Layout:
     def line_words(self) -> tuple[int, int]:
         """Wavelets of the vectors that lines along x and along y are planned for."""
         return wavelets(self.hidden.size, self.accumulate), wavelets(self.features.size, self.accumulate)
+
+    def line_queues(self, *, spare: bool) -> tuple[int, int]:
+        """Colours that a PE may receive from its lines along x and along y, out of its eight.
+
+        spare  whether a queue is left for hand-overs; lines within shards take two
+        """
+        if self.shards > 1:
+            return 3, 3
+        return (3, 4) if spare else (4, 4)
 
     @property
     def cache_slots(self) -> int:

@@ -18,7 +18,7 @@ from wse_sim.hardware import i32
 from wse_sim.kernels.collective.handover import Handover, lanes, make_handover
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.plan import Mapping, Part
 from wse_sim.mapping.stage import Here, Stage
 from wse_sim.mapping.wiring import color_numbers
 from wse_sim.program.builder import Builder
@@ -27,7 +27,6 @@ from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
 
 MOST_ROUNDS = 32  # of a launch
-QUEUES = 3  # colours that a region's lines along x may receive, so that hand-overs have a queue
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class Pipeline:
         self._rounds = self._build.argument("rounds", "int")
         self._sample = self._build.argument("sample", "int")
         palette: Palette = cache(self._build.color)
-        self.rings = tuple(self._ring(mapping.replica(i), palette) for i in range(mapping.replicas))
+        self.rings = tuple(self._ring(mapping.parts(i), palette) for i in range(mapping.replicas))
         for number, ring in enumerate(self.rings):
             with self._build.section(f"replica {number}"):
                 self._emit(ring)
@@ -80,13 +79,13 @@ class Pipeline:
 
     # -- what there is ----------------------------------------------------------------------------
 
-    def _ring(self, places: tuple[Place, ...], palette: Palette) -> Ring:
+    def _ring(self, parts: tuple[Part, ...], palette: Palette) -> Ring:
         build, count = self._build, self.mapping.sequences
         stages = [
-            Stage(build, self.mapping.layout(p), p.region, color=palette, queues=QUEUES if len(places) > 1 else 4)
-            for p in places
+            Stage(build, self.mapping.layout(part), part.region, color=palette, spare=len(parts) > 1)
+            for part in parts
         ]
-        links = self._links(places, stages, palette)
+        links = self._links(parts, stages, palette)
         stops = tuple(
             Stop(stage, links[k - 1], links[k], build.buffer("position", i32, count, on=stage.region))
             for k, stage in enumerate(stages)
@@ -99,12 +98,12 @@ class Pipeline:
         )
 
     def _links(
-        self, places: tuple[Place, ...], stages: list[Stage], palette: Palette
+        self, parts: tuple[Part, ...], stages: list[Stage], palette: Palette
     ) -> list[Handover] | list[None]:
         """From each region to the next, the last one to the first."""
-        if len(places) == 1:
+        if len(parts) == 1:
             return [None]
-        ends = [(a.region, b.region) for a, b in ring_of(places)]
+        ends = [(a.region, b.region) for a, b in ring_of(parts)]
         hidden = stages[0].resident.hidden
         return [
             make_handover(
@@ -224,27 +223,28 @@ def _check(mapping: Mapping) -> None:
     if mapping.phase != "decode":
         raise UsageError(f"a {mapping.phase} mapping as a pipeline: expected decode")
     for index in range(mapping.replicas):
-        places = mapping.replica(index)
-        if any(p.streamed or p.shards > 1 for p in places):
-            raise UsageError(f"{mapping.strategy}: expected regions that keep whole layers")
-        if not (places[0].embedding and places[0].head):
+        parts = mapping.parts(index)
+        first = parts[0].places[0]
+        if first.streamed:
+            raise UsageError(f"{mapping.strategy}: weights are streamed: expected regions that keep theirs")
+        if not (first.embedding and first.head):
             raise UsageError(
-                f"{mapping.strategy}: {places[0].holds()} in the first region: expected embedding and head together, "
+                f"{mapping.strategy}: {parts[0].holds()} in the first region: expected embedding and head together, "
                 "so that a chosen token stays where it is needed"
             )
-        for a, b in ring_of(places):
+        for a, b in ring_of(parts):
             if not lanes(a.region, b.region):
                 raise FitError(
                     f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: expected regions of one "
                     "height, at least as wide as high where they lie in different rows; place the mapping anew"
                 )
-        if mapping.sequences > len(places):
+        if mapping.sequences > len(parts):
             raise UsageError(
-                f"{mapping.sequences} sequences in flight over {len(places)} regions: expected one for each at most, "
+                f"{mapping.sequences} sequences in flight over {len(parts)} regions: expected one for each at most, "
                 "or the ring would be full"
             )
 
 
-def ring_of(places: tuple[Place, ...]) -> list[tuple[Place, Place]]:
-    """Each place and the one it hands the hidden state to; none where there is only one."""
-    return [] if len(places) == 1 else list(zip(places, (*places[1:], places[0]), strict=True))
+def ring_of(parts: tuple[Part, ...]) -> list[tuple[Part, Part]]:
+    """Each stage and the one it hands the hidden state to; none where there is only one."""
+    return [] if len(parts) == 1 else list(zip(parts, (*parts[1:], parts[0]), strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Literal, get_args
 
 from wse_sim.errors import FitError, UsageError
@@ -62,6 +62,35 @@ class Place:
         return text if self.shards == 1 else f"{text}, shard {self.shard + 1} of {self.shards}"
 
 
+@dataclass(frozen=True)
+class Part:
+    """Places that work on the same layers together: one, or the shards of a tensor-parallel group.
+
+    places  in the order of their shards, side by side from west to east, of one size
+    """
+
+    places: tuple[Place, ...]
+
+    def __post_init__(self) -> None:
+        for a, b in pairwise(self.places):
+            if (b.x, b.y, b.width, b.height) != (a.x + a.width, a.y, a.width, a.height):
+                raise FitError(
+                    f"shards on {a.region!r} and {b.region!r} of {a.holds()}: expected regions of one size side by "
+                    "side, for the sums of a layer go along their rows"
+                )
+
+    @property
+    def region(self) -> Region:
+        """All its PEs."""
+        first, last = self.places[0].region, self.places[-1].region
+        return Region(range(first.xs[0], last.xs[-1] + 1), first.ys)
+
+    def holds(self) -> str:
+        """What it holds, in words."""
+        first = self.places[0]
+        return replace(first, shard=0, shards=1).holds() + (f", {first.shards} shards" if first.shards > 1 else "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mapping:
     """A GPT on a wafer.
@@ -114,13 +143,23 @@ class Mapping:
         found = [place for place in self.places if place.replica == index]
         return tuple(sorted(found, key=lambda p: (not p.embedding, p.layers.start, p.shard)))
 
-    def layout(self, place: Place) -> Layout:
-        """How tensors are dealt to the PEs of a place."""
+    def parts(self, index: int) -> tuple[Part, ...]:
+        """The places of one copy in the order of the model, shards of the same layers together."""
+        found: dict[tuple[int, int, bool, bool], list[Place]] = {}
+        for place in self.replica(index):
+            key = (place.layers.start, place.layers.stop, place.embedding, place.head)
+            found.setdefault(key, []).append(place)
+        return tuple(Part(tuple(places)) for places in found.values())
+
+    def layout(self, part: Part) -> Layout:
+        """How tensors are dealt to the PEs of a part."""
+        place = part.places[0]
         return Layout(
             config=self.config,
             wafer=self.wafer,
-            width=place.width,
+            width=sum(p.width for p in part.places),
             height=place.height,
+            shards=place.shards,
             dtype=self.dtype,
             accumulate=self.accumulate,
             context=self.context,
@@ -163,6 +202,8 @@ class Mapping:
                 )
             if not self.config.n_layer >= place.layers.stop or place.layers.step != 1:
                 raise UsageError(f"{place.layers} of {self.config.name}: expected some of {self.config.n_layer} layers")
+            if not (place.layers or place.embedding or place.head):
+                raise UsageError(f"region {place.region!r} holds nothing: expected a part of the model")
             if not 0 <= place.shard < place.shards or place.replica < 0:
                 raise UsageError(f"shard {place.shard} of {place.shards}, replica {place.replica}: expected 0 and up")
         for a, b in combinations(self.places, 2):

@@ -11,7 +11,6 @@ from wse_sim.engine.machine import Machine
 from wse_sim.hardware import DType, Region
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
-from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import draw, gelu, kv_cache, layernorm, likeliest, logits, mix
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache, make_cache
@@ -91,7 +90,7 @@ class Resident:
         table = self._head_table() if layout.head else None
         self.layers = {i: self._layer(i) for i in layout.held}
         norm = self._norm("ln_f") if layout.head else None
-        self.heads = make_heads(build, config.n_embd, config.n_head, region)
+        self.heads = make_heads(build, config.n_embd, config.n_head, region, shards=layout.shards)
         self.own_row = kv_cache.rows_of(build, region)
         self.hidden_count = counts_of(build, "hidden.count", layout.hidden, Axis.Y, region)
         self.inner_count = counts_of(build, "inner.count", layout.inner, Axis.X, region)
@@ -126,7 +125,7 @@ class Resident:
 
     def _cache(self, name: str) -> KVCache:
         m = self.layout
-        return make_cache(self.build, name, m.dtype, m.config.n_embd, m.context, self.region)
+        return make_cache(self.build, name, m.dtype, m.config.n_embd, m.context, self.region, shards=m.shards)
 
     def _norm(self, name: str) -> Norm:
         size, dtype = self.layout.hidden.size, self.layout.dtype
@@ -188,8 +187,8 @@ class Resident:
             for norm in (layer.ln_1, layer.ln_2):
                 self._load_norm(machine, norm, tensors)
             for linear in (layer.qkv, layer.out, layer.up, layer.down):
-                machine.write(linear.weight, weight_tiles(linear, tensors[f"{linear.name}.weight"], self.region))
-                machine.write(linear.bias, bias_tiles(linear, tensors[f"{linear.name}.bias"], self.region))
+                machine.write(linear.weight, weight_tiles(linear, tensors[f"{linear.name}.weight"]))
+                machine.write(linear.bias, bias_tiles(linear, tensors[f"{linear.name}.bias"]))
         if self.head is not None:
             self._load_norm(machine, self.head.norm, tensors)
             if self.tables is None or self.head.table is not self.tables.tokens:
@@ -202,14 +201,17 @@ class Resident:
             machine.write(buffer, vector_tiles(tensors[f"{norm.name}.{name}"], self.layout.hidden, Axis.Y))
 
 
-def weight_tiles(linear: Linear, matrix: Floats, region: Region) -> Floats:
+def weight_tiles(linear: Linear, matrix: Floats) -> Floats:
     """A matrix (in, parts * out) as what each PE holds, (height, width, rows * parts * columns)."""
-    shape = (region.height, region.width, linear.rows.size, linear.columns.size)
-    parts = [gemv.tiles(part, region, linear.axis).reshape(shape) for part in np.split(matrix, linear.parts, axis=1)]
-    return np.concatenate(parts, axis=-1).reshape(region.height, region.width, -1)
+    parts = []
+    for part in np.split(matrix, linear.parts, axis=1):
+        dealt = linear.columns.deal(linear.rows.deal(part, 0))  # (along, rows, across, columns)
+        parts.append(np.moveaxis(dealt.swapaxes(1, 2), 0, linear.axis.dimension))
+    tiles = np.concatenate(parts, axis=-1)
+    return tiles.reshape(*tiles.shape[:2], -1)
 
 
-def bias_tiles(linear: Linear, bias: Floats, region: Region) -> Floats:
+def bias_tiles(linear: Linear, bias: Floats) -> Floats:
     """A vector (parts * out,) as what each PE holds, to broadcast to (height, width, parts * columns)."""
-    parts = [gemv.output_tiles(part, region, linear.axis) for part in np.split(bias, linear.parts)]
+    parts = [vector_tiles(part, linear.columns, linear.axis.across) for part in np.split(bias, linear.parts)]
     return np.concatenate(parts, axis=-1)

@@ -6,6 +6,7 @@ leaves its output on x; the next matrix takes its input on x and is reduced alon
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from wse_sim.engine.machine import Machine
 from wse_sim.hardware import Region
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.line import make_line
+from wse_sim.kernels.collective.line import Line, make_line
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.transformer import (
@@ -55,22 +56,28 @@ class Here(NamedTuple):
 class Stage:
     """A region with its part of a model: buffers, lines, and the code to work on one token.
 
-    color   gives the colour of a name; regions that share it share colours
-    queues  colours that lines along x may receive on a PE: fewer leave room for others
+    color  gives the colour of a name; regions that share it share colours
+    spare  leaves PEs an input queue for hand-overs
     """
 
     def __init__(
-        self, build: Builder, layout: Layout, region: Region, *, color: Palette | None = None, queues: int = 4
+        self, build: Builder, layout: Layout, region: Region, *, color: Palette | None = None, spare: bool = False
     ) -> None:
         self.layout, self.region = layout, region
         self.resident = Resident(build, layout, region)
         self.along_x, self.along_y = (
             make_line(
-                build, region, axis, wafer=layout.wafer, words=words, name=axis.value, color=color,
-                queues=queues if axis is Axis.X else 4,
+                build, region, axis, wafer=layout.wafer, words=words, name=axis.value, color=color, queues=queues
             )
-            for axis, words in zip(Axis, layout.line_words, strict=True)
-        )  # fmt: skip
+            for axis, words, queues in zip(Axis, layout.line_words, layout.line_queues(spare=spare), strict=True)
+        )
+        self.shards = self._shards(build, color) if layout.shards > 1 else ((region, self.along_x),)
+
+    def _shards(self, build: Builder, color: Palette | None) -> tuple[tuple[Region, Line], ...]:
+        """The columns of each shard, and lines that stay inside: plain chains, for they take the fewest queues."""
+        width, palette = self.layout.width // self.layout.shards, color or cache(build.color)
+        regions = [self.region[k * width : (k + 1) * width, :] for k in range(self.layout.shards)]
+        return tuple((r, make_line(build, r, Axis.X, groups=(), name="shard", color=palette)) for r in regions)
 
     def locate(self, pe: Code, position: Register) -> Tokens:
         """Where the token at `position` goes."""
@@ -123,14 +130,15 @@ class Stage:
         with pe.builder.section("token"):
             self.along_y.broadcast(pe, r.head.search.token[:])
 
-    def _layer(self, pe: Code, i: int, layer: Layer, cache: KVCache, here: Here) -> None:
+    def _layer(self, pe: Code, i: int, layer: Layer, kept: KVCache, here: Here) -> None:
         r, size = self.resident, self.layout.features.size
         self._norm(pe, layer.ln_1, here.hidden)
         self._linear(pe, layer.qkv, r.normed, r.qkv, "qkv")
-        attention.emit(
-            pe, self.along_x, self.along_y, r.qkv[:size], r.qkv[size : 2 * size], r.qkv[2 * size :], r.mixed,
-            cache, r.heads, here.tokens, r.mix_scratch, scale=1 / self.layout.config.score_divisor(i),
-        )  # fmt: skip
+        for region, inside in self.shards:
+            attention.emit(
+                pe.on(region), inside, self.along_y, r.qkv[:size], r.qkv[size : 2 * size], r.qkv[2 * size :], r.mixed,
+                kept, r.heads, here.tokens, r.mix_scratch, scale=1 / self.layout.config.score_divisor(i),
+            )  # fmt: skip
         self._linear(pe, layer.out, r.mixed, r.update, "projection")
         residual.emit(pe, r.hidden, r.update)
         self._norm(pe, layer.ln_2, here.hidden)

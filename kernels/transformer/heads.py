@@ -24,7 +24,8 @@ from wse_sim.program.register import Register
 class HeadSlots:
     """The heads of each block of features.
 
-    first, count  (parts,) int: first head, heads touched
+    heads         of a shard of the features
+    first, count  (parts,) int: first head, counted within the shard; heads touched
     low, length   (parts, slots) int: elements of the block that a slot's head owns
     """
 
@@ -43,8 +44,11 @@ class HeadSlots:
 
 def head_slots(features: Blocks, heads: int) -> HeadSlots:
     """Finds the heads of each block."""
-    if features.total % heads:
-        raise ProgramError(f"{features.total} features in {heads} heads: expected heads of one size")
+    if features.total % heads or heads % features.shards:
+        shards = f", {features.shards} shards" if features.shards > 1 else ""
+        raise ProgramError(
+            f"{features.total} features in {heads} heads{shards}: expected heads of one size, as many in each shard"
+        )
     size = features.total // heads
     starts, ends = features.starts[:, None], (features.starts + features.counts)[:, None]
     first = np.minimum(starts // size, heads - 1)
@@ -52,7 +56,8 @@ def head_slots(features: Blocks, heads: int) -> HeadSlots:
     head = first + np.arange(max(1, int(count.max())))
     low = np.clip(head * size, starts, ends)
     high = np.clip((head + 1) * size, low, ends)
-    return HeadSlots(features, heads, first[:, 0], count[:, 0], low - starts, high - low)
+    of_a_shard = heads // features.shards
+    return HeadSlots(features, of_a_shard, first[:, 0] % of_a_shard, count[:, 0], low - starts, high - low)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +83,9 @@ class Heads:
         return pe.load(self.low.at(slot)), pe.load(self.length.at(slot))
 
 
-def make_heads(build: Builder, features: int, heads: int, region: Region) -> Heads:
-    """The constants on a rectangle with `features` dealt along x."""
-    of = head_slots(Blocks(features, region.width), heads)
+def make_heads(build: Builder, features: int, heads: int, region: Region, *, shards: int = 1) -> Heads:
+    """The constants on a rectangle with `features` dealt along x; each shard has its own heads."""
+    of = head_slots(Blocks(features, region.width, shards), heads)
 
     def constant(name: str, values: Array, length: int) -> Buffer:
         shaped = spread(values.reshape(region.width, length), Axis.X)

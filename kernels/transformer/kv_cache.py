@@ -68,10 +68,10 @@ class Tokens:
 
 
 def make_cache(
-    build: Builder, name: str, dtype: DType, features: int, context: int, region: Region
+    build: Builder, name: str, dtype: DType, features: int, context: int, region: Region, *, shards: int = 1
 ) -> KVCache:
     """Room for `context` tokens on a rectangle."""
-    blocks, slots = Blocks(features, region.width), -(-context // region.height)
+    blocks, slots = Blocks(features, region.width, shards), -(-context // region.height)
     return KVCache(
         keys=build.buffer(f"{name}.keys", dtype, blocks.size * slots, on=region),
         values=build.buffer(f"{name}.values", dtype, blocks.size * slots, on=region, bank_offset=8),

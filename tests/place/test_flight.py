@@ -25,21 +25,23 @@ CONFIG = GPTConfig(name="four", n_layer=4, n_embd=24, n_head=3, n_positions=24, 
 
 
 def ring(
-    config: GPTConfig, cuts: list[int], *, side: int = 6, columns: int = 2, replicas: int = 1, **changes: object
+    config: GPTConfig, cuts: list[int], *, side: int = 6, columns: int = 2, replicas: int = 1, shards: int = 1,
+    **changes: object,
 ) -> Mapping:
-    """Stages in serpentine rows of squares; replicas below each other."""
+    """Stages in serpentine rows, their shards squares side by side; replicas below each other."""
     rows = -(-(len(cuts) - 1) // columns)
     places = []
     for replica in range(replicas):
         for k, (low, high) in enumerate(pairwise(cuts)):
             row, at = divmod(k, columns)
             column = at if row % 2 == 0 else columns - 1 - at
-            places.append(
+            places += [
                 Place(
-                    x=side * column, y=side * (row + rows * replica), width=side, height=side,
-                    layers=range(low, high), embedding=k == 0, head=k == 0, replica=replica,
+                    x=side * (shards * column + shard), y=side * (row + rows * replica), width=side, height=side,
+                    layers=range(low, high), embedding=k == 0, head=k == 0, replica=replica, shard=shard, shards=shards,
                 )
-            )  # fmt: skip
+                for shard in range(shards)
+            ]  # fmt: skip
     return replace(
         Mapping(config=config, wafer=WSE2, strategy="by hand", places=tuple(places), sequences=len(cuts) - 1), **changes
     )
@@ -56,20 +58,21 @@ def alone(config: GPTConfig, weights: dict[str, np.ndarray], prompt: list[int], 
     side=st.integers(2, 7),
     columns=st.integers(1, 3),
     replicas=st.integers(1, 2),
+    shards=st.integers(1, 3),
     wafer=st.sampled_from([WSE2, WSE3]),
     data=st.data(),
 )
-def test_every_sequence_gets_the_tokens_it_gets_alone(config, side, columns, replicas, wafer, data) -> None:
-    stages = data.draw(st.integers(1, config.n_layer + 1))
-    inner = data.draw(st.lists(st.integers(0, config.n_layer), min_size=stages - 1, max_size=stages - 1))
-    sequences = data.draw(st.integers(1, stages))
+def test_every_sequence_gets_the_tokens_it_gets_alone(config, side, columns, replicas, shards, wafer, data) -> None:
+    assume(config.n_head % shards == 0 and config.n_inner % shards == 0)
+    inner = data.draw(st.sets(st.integers(0, config.n_layer - 1)))
+    sequences = data.draw(st.integers(1, len(inner) + 1))
     mapping = ring(config, [0, *sorted(inner), config.n_layer], side=side, columns=columns, replicas=replicas,
-                   wafer=wafer, sequences=sequences)  # fmt: skip
+                   shards=shards, wafer=wafer, sequences=sequences)  # fmt: skip
     token = st.integers(0, config.vocab_size - 1)
     count = replicas * sequences
     prompts = data.draw(st.lists(st.lists(token, min_size=1, max_size=3), min_size=count, max_size=count))
     weights = lively(config, data.draw(st.integers(0, 99)))
-    assume(all(fit(mapping.layout(place)).needed < 0.9 * wafer.user_sram_bytes for place in mapping.places))
+    assume(all(fit(mapping.layout(part)).needed < 0.9 * wafer.user_sram_bytes for part in mapping.parts(0)))
     flown = Flight(mapping, weights).generate(prompts, 2)
     expected = [alone(config, weights, prompt, 2, side) for prompt in prompts]
     assert flown.token_ids == tuple(expected)
@@ -132,6 +135,19 @@ def test_same_bits_on_two_threads() -> None:
         flight = Flight(ring(CONFIG, [0, 2, 4]), weights, threads=threads)
         runs.append((flight.generate([[1, 2], [3]], 5), flight.report().states.tobytes()))
     assert runs[0] == runs[1]
+
+
+def test_shards_are_a_wider_region_whose_scores_stay_inside() -> None:
+    config = GPTConfig(name="wide", n_layer=2, n_embd=48, n_head=4, n_positions=16, vocab_size=50)
+    weights = lively(config, 5)
+    cycles = []
+    for shards, side in ((1, 24), (2, 12), (4, 6)):
+        mapping = ring(config, [0, 2], shards=shards, side=6, sequences=1)
+        mapping = replace(mapping, places=tuple(replace(p, width=side, x=side * p.shard) for p in mapping.places))
+        flown = Flight(mapping, weights).generate([[3, 4, 5]], 4)
+        assert flown.token_ids == (alone(config, weights, [3, 4, 5], 4, 6),)
+        cycles.append(flown.launches[2][1])
+    assert cycles[0] > cycles[1] > cycles[2]
 
 
 def test_messages() -> None:

@@ -33,7 +33,7 @@ def test_parts_and_words() -> None:
     mapping = two_stages(sequences=2)
     assert mapping.context == 16
     assert mapping.area == 35
-    assert mapping.layout(mapping.places[1]).hidden.size == 2
+    assert mapping.layout(mapping.parts(0)[1]).hidden.size == 2
     text = mapping.describe()
     assert "four: decode in f32 on toy, by hand, 2 sequences in flight" in text
     assert "(0, 0) 4 x 5: embedding, layers 0-1" in text
@@ -46,6 +46,7 @@ def test_parts_and_words() -> None:
         ((), UsageError, "without places"),
         (({"width": 10},), FitError, r"toy, which has 9x9 usable PEs: expected it inside"),
         (({}, {"x": 3}), FitError, r"\[0:4, 0:5\] meets .*\[3:7, 0:5\]: expected them disjoint"),
+        (({}, {"x": 4, "embedding": False, "head": False}), UsageError, r"\[4:8, 0:5\] holds nothing: expected a part"),
         (({"layers": range(5)},), UsageError, "expected some of 4 layers"),
         (({"layers": range(3)},), UsageError, r"layer 3 of replica 0 is held by shards \[\]"),
         (({}, {"x": 4, "embedding": False}), UsageError, "the head of replica 0 is held by shards"),
