@@ -5,22 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from wse_sim.hardware import Wafer, i32
+from wse_sim.hardware import i32
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective import broadcast
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.kernels.collective.tree import Tree, chain
+from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import HeadSlots, head_slots
 from wse_sim.mapping.layout import Layout
-
-
-@cache
-def tree_of(wafer: Wafer, length: int, words: int, queues: int) -> Tree:
-    """The tree that a line of `length` PEs planned for `words` wavelets has."""
-    return plan(wafer, length, words=words, queues=queues)
 
 
 @dataclass(frozen=True)
@@ -54,8 +48,8 @@ class StageCycles:
 def stage_cycles(layout: Layout, position: int, *, spare: bool = False) -> StageCycles:
     """A step for the token at `position`; tokens before it are in the cache. `spare` as in `Stage`."""
     (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
-    along_x = tree_of(layout.wafer, layout.width, words_x, queues_x)
-    along_y = tree_of(layout.wafer, layout.height, words_y, queues_y)
+    along_x = plan(layout.wafer, layout.width, words=words_x, queues=queues_x)
+    along_y = plan(layout.wafer, layout.height, words=words_y, queues=queues_y)
     return StageCycles(
         start=kv_cache.cost_of_locating(layout.wafer, layout.height),
         embedding=_embedding(layout, along_x) if layout.embedding else 0,
@@ -78,7 +72,7 @@ def _layer(layout: Layout, along_x: Tree, along_y: Tree, position: int) -> dict[
     tokens = position // layout.height + 1  # on the fullest row
     rest = residual.cost(wafer, hidden, dtype=dtype)
     heads = _head_slots(layout.features, layout.config.n_head)
-    inside = along_x if layout.shards == 1 else chain(layout.width // layout.shards)
+    inside = along_x if layout.shards == 1 else plan(wafer, layout.width // layout.shards, groups=())
     return {
         "ln_1": norm,
         "qkv": _linear(layout, along_y, hidden, 3 * features),
