@@ -97,6 +97,17 @@ def matrix_tiles(values: Array, rows: Blocks, columns: Blocks) -> Array:
     return dealt.swapaxes(1, 2).reshape(rows.parts, columns.parts, rows.size * columns.size)
 
 
+def turn_tiles(values: Array, rows: int, slots: int, columns: Blocks) -> Array:
+    """A matrix with its rows dealt in turn along y, row i to i % rows, and its columns in blocks along x.
+
+    (height, width, slots * columns.size), padded with zeros
+    """
+    padded = np.zeros((slots * rows, values.shape[1]), values.dtype)
+    padded[: len(values)] = values
+    dealt = columns.deal(padded.reshape(slots, rows, -1))  # (slot, height, width, column)
+    return np.moveaxis(dealt, 0, 2).reshape(rows, columns.parts, slots * columns.size)
+
+
 def read_vector(tiles: Array, blocks: Blocks, axis: Axis) -> Array:
     """The vector (total,) out of what PEs hold, (height, width, size): those of the first row or column."""
     return blocks.join(tiles.take(0, axis=1 - axis.dimension))

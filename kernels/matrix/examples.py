@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import VECTOR_OPERATIONS, DType, Wafer, f16, f32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.bench import Bench
 from wse_sim.kernels.blocks import Blocks, counts_of, matrix_tiles
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
-from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv
+from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv, turn
 from wse_sim.kernels.matrix.gemm_panels import make_panels
 from wse_sim.program.builder import Builder
 
@@ -144,6 +145,28 @@ def _gemm_nt(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     return g.example(expected, Axis.X, cost)
 
 
+def _turn(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    bench, rows = Bench(wafer, dtype, shape, seed), shape["rows"]
+    axis = tuple(Axis)[shape["axis"]]
+    source, target = (Blocks(shape["features"], a.length(bench.region)) for a in (axis, axis.across))
+    x = bench.values(rows, source.total)
+    line = bench.line(axis, words=wavelets(rows * source.size, dtype))
+    made = turn.make_turn(bench.build, make_panels(bench.build, line), source, target)
+    held, to, panel = (
+        bench.build.buffer(name, dtype, rows * blocks.size)
+        for name, blocks in (("x", source), ("to", target), ("panel", source))
+    )
+    made.emit(bench.pe, held, to, panel, rows=rows)
+    for name, blocks, along in (("x", source, axis), ("to", target, axis.across)):
+        tiles = np.moveaxis(blocks.deal(x), 1, 0).reshape(blocks.parts, rows * blocks.size)
+        placed = bench.everywhere(np.expand_dims(tiles, 1 - along.dimension))
+        if name == "x":
+            bench.inputs[name] = placed
+        else:
+            bench.outputs[name] = Expected(placed)
+    return bench.done(turn.cost(wafer, line.tree, source, target, rows, dtype=dtype), rows * target.size // 4)
+
+
 def _every_row_works(shape: Shape) -> bool:
     """Rows of PEs without rows of A fetch ahead of the others, which takes less than `cost`."""
     return bool(Blocks(shape["m"], shape["height"]).counts.min() > 0)
@@ -155,6 +178,8 @@ _GEMM = {
     "bias": (0, 1),
 }  # fmt: skip
 
+_TURN = {"width": (1, 6), "height": (1, 6), "axis": (0, 1), "rows": (1, 5), "features": (1, 60)}
+
 KERNELS = (
     Kernel(
         "gemv",
@@ -164,4 +189,5 @@ KERNELS = (
     ),
     Kernel("gemm nn", _gemm_nn, {**_GEMM, "group_x": (1, 3)}, (f32, f16), _every_row_works, margin=48),
     Kernel("gemm nt", _gemm_nt, _GEMM, (f32, f16), _every_row_works),
+    Kernel("turn", _turn, _TURN, (f32, f16)),
 )

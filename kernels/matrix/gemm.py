@@ -14,6 +14,7 @@ from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.matrix.gemm_panels import Panels, filled
 from wse_sim.kernels.price import Price
+from wse_sim.kernels.rows import Count, cost_of_rows, each_row, times
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View, each
 from wse_sim.program.register import Register
@@ -32,21 +33,13 @@ def require_positive(**sizes: int) -> None:
             raise ProgramError(f"GEMM with {name} {size}: expected 1 or more")
 
 
-def times(pe: Code, rows: int | Register, columns: int) -> int | Register:
-    """rows * columns, at run time if need be."""
-    return rows * columns if isinstance(rows, int) else pe.use(rows) * columns
-
-
-def begin(pe: Code, c: Buffer, rows: int | Register, columns: int, bias: Buffer | None = None) -> None:
+def begin(pe: Code, c: Buffer, rows: Count, columns: int, bias: Buffer | None = None) -> None:
     """Each row of C = bias, or 0."""
     if bias is None:
         pe.mov(c.view(0, times(pe, rows, columns)), 0.0)
         return
-    with pe.scope():
-        to = pe.integer(0)
-        with pe.loop(rows):
-            pe.mov(c.at(to, columns), bias)
-            to += columns
+    with each_row(pe, rows, (0, columns)) as (to,):
+        pe.mov(c.at(to, columns), bias)
 
 
 def fetch(
@@ -73,7 +66,7 @@ def fetch(
 
 
 def products(
-    pe: Code, c: Buffer, row: View, a: Buffer, *, rows: int | Register, steps: int | Register, pitch: int,
+    pe: Code, c: Buffer, row: View, a: Buffer, *, rows: Count, steps: Count, pitch: int,
     first: int | Register = 0,
 ) -> None:  # fmt: skip
     """C += A W on the first `rows` rows.
@@ -84,12 +77,8 @@ def products(
     """
     columns = row.length
     assert isinstance(columns, int)
-    with pe.scope():
-        to, place = pe.integer(0), pe.integer(first)
-        with pe.loop(rows):
-            pe.mac(c.at(to, columns), row.stepping(columns), each(a.at(place, steps)))
-            to += columns
-            place += pitch
+    with each_row(pe, rows, (0, columns), (first, pitch)) as (to, scalars):
+        pe.mac(c.at(to, columns), row.stepping(columns), each(a.at(scalars, steps)))
 
 
 def cost_of_begin(wafer: Wafer, rows: int, columns: int, *, dtype: DType, bias: DType | None) -> int:
@@ -97,8 +86,7 @@ def cost_of_begin(wafer: Wafer, rows: int, columns: int, *, dtype: DType, bias: 
     price = Price(wafer)
     if bias is None:
         return price.vector("mov", rows * columns, dtype, None)
-    row = price.vector("mov", columns, dtype, bias) + price.scalar("iadd")
-    return price.scalar("mov") + price.loop(rows) + rows * row
+    return cost_of_rows(price, rows, price.vector("mov", columns, dtype, bias))
 
 
 def cost(
@@ -109,8 +97,7 @@ def cost(
     first  row of W with which it begins
     apart  bytes from the banks of W's row 0 to those of C's row 0
     """
-    price = Price(wafer)
-    found = price.scalar("mov mov") + price.loop(rows) + rows * price.scalar("iadd iadd")
+    found = cost_of_rows(Price(wafer), rows, 0, places=2)
     period = gemv.BANKS // gcd(gemv.BANKS, columns * dtype.bytes)
     for row in range(min(period, rows)):
         away = apart + row * columns * dtype.bytes - first * columns * weights.bytes

@@ -25,10 +25,10 @@ from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemm, gemm_panels
 from wse_sim.kernels.matrix.gemm_panels import Panels
 from wse_sim.kernels.price import Price
+from wse_sim.kernels.rows import Count, times
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
-from wse_sim.program.register import Register
 
 Array = NDArray[Any]
 
@@ -125,7 +125,7 @@ def cost(
 
 def emit(
     pe: Code, along_x: Panels, along_y: Panels, sizes: Sizes, *, a: Buffer, w: Buffer, c: Buffer, scratch: Scratch,
-    rows: int | Register, bias: Buffer | None = None,
+    rows: Count, bias: Buffer | None = None,
 ) -> None:  # fmt: skip
     """c = a w (+ bias) on the first `rows` rows of each PE; a line of PEs along x has as many everywhere."""
     columns, total = sizes.columns, sizes.on_x.total
@@ -133,10 +133,10 @@ def emit(
         gemm.begin(pe, c, rows, columns, bias)
         left, at_a, at_w = pe.integer(total), pe.integer(sizes.wide), pe.integer(sizes.high)
         first_a, first_w = pe.integer(0), pe.integer(0)
-        held = gemm.times(pe, rows, sizes.on_x.size)
+        held = times(pe, rows, sizes.on_x.size)
         with pe.loop(len(sizes.ends)):
             with pe.when(at_a.equals(sizes.wide)):
-                panel = scratch.a.view(0, gemm.times(pe, rows, sizes.wide))
+                panel = scratch.a.view(0, times(pe, rows, sizes.wide))
                 gemm.fetch(pe, along_x, first_a, sizes.on_x, sizes.wide, a.view(0, held), panel, apart=sizes.wide)
                 pe.set(at_a, 0)
             with pe.when(at_w.equals(sizes.high)):

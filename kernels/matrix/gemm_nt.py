@@ -28,6 +28,7 @@ from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemm, gemm_panels
 from wse_sim.kernels.matrix.gemm_panels import Panels
 from wse_sim.kernels.price import Price
+from wse_sim.kernels.rows import Count, cost_of_rows, each_row, times
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
@@ -121,13 +122,13 @@ def cost(
         found += price.scalar("imax iadd imin isub ilt isub isub") + wafer.branch_not_taken_cycles
         taken = min(sizes.on_x.size, sizes.wide)
         row = price.vector("add" if bias else "mov", taken, dtype, weights if bias else dtype, dtype if bias else None)
-        found += price.loop(sizes.rows) + sizes.rows * (row + price.scalar("iadd iadd"))
+        found += cost_of_rows(price, sizes.rows, row, places=2)
     return found
 
 
 def emit(
     pe: Code, along_x: Line, along_y: Panels, sizes: Sizes, *, a: Buffer, b: Buffer, c: Buffer, starts: Buffer,
-    scratch: Scratch, rows: int | Register, bias: Buffer | None = None,
+    scratch: Scratch, rows: Count, bias: Buffer | None = None,
 ) -> None:  # fmt: skip
     """c = a b^T (+ bias) on the first `rows` rows of each PE; a line of PEs along x has as many everywhere.
 
@@ -136,7 +137,7 @@ def emit(
     """
     wide, inner = sizes.wide, sizes.inner.size
     with pe.builder.section("gemm"), pe.scope():
-        used = gemm.times(pe, rows, wide)
+        used = times(pe, rows, wide)
         part, panel, first = scratch.part.view(0, used), pe.integer(0), pe.integer(0)
         with pe.loop(sizes.panels):
             gemm.fetch(pe, along_y, first, sizes.on_y, wide, b[:], scratch.b[:], apart=wide)
@@ -148,7 +149,7 @@ def emit(
 
 
 def _take(
-    pe: Code, sizes: Sizes, panel: Register, start: Register, part: Buffer, c: Buffer, rows: int | Register,
+    pe: Code, sizes: Sizes, panel: Register, start: Register, part: Buffer, c: Buffer, rows: Count,
     bias: Buffer | None,
 ) -> None:  # fmt: skip
     """Copies those columns of the sums that are columns of this PE's c.
@@ -159,12 +160,9 @@ def _take(
         low = panel.maximum(start)
         count = (panel + sizes.wide).minimum(start + sizes.on_x.size).minimum(sizes.on_x.total) - low
         with pe.when(count > 0):
-            own, source = low - start, low - panel
-            to = pe.integer(own)
-            with pe.loop(rows):
+            own = low - start
+            with each_row(pe, rows, (own, sizes.on_x.size), (low - panel, sizes.wide)) as (to, source):
                 if bias is None:
                     pe.mov(c.at(to, count), part.at(source, count))
                 else:
                     pe.add(c.at(to, count), bias.at(own, count), part.at(source, count))
-                to += sizes.on_x.size
-                source += sizes.wide

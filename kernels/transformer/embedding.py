@@ -61,14 +61,14 @@ def emit(
     to = whole(hidden)
     with pe.builder.section("embedding"):
         with pe.scope():
-            pe.mul(to, *_row(pe, tokens, token))
-            pe.mac(to, *_row(pe, positions, position))
+            pe.mul(to, *row_of(pe, tokens, token))
+            pe.mac(to, *row_of(pe, positions, position))
         line.all_reduce(pe, to, operation="add")
         if scale != 1.0:
             pe.mul(to, to, scale)
 
 
-def _row(pe: Code, table: Table, row: Register) -> tuple[View, Register]:
+def row_of(pe: Code, table: Table, row: Register) -> tuple[View, Register]:
     """The row and 1 where it is on this PE, elsewhere another row and 0: all PEs take the same time."""
     local = pe.use(row) - pe.load(table.start)
     near = local.maximum(0).minimum(table.rows.size - 1)

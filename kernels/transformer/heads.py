@@ -74,7 +74,7 @@ class Heads:
     low: Buffer
     length: Buffer
 
-    def start(self, pe: Code, slot: Register, rows: Register) -> Register:
+    def start(self, pe: Code, slot: Register, rows: int | Register) -> Register:
         """Element at which a slot's head starts in a (heads, rows) array."""
         return (pe.load(self.first) + slot) * rows
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from wse_sim.hardware import DType, Region, Wafer, f32, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.blocks import Array, Blocks, spread
+from wse_sim.kernels.blocks import Array, Blocks, spread, turn_tiles
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.views import Operand, whole
 from wse_sim.program.builder import Builder
@@ -39,18 +39,13 @@ class KVCache:
 
     def key_tiles(self, keys: Array) -> Array:
         """Keys (tokens, features) as what each PE holds, (height, width, length), for `keys`."""
-        return self._dealt(keys).swapaxes(2, 3).reshape(self.rows, self.features.parts, -1)
+        tiles = self.value_tiles(keys)
+        turned = tiles.reshape(*tiles.shape[:2], self.slots, self.features.size).swapaxes(2, 3)
+        return turned.reshape(tiles.shape)
 
     def value_tiles(self, values: Array) -> Array:
         """Values (tokens, features) as what each PE holds, (height, width, length), for `values`."""
-        return self._dealt(values).reshape(self.rows, self.features.parts, -1)
-
-    def _dealt(self, matrix: Array) -> Array:
-        """(tokens, features) as (row, column, slot, feature), padded with zeros."""
-        padded = np.zeros((self.slots * self.rows, matrix.shape[1]), matrix.dtype)
-        padded[: len(matrix)] = matrix
-        blocks = self.features.deal(padded.reshape(self.slots, self.rows, -1))  # (slot, row, column, feature)
-        return np.moveaxis(blocks, 0, 2)
+        return turn_tiles(values, self.rows, self.slots, self.features)
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,10 +73,10 @@ def cost(
     return mean + squares + together + scale + price.vector("add", count, dtype, f32, kind)
 
 
-def make_scratch(build: Builder, size: int, region: Region) -> Scratch:
+def make_scratch(build: Builder, size: int, region: Region, *, rows: int = 1) -> Scratch:
     """`centred` lies off the banks of a gain and bias that start at bank 0."""
-    centred = build.buffer("layernorm.centred", f32, size, on=region, bank_offset=8)
-    return Scratch(centred, build.buffer("layernorm.partial", f32, 1, on=region))
+    centred = build.buffer("layernorm.centred", f32, rows * size, on=region, bank_offset=8)
+    return Scratch(centred, build.buffer("layernorm.partial", f32, rows, on=region))
 
 
 def emit(

@@ -109,10 +109,15 @@ def top(pe: Code, x: View) -> Register:
     return highest
 
 
-def exponentials(pe: Code, x: View, work: View, powers: View, highest: Register) -> Register:
-    """powers = exp(x - highest), the differences in `work`; returns their sum. `work` may be either of the two."""
+def exponentials(
+    pe: Code, x: View, work: View, powers: View, highest: Register, total: Register | None = None
+) -> Register:
+    """powers = exp(x - highest), the differences in `work`, which may be either of the two.
+
+    Returns their sum, `total` with it if given.
+    """
     pe.sub(work, x, highest)
     pe.vector("exp", powers, work)
-    total = pe.real(0.0)
-    pe.sum(total, powers)
-    return total
+    found = pe.real(0.0) if total is None else total
+    pe.sum(found, powers)
+    return found
