@@ -1,91 +1,20 @@
 """The collectives put to work on shapes that tests draw.
 
 Sizes: `length` PEs on each of `lines` lines along `axis` (0: x, 1: y), `n` elements or `words` wavelets per PE; a
-`root` counts round the line; `operation` is an index of OPERATIONS, `algorithm` one of ALGORITHMS; `group` is the size
-of groups where the algorithm has some, 0 the best.
+`root` counts round the line, `source` and `target` round the grid; `operation` is an index of OPERATIONS, `algorithm`
+one of ALGORITHMS; `group` is the size of groups where the algorithm has some, 0 the best.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from wse_sim.hardware import DType, Region, Wafer, f16, f32, i32
-from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective import all_reduce, broadcast, gather, handover, law, reduce, scatter, shift
-from wse_sim.kernels.collective.line import line_on
-from wse_sim.kernels.collective.plan import ALGORITHMS, plan
+from wse_sim.kernels.collective import broadcast, example_reductions, gather, handover, message, scatter, shift
+from wse_sim.kernels.collective.example_lines import Lines, random_values
 from wse_sim.kernels.collective.timing import wavelets
-from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.program.builder import Builder
-
-Array = NDArray[Any]
-AXES = tuple(Axis)
-OPERATIONS: tuple[reduce.Operation, ...] = ("add", "max", "min")
-
-
-@dataclass
-class Lines:
-    """Some lines of PEs and random values for them."""
-
-    wafer: Wafer
-    dtype: DType
-    shape: Shape
-    seed: int
-
-    def __post_init__(self) -> None:
-        self.axis = AXES[self.shape["axis"]]
-        self.length = self.shape["length"]
-        self.build = Builder(*self.axis.size(self.length, self.shape["lines"]))
-        self.region = self.build.grid
-        self.root = self.shape.get("root", 0) % self.length
-        self.random = np.random.default_rng(self.seed)
-
-    def values(self, n: int) -> Array:
-        """(length, lines, n)"""
-        size = (self.length, self.shape["lines"], n)
-        if self.dtype.is_float:
-            return self.random.standard_normal(size).astype(self.dtype.numpy)
-        return self.random.integers(-(2**31), 2**31, size).astype(self.dtype.numpy)
-
-    def placed(self, values: Array) -> Array:
-        """(length, lines, n) as the host sees it, (height, width, n)."""
-        return np.moveaxis(values, 0, self.axis.dimension)
-
-    def at_root(self, values: Array, root: int) -> Expected:
-        """(lines, n) that only the root of each line has."""
-        return Expected(self.placed(values[None]), self.axis.part(self.region, root))
-
-    def example(self, inputs: dict[str, Array], outputs: dict[str, Expected], cost: int, bound: int) -> Example:
-        placed = {name: self.placed(values) for name, values in inputs.items()}
-        return Example(self.build.finish(), placed, outputs, self.wafer.task_switch_cycles + cost, bound)
-
-
-def _tree(bench: Lines, n: int) -> Tree:
-    """The tree of a drawn algorithm, root and group size."""
-    algorithm, group = ALGORITHMS[bench.shape["algorithm"]], bench.shape["group"]
-    return plan(
-        bench.wafer,
-        bench.length,
-        words=wavelets(n, bench.dtype),
-        algorithm=algorithm,
-        root=None if algorithm == "k-tree" else bench.root,
-        groups=(group,) if group and algorithm in ("k-tree", "two-phase") else None,
-    )
-
-
-def _reduce(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
-    bench, n, operation = Lines(wafer, dtype, shape, seed), shape["n"], OPERATIONS[shape["operation"]]
-    x, values, tree = bench.build.buffer("x", dtype, n), bench.values(n), _tree(bench, n)
-    reduce.make_reduce(bench.build, bench.region, bench.axis, tree).emit(bench.build.main(), x, operation)
-    outputs = {"x": bench.at_root(reduce.reference(tree, values, operation), tree.root)}
-    cost = reduce.cost(wafer, tree, n, operation=operation, dtype=dtype)
-    bound = law.bound(wafer, bench.length, tree.root, wavelets(n, dtype))
-    return bench.example({"x": values}, outputs, cost, bound)
 
 
 def _broadcast(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
@@ -98,14 +27,27 @@ def _broadcast(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     return bench.example({"x": values}, outputs, cost, wavelets(n, dtype) + far * wafer.hop_cycles)
 
 
-def _all_reduce(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
-    bench, n, operation = Lines(wafer, dtype, shape, seed), shape["n"], OPERATIONS[shape["operation"]]
-    x, values = bench.build.buffer("x", dtype, n), bench.values(n)
-    line = line_on(bench.build, bench.region, bench.axis, _tree(bench, n))
-    line.all_reduce(bench.build.main(), x, operation)
-    outputs = {"x": Expected(bench.placed(all_reduce.reference(line.tree, values, operation)))}
-    cost = all_reduce.cost(wafer, line.tree, n, operation=operation, dtype=dtype)
-    return bench.example({"x": values}, outputs, cost, wavelets(n, dtype) + (bench.length - 1) * wafer.hop_cycles)
+def _message(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    width, height, n = shape["width"], shape["height"], shape["n"]
+    build = Builder(width, height)
+    places = [(shape[name] % (width * height)) for name in ("source", "target")]
+    source, target = (build.grid[place % width, place // width] for place in places)
+    x, to = build.buffer("x", dtype, n), build.buffer("to", dtype, n)
+    message.make_message(build, source, target).emit(build.main(), x, to)
+    values = random_values(dtype, (height, width, n), seed)
+    hops = abs(source.xs[0] - target.xs[0]) + abs(source.ys[0] - target.ys[0])
+    return Example(
+        program=build.finish(),
+        inputs={"x": values},
+        outputs={"to": Expected(values[source.ys[0], source.xs[0]], target)},
+        cost=wafer.task_switch_cycles + message.cost(wafer, hops, n, dtype=dtype),
+        bound=hops * wafer.hop_cycles + wavelets(n, dtype),
+    )
+
+
+def _apart(shape: Shape) -> bool:
+    pes = shape["width"] * shape["height"]
+    return shape["source"] % pes != shape["target"] % pes
 
 
 def _shift(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
@@ -183,16 +125,14 @@ def _handover(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
 
 _SIZES = {"axis": (0, 1), "length": (2, 40), "lines": (1, 3)}
 _ROOTED = {**_SIZES, "root": (0, 39)}
-_REDUCTION = {
-    **_ROOTED, "n": (1, 70), "operation": (0, 2), "algorithm": (0, len(ALGORITHMS) - 1), "group": (0, 12),
-}  # fmt: skip
+_GRID = {"width": (1, 12), "height": (1, 12)}
 _SIDES = {"rows": (1, 9), "columns": (1, 9), "side": (0, 7), "gap": (0, 4), "n": (1, 40)}
 _ALL = (f32, f16, i32)
 
 KERNELS = (
-    Kernel("reduce", _reduce, _REDUCTION, _ALL),
+    *example_reductions.KERNELS,
     Kernel("broadcast", _broadcast, {**_ROOTED, "n": (1, 70)}, _ALL),
-    Kernel("all_reduce", _all_reduce, _REDUCTION, _ALL),
+    Kernel("message", _message, {**_GRID, "source": (0, 143), "target": (0, 143), "n": (1, 70)}, _ALL, _apart),
     Kernel("shift", _shift, {**_SIZES, "n": (1, 70), "forward": (0, 1), "ring": (0, 1)}, _ALL),
     Kernel("gather", _gather, {**_ROOTED, "words": (1, 24)}, _ALL),
     Kernel("scatter", _scatter, {**_ROOTED, "words": (1, 24)}, _ALL),

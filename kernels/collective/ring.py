@@ -80,7 +80,7 @@ def make_ring(build: Builder, region: Region, axis: Axis, *, forward: bool = Tru
     """Takes three colours; `forward` is from each position to the next one in the order of the ring."""
     length = axis.length(region)
     if length < 2:
-        raise ProgramError(f"a ring of {length} PEs: expected 2 or more")
+        raise ProgramError(f"a ring along {axis.name} of {region!r}, on lines of {length} PEs: expected 2 or more")
     colors = tuple(build.color(f"{name}.{i}") for i in range(COLORS))
     receives, sends = [0] * length, [0] * length
     for start, end, color in flows(length):

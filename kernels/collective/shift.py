@@ -2,7 +2,7 @@
 
 x, to  (n,) on each PE, apart from each other; `to` gets the neighbour's x
 ends   open: the last PE's x goes nowhere, and the first PE's `to` stays; ring: it goes back to the first
-how    each PE receives in a background slot while it sends, and then waits for the slot
+how    each PE sends in a background slot while it receives, and then waits for the slot
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
+from wse_sim.program.memory import View
 
 Array = NDArray[Any]
 
@@ -38,16 +39,42 @@ def reference(x: Array, to: Array, *, forward: bool = True, ring: bool = False) 
 def cost(wafer: Wafer, length: int, n: int, *, ring: bool = False, dtype: DType = f32) -> int:
     """Cycles from the start on all PEs until the last has gone on; a line of one PE takes none.
 
-    A core sends or receives in a cycle, not both. The way back of a ring passes all PEs.
+    The way back of a ring passes all PEs.
     """
     if length == 1:
         return 0
     t, words = Timing(wafer), wavelets(n, dtype)
     if length == 2 and not ring:
         return t.issue(2) + t.stage() + words
-    begin = t.asynchronous(2) + t.issue(2)
-    received = begin + max(2 * words, t.stage(length - 1 if ring else 1) + words)
-    return received + wafer.completion_cycles + t.asynchronous(1)
+    return exchange_cycles(wafer, words, farthest=length - 1 if ring else 1)
+
+
+def exchange_cycles(
+    wafer: Wafer, words: int, *, hops: int = 1, farthest: int | None = None, pace: int = 1
+) -> int:  # fmt: skip
+    """Cycles until a PE has sent and received, one of both in a background slot.
+
+    A core sends or receives in a cycle, not both: once words come over `hops` links, it sends every other cycle.
+
+    pace  cycles of the operation on a wavelet that comes
+    """
+    t = Timing(wafer)
+    flow = words + t.pauses(words)
+    sent = flow + max(0, pace * flow - t.stage(hops))
+    done = max(sent + t.stage(farthest or hops), t.issue(2) + (1 + pace) * flow)
+    return t.asynchronous(2) + done + wafer.completion_cycles + t.asynchronous(1)
+
+
+def exchange(
+    code: Code, sends: Color, x: View, receives: Color, to: View, *, slot: int, operation: str | None = None
+) -> None:
+    """Sends x while `to` gets what comes, or the result of an operation on that and `to`."""
+    code.mov(sends, x, slot=slot)
+    if operation is None:
+        code.mov(to, receives)
+    else:
+        code.vector(operation, to, receives, to)
+    join_slot(code, slot, to)
 
 
 @dataclass(frozen=True)
@@ -72,9 +99,7 @@ class Shift:
         for positions, taken, given in _stations(self.axis.length(region), self.forward, self.ring):
             code = pe.on(self.axis.part(region, positions))
             if taken is not None and given is not None:
-                code.mov(target, self.colors[taken], slot=slot)
-                code.mov(self.colors[given], source)
-                join_slot(code, slot, target)
+                exchange(code, self.colors[given], source, self.colors[taken], target, slot=slot)
             elif taken is not None:
                 code.mov(target, self.colors[taken])
             elif given is not None:
