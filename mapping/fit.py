@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from wse_sim.errors import FitError
@@ -87,10 +88,13 @@ def _what(layout: Layout) -> str:
 
 
 def _advice(layout: Layout) -> str:
-    side = smallest_side(layout, 1.0)
-    if side is None:
-        return f"it fits no square of {layout.wafer.name}: try --dtype f16, a shorter --context, or a smaller model"
-    return f"a grid of {side}x{side} would fit"
+    side, wafer = smallest_side(layout, 1.0), layout.wafer
+    if side is not None:
+        return f"a grid of {side}x{side} would fit"
+    whole = fitting(replace(layout, width=wafer.width, height=wafer.height))
+    if fit(whole).fits:
+        return f"a grid of {whole.width}x{whole.height} would fit"
+    return f"all of {wafer.name} is too small: try --dtype f16, a shorter --context, or a smaller model"
 
 
 def default_grid(config: GPTConfig, wafer: Wafer, dtype: DType) -> tuple[int, int]:
@@ -101,12 +105,28 @@ def default_grid(config: GPTConfig, wafer: Wafer, dtype: DType) -> tuple[int, in
 
 def comfortable(layout: Layout) -> Layout:
     """The layout on a square that it fills to no more than half, else on the smallest that it fits, else on all PEs."""
-    wafer = layout.wafer
-    side = None
-    if layout.config.parameters.total * layout.dtype.bytes <= _room(wafer):
+    wafer, side = layout.wafer, None
+    room = layout.config.parameters.total * layout.dtype.bytes <= _room(layout.wafer)
+    if room:
         side = smallest_side(layout, COMFORT, low=SMALLEST) or smallest_side(layout, 1.0)
-    width, height = (wafer.width, wafer.height) if side is None else (side, side)
-    return replace(layout, width=width, height=height)
+    if side is None:
+        return fitting(replace(layout, width=wafer.width, height=wafer.height)) if room else layout
+    return replace(layout, width=side, height=side)
+
+
+def fitting(layout: Layout) -> Layout:
+    """The first that fits: as it is, lying on its side, tight, both; the layout as it is if none does."""
+    for candidate in _denser(layout):
+        if fit(candidate).fits:
+            return candidate
+    return layout
+
+
+def _denser(layout: Layout) -> Iterator[Layout]:
+    turned = replace(layout, width=layout.height, height=layout.width)
+    upright_and_turned = (layout,) if layout.width == layout.height else (layout, turned)
+    yield from upright_and_turned
+    yield from (replace(each, tight=True) for each in upright_and_turned if each.spare)
 
 
 def smallest_side(layout: Layout, share: float, *, low: int = 1) -> int | None:

@@ -22,6 +22,7 @@ class Layout:
     context    tokens that the KV cache holds; token t lives on row t mod height
     sequences  how many have a cache of their own
     candidates tokens among which the next one is drawn; 0: always the likeliest
+    tight      no gaps between tensors, and a bias as one more row of its matrix: takes less room and more cycles
     shards     stretches of columns, each with its own heads and inner features
     layers     blocks that lie here; None: all
     embedding  whether the token and position tables lie here
@@ -39,6 +40,7 @@ class Layout:
     context: int = 0
     sequences: int = 1
     candidates: int = 0
+    tight: bool = False
     shards: int = 1
     layers: range | None = None
     embedding: bool = True
@@ -62,7 +64,7 @@ class Layout:
                 f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "
                 f"expected 1 to {self.config.n_positions}"
             )
-        if self.width > self.wafer.width or self.height > self.wafer.height or min(self.width, self.height) < 1:
+        if not self.wafer.holds(self.width, self.height) or min(self.width, self.height) < 1:
             raise FitError(
                 f"grid {self.width}x{self.height} on {self.wafer.name}, which has {self.wafer.width}x"
                 f"{self.wafer.height} usable PEs; expected 1x1 to that; give a smaller --grid"
@@ -71,6 +73,18 @@ class Layout:
         for what, size in sizes.items():
             if self.shards < 1 or size % self.shards:
                 raise UsageError(f"{self.shards} shards of {size} {what}: expected a number that divides it evenly")
+
+        if self.tight and not self.spare:
+            raise FitError(
+                f"a tight layout on {self.width}x{self.height} PEs: expected pads in each of {self.hidden}, "
+                f"{self.features} and {self.inner}, and one shard; try another --grid"
+            )
+
+    @property
+    def spare(self) -> bool:
+        """Whether the input of every matrix has a pad, so that the matrix has room for one more row."""
+        inputs = (self.hidden, self.features, self.inner)
+        return self.shards == 1 and all(blocks.parts * blocks.size > blocks.total for blocks in inputs)
 
     @property
     def held(self) -> range:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +12,10 @@ from numpy.typing import NDArray
 from wse_sim.engine.machine import Machine
 from wse_sim.hardware import DType, Region
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
+from wse_sim.kernels.blocks import Blocks, counts_of, spread, starts_of, vector_tiles
 from wse_sim.kernels.transformer import draw, gelu, kv_cache, layernorm, likeliest, logits, mix
 from wse_sim.kernels.transformer.heads import make_heads
-from wse_sim.kernels.transformer.kv_cache import KVCache, make_cache
+from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.kernels.transformer.likeliest import Search
 from wse_sim.kernels.transformer.table import Table, make_table
 from wse_sim.mapping.layout import Layout
@@ -22,18 +24,21 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
 
 Floats = NDArray[np.floating[Any]]
+Make = Callable[..., Buffer]
+"""Makes a buffer of a name, a type, elements and perhaps a bank_offset."""
 
 
 class Linear(NamedTuple):
     """y = x W + b: the tile of W and the block of b on each PE.
 
+    bias   None: it is one more row of the matrix, for an element of the input that is always 1
     axis   along which the input is split; the output is split along the other
     parts  matrices side by side, as q, k and v: their blocks lie one after the other
     """
 
     name: str
     weight: Buffer
-    bias: Buffer
+    bias: Buffer | None
     rows: Blocks
     columns: Blocks
     axis: Axis
@@ -89,7 +94,7 @@ class Resident:
         self.tables = self._tables() if layout.embedding else None
         table = self._head_table() if layout.head else None
         self.layers = {i: self._layer(i) for i in layout.held}
-        norm = self._norm("ln_f") if layout.head else None
+        norm = self._norm("ln_f", self._buffer) if layout.head else None
         self.heads = make_heads(build, config.n_embd, config.n_head, region, shards=layout.shards)
         self.own_row = kv_cache.rows_of(build, region)
         self.hidden_count = counts_of(build, "hidden.count", layout.hidden, Axis.Y, region)
@@ -112,44 +117,74 @@ class Resident:
         return self._table("wte" if config.tie_word_embeddings else "lm_head", config.vocab_size)
 
     def _layer(self, i: int) -> Layer:
+        """In a tight layout its buffers lie one right after the other, and each layer lies like the next."""
+        if not self.layout.tight:
+            return self._shaped(i, self._buffer)
+        shapes: list[tuple[str, DType, int]] = []
+
+        def note(name: str, dtype: DType, length: int, bank_offset: int = 0) -> Buffer:
+            shapes.append((name, dtype, length))
+            return Buffer(name, dtype, length, self.region, bank_offset)
+
+        self._shaped(i, note)
+        made = iter(self.build.block(shapes, on=self.region))
+        return self._shaped(i, lambda *_, **__: next(made))
+
+    def _shaped(self, i: int, make: Make) -> Layer:
         m = self.layout
         return Layer(
-            ln_1=self._norm(f"h.{i}.ln_1"),
-            qkv=self._linear(f"h.{i}.attn.c_attn", m.hidden, m.features, Axis.Y, parts=3),
-            out=self._linear(f"h.{i}.attn.c_proj", m.features, m.hidden, Axis.X),
-            ln_2=self._norm(f"h.{i}.ln_2"),
-            up=self._linear(f"h.{i}.mlp.c_fc", m.hidden, m.inner, Axis.Y),
-            down=self._linear(f"h.{i}.mlp.c_proj", m.inner, m.hidden, Axis.X),
-            caches=tuple(self._cache(f"h.{i}.cache") for _ in range(m.sequences)),
+            ln_1=self._norm(f"h.{i}.ln_1", make),
+            qkv=self._linear(f"h.{i}.attn.c_attn", m.hidden, m.features, Axis.Y, make, parts=3),
+            out=self._linear(f"h.{i}.attn.c_proj", m.features, m.hidden, Axis.X, make),
+            ln_2=self._norm(f"h.{i}.ln_2", make),
+            up=self._linear(f"h.{i}.mlp.c_fc", m.hidden, m.inner, Axis.Y, make),
+            down=self._linear(f"h.{i}.mlp.c_proj", m.inner, m.hidden, Axis.X, make),
+            caches=tuple(self._cache(f"h.{i}.cache", make) for _ in range(m.sequences)),
         )
 
-    def _cache(self, name: str) -> KVCache:
+    def _cache(self, name: str, make: Make) -> KVCache:
         m = self.layout
-        return make_cache(self.build, name, m.dtype, m.config.n_embd, m.context, self.region, shards=m.shards)
+        length = m.features.size * m.cache_slots
+        return KVCache(
+            keys=make(f"{name}.keys", m.dtype, length),
+            values=make(f"{name}.values", m.dtype, length, bank_offset=8),
+            features=m.features,
+            rows=m.height,
+            slots=m.cache_slots,
+        )
 
-    def _norm(self, name: str) -> Norm:
+    def _norm(self, name: str, make: Make) -> Norm:
         size, dtype = self.layout.hidden.size, self.layout.dtype
-        gain = self._buffer(f"{name}.weight", dtype, size)
-        return Norm(name, gain, self._buffer(f"{name}.bias", dtype, size))
+        return Norm(name, make(f"{name}.weight", dtype, size), make(f"{name}.bias", dtype, size))
 
-    def _linear(self, name: str, rows: Blocks, columns: Blocks, axis: Axis, *, parts: int = 1) -> Linear:
-        dtype = self.layout.dtype
-        weight = self._buffer(f"{name}.weight", dtype, rows.size * columns.size * parts)
-        bias = self._buffer(f"{name}.bias", dtype, columns.size * parts)
-        return Linear(name, weight, bias, rows, columns, axis, parts)
+    def _linear(self, name: str, rows: Blocks, columns: Blocks, axis: Axis, make: Make, *, parts: int = 1) -> Linear:
+        dtype, tight = self.layout.dtype, self.layout.tight
+        weight = make(f"{name}.weight", dtype, rows.size * columns.size * parts)
+        bias = None if tight else make(f"{name}.bias", dtype, columns.size * parts)
+        return Linear(name, weight, bias, replace(rows, total=rows.total + tight), columns, axis, parts)
 
-    def _buffer(self, name: str, dtype: DType, length: int, *, bank_offset: int = 0) -> Buffer:
-        return self.build.buffer(name, dtype, length, on=self.region, bank_offset=bank_offset)
+    def _buffer(
+        self, name: str, dtype: DType, length: int, *, bank_offset: int = 0, init: Floats | None = None
+    ) -> Buffer:
+        return self.build.buffer(name, dtype, length, on=self.region, bank_offset=bank_offset, init=init)
+
+    def _one(self, blocks: Blocks, axis: Axis) -> Floats | None:
+        """In a tight layout: a vector split along an axis whose first pad, which no kernel writes, is 1."""
+        if not self.layout.tight:
+            return None
+        ones = np.zeros(blocks.parts * blocks.size, np.float32)
+        ones[blocks.total] = 1
+        return spread(ones.reshape(blocks.parts, blocks.size), axis)
 
     def _work(self) -> None:
         """Activations and scratch; a result lies off the banks of what it is computed from."""
         m, build, region = self.layout, self.build, self.region
         size, inner, dtype = m.hidden.size, m.inner.size, m.dtype
         self.hidden = self._buffer("hidden", dtype, size)
-        self.normed = self._buffer("normed", dtype, size)
+        self.normed = self._buffer("normed", dtype, size, init=self._one(m.hidden, Axis.Y))
         self.update = self._buffer("update", dtype, size, bank_offset=8)
         self.qkv = self._buffer("qkv", dtype, 3 * m.features.size, bank_offset=8)
-        self.mixed = self._buffer("mixed", dtype, m.features.size)
+        self.mixed = self._buffer("mixed", dtype, m.features.size, init=self._one(m.features, Axis.X))
         self.inner = self._buffer("inner", dtype, inner, bank_offset=8)
         self.activated = self._buffer("activated", dtype, inner)
         self.sums: Buffer | None = None  # where products are added up in a wider type than that of the result
@@ -187,14 +222,21 @@ class Resident:
             for norm in (layer.ln_1, layer.ln_2):
                 self._load_norm(machine, norm, tensors)
             for linear in (layer.qkv, layer.out, layer.up, layer.down):
-                machine.write(linear.weight, weight_tiles(linear, tensors[f"{linear.name}.weight"]))
-                machine.write(linear.bias, bias_tiles(linear, tensors[f"{linear.name}.bias"]))
+                self._load_linear(machine, linear, tensors)
         if self.head is not None:
             self._load_norm(machine, self.head.norm, tensors)
             if self.tables is None or self.head.table is not self.tables.tokens:
                 tied = self.layout.config.tie_word_embeddings
                 matrix = tensors["wte.weight" if tied else "lm_head.weight"]
                 machine.write(self.head.table.data, self.head.table.tiles(matrix))
+
+    def _load_linear(self, machine: Machine, linear: Linear, tensors: Weights) -> None:
+        matrix, bias = tensors[f"{linear.name}.weight"], tensors[f"{linear.name}.bias"]
+        if linear.bias is None:
+            machine.write(linear.weight, weight_tiles(linear, np.vstack([matrix, bias])))
+        else:
+            machine.write(linear.weight, weight_tiles(linear, matrix))
+            machine.write(linear.bias, bias_tiles(linear, bias))
 
     def _load_norm(self, machine: Machine, norm: Norm, tensors: Weights) -> None:
         for buffer, name in ((norm.gain, "weight"), (norm.bias, "bias")):

@@ -86,7 +86,10 @@ class RoundedGPT:
     def _linear(self, name: str, x: Floats, axis: Axis) -> Floats:
         """x W + b, the input split along an axis."""
         tree = self._along_y if axis is Axis.Y else self._along_x
-        weight, start = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        if self.layout.tight:
+            x, weight = np.append(x, x.dtype.type(1)), np.vstack([weight, bias])
+        start = None if self.layout.tight else bias
         sums = gemv.reference(tree, x, weight, start=start, dtype=self.layout.accumulate)
         return rounding.rounded(sums, self.layout.dtype.numpy)
 

@@ -78,7 +78,8 @@ def _steady(report: Report, last: int) -> bool:
 
 
 def _sections_of(report: Report, layer: int) -> list[int]:
-    """Indices of a layer's sections that have code."""
+    """Indices of the sections that a layer came to, the one it began with first."""
     sections = report.sections
-    there = (sections.cycles.any(axis=1)).tolist()
-    return [i for i, name in enumerate(sections.names) if phase_of(name) == f"layer {layer}" and there[i]]
+    there = (sections.cycles.sum(axis=1) > 0).tolist()
+    found = [i for i, name in enumerate(sections.names) if phase_of(name) == f"layer {layer}" and there[i]]
+    return sorted(found, key=lambda i: int(sections.first[i]))

@@ -147,8 +147,16 @@ class Stage:
             pe, self.along_y, r.inner, r.activated, here.inner, self.layout.gelu,
             r.gelu_scratch, r.gelu_start,
         )  # fmt: skip
+        if self.layout.tight:
+            with pe.builder.section("gelu"):
+                self._set_one(pe, r.activated)
         self._linear(pe, layer.down, r.activated, r.update, "down")
         residual.emit(pe, r.hidden, r.update)
+
+    def _set_one(self, pe: Code, activated: Buffer) -> None:
+        """The first pad becomes 1: the input of the row that holds the bias."""
+        column, place = divmod(self.layout.inner.total, self.layout.inner.size)
+        pe.on(pe.region[column, :]).store(activated[place], 1.0)
 
     def _norm(self, pe: Code, norm: Norm, hidden: Register) -> None:
         r, config = self.resident, self.layout.config

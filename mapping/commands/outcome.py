@@ -75,6 +75,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         "composed": report.provenance.composed,
         "values": outcome.values,
         "grid": [layout.width, layout.height],
+        "tight": layout.tight,
         "wafer": layout.wafer.name,
         "context": layout.context,
         "dtype": layout.dtype.name,
@@ -150,7 +151,8 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     )
     weights = "" if outcome.seed is None else f", random weights of seed {outcome.seed}"
     yield "model", f"{layout.config.name}{weights}"
-    yield "machine", f"{layout.wafer.name}, {layout.width} x {layout.height} PEs, {_precision(layout)}"
+    tight = ", tight layout" * layout.tight
+    yield "machine", f"{layout.wafer.name}, {layout.width} x {layout.height} PEs{tight}, {_precision(layout)}"
     composed = f"; {report.provenance.composed}" * bool(report.provenance.composed)
     yield "fidelity", f"{report.provenance.fidelity}{composed}; numbers {outcome.values}"
     if outcome.sampling is not None:

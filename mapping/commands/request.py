@@ -9,7 +9,7 @@ import numpy as np
 
 from wse_sim.errors import CheckpointError, UsageError
 from wse_sim.hardware import by_name, f16, f32
-from wse_sim.mapping.fit import comfortable
+from wse_sim.mapping.fit import comfortable, fitting
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped, random_checkpoint
 from wse_sim.mapping.sampling import Sampling
@@ -129,7 +129,7 @@ def layout_of(request: Request, checkpoint: Checkpoint) -> Layout:
     if request.grid is None:
         return comfortable(layout)
     width, height = _grid(request.grid)
-    return replace(layout, width=width, height=height)
+    return fitting(replace(layout, width=width, height=height))
 
 
 def _grid(text: str) -> tuple[int, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,7 @@ from place.small_models import lively, settings_of, small_models
 from wse_sim import WSE2, WSE3, DType, f16, f32
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.decode import Decoder
-from wse_sim.mapping.fit import default_grid, fit, require_fit
+from wse_sim.mapping.fit import default_grid, fit, fitting, require_fit
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
 from wse_sim.mapping.sampling import Sampling
@@ -99,7 +101,7 @@ def test_fit_is_what_the_program_takes() -> None:
 
 def test_messages() -> None:
     config = preset("cerebras-gpt-13b")
-    message = r"needs [\d,]+ bytes a PE, [\d,]+ more than the [\d,]+ there are; most of it: .*(a grid of|it fits no)"
+    message = r"needs [\d,]+ bytes a PE, [\d,]+ more than the [\d,]+ there are; most of it: .*a grid of 994x750 would"
     with pytest.raises(FitError, match=message):
         require_fit(Layout(config=config, wafer=WSE2, width=20, height=20, dtype=f16))
     with pytest.raises(FitError, match=r"f32.* has 51,413,544,960 bytes of weights, but all of WSE-2 holds 33,529,"):
@@ -120,6 +122,19 @@ def test_messages() -> None:
         generate(session, [1, 5], 0)
     with pytest.raises(UsageError, match=r"6 candidates for the next token: t has 5 tokens.*smaller --top-k"):
         Session(Layout(config=tiny, wafer=WSE2, width=1, height=1), random_weights(tiny, 0), sampling=Sampling(top_k=6))
+
+
+def test_a_tight_layout_and_one_on_its_side_fit_where_others_do_not() -> None:
+    config = preset("cerebras-gpt-13b")
+    upright = Layout(config=config, wafer=WSE2, width=750, height=994, dtype=f16)
+    assert not fit(upright).fits
+    found = fitting(upright)
+    assert (found.width, found.height, found.tight) == (994, 750, True)
+    assert fit(found).fits
+    with pytest.raises(FitError, match=r"f16, 2,048 tokens of context, on 20x20 .*; a grid of 994x750 would fit"):
+        require_fit(replace(upright, width=20, height=20))
+    with pytest.raises(FitError, match=r"a tight layout on 8x4 PEs: expected pads in each of Blocks\(total=16"):
+        Layout(config=GPTConfig("even", 1, 16, 2), wafer=WSE2, width=8, height=4, tight=True)
 
 
 def test_default_grid_fits() -> None:

@@ -425,6 +425,18 @@ def test_queues_are_numbered_by_color() -> None:
     assert program.routes_of(right)[b] == [NORTH >> SOUTH, NORTH >> RAMP]
 
 
+def test_a_block_of_buffers_has_no_gaps() -> None:
+    build = Builder(2, 2)
+    first = build.buffer("first", f32, 5)
+    half, third, single = build.block([("half", f16, 3), ("half", f16, 2), ("single", f32, 1)], on=build.grid[0, :])
+    assert [b.address for b in (first, half, third, single)] == [0, 32, 38, 44]
+    assert [b.name for b in (half, third, single)] == ["half", "half.2", "single"]
+    other = build.block([("other", f32, 2)], on=build.grid[1, :])[0]
+    assert other.address == 32  # on other PEs
+    assert build.buffer("last", f16, 1).address == 48
+    assert build.finish().buffer("half.2") is third
+
+
 def test_a_program_finds_its_buffers() -> None:
     build = Builder(2, 1)
     made = build.buffer("x", f32, 4, on=build.grid[1, :])

@@ -217,3 +217,11 @@ def test_html_is_one_short_line() -> None:
     html = WSE3._repr_html_()
     assert html.startswith("<b>WSE-3</b>: 755 x 1170 PEs, 1.1 GHz, 48 KiB SRAM per PE")
     assert len(html) < 300
+
+
+def test_a_rectangle_may_lie_on_its_side() -> None:
+    assert WSE2.holds(994, 750)
+    assert WSE2.holds(750, 994)
+    assert WSE2.holds(1, 994)
+    assert not WSE2.holds(751, 751)
+    assert not WSE2.holds(995, 1)

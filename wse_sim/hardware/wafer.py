@@ -148,6 +148,12 @@ class Wafer:
         """All PEs."""
         return Grid(self.width, self.height)
 
+    def holds(self, width: int, height: int) -> bool:
+        """Whether a rectangle has room, upright or lying on its side: only names tell the axes apart."""
+        return sorted((width, height)) <= sorted((self.width, self.height)) and max(width, height) <= max(
+            self.width, self.height
+        )
+
     @property
     def user_sram_bytes(self) -> int:
         """SRAM of a PE left for buffers."""

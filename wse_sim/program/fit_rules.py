@@ -19,9 +19,9 @@ SHOWN = 5  # buffers or colours that a message names
 
 
 def the_grid_fits(facts: Facts) -> None:
-    """A program's rectangle of PEs is no larger than the wafer."""
+    """A program's rectangle of PEs is no larger than the wafer, upright or lying on its side."""
     program, wafer = facts.program, facts.wafer
-    if program.width > wafer.width or program.height > wafer.height:
+    if not wafer.holds(program.width, program.height):
         raise problem(
             FitError,
             f"program {program.name!r} is larger than the wafer",
