@@ -19,6 +19,7 @@ from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
 
 COLORS = 3
+HOPS = 2  # links between neighbours, at most
 PERIOD = 2 * COLORS  # positions after which parity and colour repeat
 
 

@@ -22,7 +22,7 @@ from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, spread
 from wse_sim.kernels.collective.member import Operand, lines_of, steady
 from wse_sim.kernels.collective.reduce import Operation, combine
-from wse_sim.kernels.collective.ring import Ring, make_ring, ring_order, ring_places
+from wse_sim.kernels.collective.ring import HOPS, Ring, make_ring, ring_order, ring_places
 from wse_sim.kernels.collective.shift import exchange, exchange_cycles
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.kernels.price import Price
@@ -32,7 +32,6 @@ from wse_sim.program.memory import Buffer, View
 from wse_sim.program.register import Register
 
 Array = NDArray[Any]
-HOPS = 2  # links between neighbours of the ring, at most
 
 
 def reference(x: Array, operation: Operation = "add") -> Array:

@@ -54,15 +54,27 @@ def exchange_cycles(
 ) -> int:  # fmt: skip
     """Cycles until a PE has sent and received, one of both in a background slot.
 
-    A core sends or receives in a cycle, not both: once words come over `hops` links, it sends every other cycle.
-
     pace  cycles of the operation on a wavelet that comes
+    """
+    t = Timing(wafer)
+    done = max(
+        t.issue(2) + (1 + pace) * (words + t.pauses(words)),
+        through_cycles(wafer, words, hops=hops, farthest=farthest, pace=pace),
+    )
+    return t.asynchronous(2) + done + wafer.completion_cycles + t.asynchronous(1)
+
+
+def through_cycles(
+    wafer: Wafer, words: int, *, hops: int = 1, farthest: int | None = None, pace: int = 1
+) -> int:  # fmt: skip
+    """Cycles from the first wavelet that PEs send until they have sent and received all.
+
+    A core sends or receives in a cycle, not both: once words come over `hops` links, it sends every other cycle.
     """
     t = Timing(wafer)
     flow = words + t.pauses(words)
     sent = flow + max(0, pace * flow - t.stage(hops))
-    done = max(sent + t.stage(farthest or hops), t.issue(2) + (1 + pace) * flow)
-    return t.asynchronous(2) + done + wafer.completion_cycles + t.asynchronous(1)
+    return max(sent + t.stage(farthest or hops), (1 + pace) * flow)
 
 
 def exchange(

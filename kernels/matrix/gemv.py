@@ -22,6 +22,7 @@ from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.hardware.operations import VECTOR_OPERATIONS
 from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.banks import BANKS, clashes
 from wse_sim.kernels.blocks import Blocks, vector_tiles
 from wse_sim.kernels.collective import all_reduce, reduce
 from wse_sim.kernels.collective.line import Line
@@ -32,7 +33,6 @@ from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View, each
 
 Array = NDArray[Any]
-BANKS = 16  # bytes after which the banks repeat
 
 
 # -- host layout --------------------------------------------------------------------------------------
@@ -120,16 +120,9 @@ def local_cost(
     elements = _groups(wafer, "mac", cols, dtype, weights, reads=weights.bytes + dtype.bytes)
     pitch = (cols if stride is None else stride) * weights.bytes
     period = BANKS // gcd(BANKS, pitch)
-    clashes = [_clashes(wafer, apart, row * pitch, cols, dtype, weights) for row in range(min(period, rows))]
-    steps = [wafer.step_cycles(elements + hits * wafer.bank_conflict_cycles) for hits in clashes]
+    hits = [clashes(wafer, apart, row * pitch, cols, dtype, weights) for row in range(min(period, rows))]
+    steps = [wafer.step_cycles(elements + found * wafer.bank_conflict_cycles) for found in hits]
     return start + sum(steps[row % period] for row in range(rows))
-
-
-def _clashes(wafer: Wafer, y: int, w: int, cols: int, dtype: DType, weights: DType) -> int:
-    """Groups of a row whose elements at y and at w, byte addresses, lie in the same banks."""
-    lanes, _ = wafer.rate(VECTOR_OPERATIONS["mac"], dtype, weights)
-    width, other = lanes * dtype.bytes, lanes * weights.bytes
-    return sum(_clash(wafer, y + g * width, width, w + g * other, other) for g in range(-(-cols // lanes)))
 
 
 def _groups(wafer: Wafer, name: str, n: int, to: DType, source: DType, *, reads: int) -> int:
@@ -137,20 +130,6 @@ def _groups(wafer: Wafer, name: str, n: int, to: DType, source: DType, *, reads:
     lanes, cycles = wafer.rate(VECTOR_OPERATIONS[name], to, source)
     read, written = -(-n * reads // wafer.read_bytes_per_cycle), -(-n * to.bytes // wafer.write_bytes_per_cycle)
     return max(-(-n // lanes) * cycles, read, written)
-
-
-def _clash(wafer: Wafer, first: int, width: int, second: int, second_width: int) -> bool:
-    """Whether operands at two addresses, so many bytes wide, meet in a bank."""
-    port = wafer.read_port_bytes
-    if max(width, second_width) > port:
-        return (second - first) % port != 0
-    return not _banks(wafer, first, width).isdisjoint(_banks(wafer, second, second_width))
-
-
-def _banks(wafer: Wafer, address: int, width: int) -> set[int]:
-    """Banks of some bytes, as far as reads tell them apart."""
-    first, last = (byte // wafer.bank_interleave_bytes for byte in (address, address + width - 1))
-    return {bank % wafer.read_conflict_modulo for bank in range(first, last + 1)}
 
 
 # -- program ------------------------------------------------------------------------------------------

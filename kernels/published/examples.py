@@ -1,16 +1,20 @@
-"""The kernels of this folder that have a closed form, on shapes that tests draw.
-
-MeshGEMM, SUMMA and the shifts along a ring have none: `wse-sim validate` compares them with published cycles.
-"""
+"""The kernels of this folder put to work on shapes that tests draw; micro-benchmarks are left to `wse-sim validate`."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from wse_sim.hardware import DType, Wafer, f16, f32
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import VECTOR_OPERATIONS, DType, Wafer, f16, f32
+from wse_sim.kernels.collective import law
+from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.published import mesh_gemv, transfer, two_phase
+from wse_sim.kernels.published import mesh_gemm, mesh_gemv, ring_shift, summa, transfer, two_phase
+
+Array = NDArray[Any]
 
 
 def _mesh_gemv(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
@@ -39,7 +43,7 @@ def _two_phase(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
         inputs={"x": x},
         outputs={"x": Expected(x.sum(axis=1, keepdims=True), first)},
         cost=two_phase.cost(wafer, length, n, step),
-        bound=(length - 1) * wafer.hop_cycles + (n if length > 1 else 0),
+        bound=law.bound(wafer, length, 0, n),
     )
 
 
@@ -56,11 +60,68 @@ def _transfer(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     )
 
 
+def _mesh_gemm(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    t = mesh_gemm.Tiles(*(shape[name] for name in ("side", "m", "k", "n")))
+    random = np.random.default_rng(seed)
+    a = random.standard_normal((t.side * t.m, t.side * t.k)).astype(dtype.numpy)
+    b = random.standard_normal((t.side * t.k, t.side * t.n)).astype(dtype.numpy)
+    inputs = {"a": _twice(mesh_gemm.a_tiles(a, t)), "b": _twice(mesh_gemm.b_tiles(b, t))}
+    c = mesh_gemm.a_tiles(mesh_gemm.reference(a, b, t), mesh_gemm.Tiles(t.side, t.m, t.n, 1))
+    return Example(
+        program=mesh_gemm.make(t),
+        inputs=inputs,
+        outputs={"c": Expected(c)},
+        cost=mesh_gemm.cost(wafer, t),
+        bound=t.side * t.k * t.n * -(-t.m // wafer.rate(VECTOR_OPERATIONS["mac"], dtype, dtype)[0]),
+        arguments={"step": 0, "wanted": 0},
+    )
+
+
+def _summa(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    side, t = shape["side"], shape["t"]
+    random = np.random.default_rng(seed)
+    a, b = (random.standard_normal((side * t, side * t)).astype(dtype.numpy) for _ in "ab")
+    inputs = {name: _twice(summa.tiles(matrix, side)) for name, matrix in (("a", a), ("b", b))}
+    return Example(
+        program=summa.make(side, t),
+        inputs=inputs,
+        outputs={"c": Expected(summa.tiles(summa.reference(a, b), side))},
+        cost=summa.cost(wafer, side, t),
+        bound=side * t**3,
+        arguments={"step": 0, "a_at": 0, "b_at": 0},
+    )
+
+
+def _ring_shift(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    length, n, shifts = (shape[name] for name in ("length", "n", "shifts"))
+    x = np.random.default_rng(seed).standard_normal((length, n)).astype(dtype.numpy)
+    held, before = (ring_shift.reference(x, shifts - back) for back in (0, 1))
+    places = (held, before) if shifts % 2 == 0 else (before, held)
+    if shifts == 0:
+        places = (held, np.zeros_like(held))
+    return Example(
+        program=ring_shift.make(length, n, shifts),
+        inputs={"x": _twice(x[None])},
+        outputs={"x": Expected(np.concatenate(places, axis=-1)[None])},
+        cost=ring_shift.cost(wafer, n, shifts),
+        bound=shifts * wavelets(n, dtype),
+        arguments={"left": 0},
+    )
+
+
+def _twice(tiles: Array) -> Array:
+    """With room for the tile that comes next."""
+    return np.concatenate([tiles, np.zeros_like(tiles)], axis=-1)
+
+
 KERNELS = (
     Kernel(
         "MeshGEMV", _mesh_gemv, {"side": (4, 32), "m": (1, 8), "n": (1, 8), "groups": (1, 8)}, dtypes=(f16,),
         legal=lambda shape: shape["groups"] <= shape["side"],
     ),
+    Kernel("MeshGEMM", _mesh_gemm, {"side": (2, 8), "m": (1, 12), "k": (1, 6), "n": (1, 8)}, dtypes=(f16,)),
+    Kernel("SUMMA", _summa, {"side": (1, 6), "t": (1, 7)}, dtypes=(f32,)),
+    Kernel("ring shift", _ring_shift, {"length": (2, 30), "n": (1, 60), "shifts": (0, 5)}, dtypes=(f16,)),
     Kernel("two-phase reduce", _two_phase, {"step": (1, 8), "groups": (1, 8), "n": (1, 64)}, dtypes=(f32,)),
     Kernel("transfer", _transfer, {"hops": (1, 30), "n": (1, 64)}, dtypes=(f32,)),
 )  # fmt: skip

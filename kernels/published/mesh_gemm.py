@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.hardware import f16, i32
+from wse_sim.hardware import Wafer, f16, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.ring import Ring, make_ring, ring_order, ring_places
+from wse_sim.kernels.banks import clashes
+from wse_sim.kernels.collective.ring import HOPS, Ring, make_ring, ring_order, ring_places
+from wse_sim.kernels.collective.shift import through_cycles
+from wse_sim.kernels.collective.timing import Timing, wavelets
+from wse_sim.kernels.price import Price
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.instruction import Task, activate, unblock
@@ -78,6 +82,42 @@ def reference(a: Array, b: Array, t: Tiles) -> Array:
             products = left[ys, :, block, k][..., :, None] * right[block, k, xs][..., None, :]
             total = (total + products).astype(np.float16)
     return total.transpose(0, 2, 1, 3).reshape(t.side * t.m, t.side * t.n)
+
+
+# -- cycles -------------------------------------------------------------------------------------------
+
+
+def cost(wafer: Wafer, t: Tiles) -> int:
+    """Cycles of a launch: the shifts of the skew, then the steps; messages take the cycles that the map leaves free."""
+    time, price = Timing(wafer), Price(wafer)
+    task, control = wafer.task_switch_cycles, wafer.task_control_cycles
+    issue, moved = 2 * time.asynchronous(2), task + 2 * control
+    a_words, b_words = wavelets(t.m * t.k, f16), wavelets(t.k * t.n, f16)
+
+    begin = 2 * task + price.scalar("clock store load mov ilt mov") + wafer.branch_taken_cycles + 2 * control
+    shift = task + price.scalar("ilt load load ilt iadd") + 2 * wafer.branch_not_taken_cycles + issue + moved
+    shift += through_cycles(wafer, a_words, hops=HOPS) + wafer.completion_cycles
+
+    map_cycles, held = _map_cycles(wafer, t)
+    inner = price.loop(t.k) + map_cycles + t.k * price.scalar("iadd iadd")
+    before = task + control + price.scalar("ilt load load load load") + wafer.branch_not_taken_cycles + 2 * issue
+    multiplied = 4 * price.scalar("store") + inner + price.scalar("iadd") + wafer.branch_taken_cycles
+    flow = held + 2 * (a_words + b_words) + wafer.completion_cycles
+    end = task + control + price.scalar("ilt clock store") + wafer.branch_taken_cycles
+    return begin + t.side // 2 * shift + t.side * (before + max(multiplied, flow) + 2 * moved) + end
+
+
+def _map_cycles(wafer: Wafer, t: Tiles) -> tuple[int, int]:
+    """Cycles of a step's maps, and those of them in which no message moves on; the places of a take turns."""
+    start = 3 * wafer.dsr_load_cycles + wafer.map_start_cycles
+    elements = Price(wafer).elements("mac", t.m, f16, f16)
+    column = t.m * f16.bytes
+    held = [
+        elements + wafer.bank_conflict_cycles * clashes(wafer, column * to, column * source, t.m, f16, f16)
+        for source in range(2 * t.k)
+        for to in range(t.n)
+    ]
+    return start * t.k + sum(map(wafer.step_cycles, held)) // 2, sum(held) // 2
 
 
 # -- program ------------------------------------------------------------------------------------------

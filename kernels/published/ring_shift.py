@@ -7,14 +7,41 @@ how    a PE sends and receives in two background slots; the first end activates 
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from wse_sim.hardware import f16, i32
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import Wafer, f16, i32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.collective.ring import make_ring
+from wse_sim.kernels.collective.ring import HOPS, make_ring, ring_order
+from wse_sim.kernels.collective.shift import through_cycles
+from wse_sim.kernels.collective.timing import Timing, wavelets
+from wse_sim.kernels.price import Price
 from wse_sim.program.builder import Builder
 from wse_sim.program.instruction import activate, unblock
 from wse_sim.program.program import Program
+
+Array = NDArray[Any]
+
+def reference(x: Array, shifts: int) -> Array:
+    """What each PE holds in the end, (length, n), of x (length, n)."""
+    order = ring_order(len(x))
+    held: Array = np.empty_like(x)
+    held[order] = np.roll(x[order], shifts, axis=0)
+    return held
+
+
+def cost(wafer: Wafer, n: int, shifts: int) -> int:
+    """Cycles of a launch."""
+    t, price, words = Timing(wafer), Price(wafer), wavelets(n, f16)
+    task = wafer.task_switch_cycles
+    clock = price.scalar("clock store")
+    begin = task + clock + price.scalar("mov") + wafer.task_control_cycles
+    turn = task + price.scalar("ilt")
+    issue = wafer.branch_not_taken_cycles + price.scalar("load load") + 2 * t.asynchronous(2)
+    moved = through_cycles(wafer, words, hops=HOPS) + wafer.completion_cycles + task + 2 * wafer.task_control_cycles
+    return begin + shifts * (turn + issue + moved) + turn + wafer.branch_taken_cycles + clock
 
 
 def make(length: int, n: int, shifts: int) -> Program:

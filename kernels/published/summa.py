@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.hardware import Region, Route, f32, i32
+from wse_sim.hardware import Region, Route, Wafer, f32, i32
 from wse_sim.hardware.geometry import RAMP, Outputs
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.banks import clashes
+from wse_sim.kernels.collective.timing import Timing
+from wse_sim.kernels.price import Price
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
@@ -47,6 +50,38 @@ def reference(a: Array, b: Array) -> Array:
     for k in range(len(b)):
         total = (total + left[:, k, None] * right[k]).astype(np.float32)
     return total
+
+
+def cost(wafer: Wafer, side: int, t: int) -> int:
+    """Cycles of a launch.
+
+    A step's broadcasts wait for the routes of its column and row, which each PE rewrites one after the other. PEs ahead
+    of these go on with the next step meanwhile, as far as tiles fit in the queues on the way.
+    """
+    price, words = Price(wafer), t * t
+    task, control = wafer.task_switch_cycles, wafer.task_control_cycles
+    turn, clock = task + price.scalar("ilt"), price.scalar("clock store")
+    begin, end = task + clock + control, turn + wafer.branch_taken_cycles + clock
+    step = turn + wafer.branch_not_taken_cycles + wafer.branch_taken_cycles
+    step += task + control + _multiply_cycles(wafer, t) + price.scalar("iadd") + control
+    if side == 1:
+        return begin + step + 2 * control + end
+    asked = price.scalar("load ieq mov") + Timing(wafer).asynchronous(2) + wafer.branch_taken_cycles
+    step += asked + wafer.branch_not_taken_cycles  # of the PE that sends along one axis
+    step += asked + price.scalar("iadd ieq") + wafer.branch_taken_cycles  # and receives along the other
+    step += 2 * (words + Timing(wafer).pauses(words))
+    ahead = min(1, (wafer.input_queue_depths[0] + wafer.ramp_in_cycles) / words)
+    reroutes = side * (2 - ahead) + 2 * ahead
+    return begin + side * step + round(reroutes * wafer.reroute_cycles) + end
+
+
+def _multiply_cycles(wafer: Wafer, t: int) -> int:
+    """A step's multiply-adds, whose columns meet in some banks; the places of a take turns."""
+    price, column = Price(wafer), t * f32.bytes
+    meets = sum(clashes(wafer, 8 + column * to, column * k, t, f32, f32) for k in range(t) for to in range(t))
+    inner = price.vector("mac", t, f32, f32) + price.scalar("imul iadd iadd load iadd mov mov")
+    outer = price.scalar("mov iadd mov mov") + price.loop(t)
+    return price.scalar("mov") + price.loop(t) + t * (outer + t * inner) + meets * wafer.bank_conflict_cycles
 
 
 def make(side: int, t: int) -> Program:

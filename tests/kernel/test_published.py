@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wse_sim import WSE2, WSE3, f16, f32, toy
+from wse_sim import WSE2, WSE3, Wafer, f16, f32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import ProgramError
 from wse_sim.kernels.collective.ring import flows, ring_order, ring_places
@@ -31,12 +31,12 @@ def test_the_ring_keeps_messages_apart(length: int) -> None:
     [(2, 2, 3, 4), (3, 1, 1, 1), (4, 2, 3, 1), (5, 1, 2, 4), (6, 3, 1, 2), (7, 2, 2, 2), (8, 8, 3, 5)],
 )
 @pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
-def test_mesh_gemm_multiplies(wafer: object, side: int, m: int, k: int, n: int) -> None:
+def test_mesh_gemm_multiplies(wafer: Wafer, side: int, m: int, k: int, n: int) -> None:
     t = mesh_gemm.Tiles(side, m, k, n)
     random = np.random.default_rng(7)
     a = random.standard_normal((side * m, side * k)).astype(np.float16)
     b = random.standard_normal((side * k, side * n)).astype(np.float16)
-    machine = Machine(mesh_gemm.make(t), wafer)  # type: ignore[arg-type]
+    machine = Machine(mesh_gemm.make(t), wafer)
     for name, tiles in (("a", mesh_gemm.a_tiles(a, t)), ("b", mesh_gemm.b_tiles(b, t))):
         machine.write(name, np.concatenate([tiles, np.zeros_like(tiles)], axis=-1))
     machine.launch({"step": 0, "wanted": 0})
@@ -84,10 +84,10 @@ def test_two_phases_reduce(step: int, n: int) -> None:
 
 
 @pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
-def test_messages_arrive(wafer: object) -> None:
+def test_messages_arrive(wafer: Wafer) -> None:
     values = np.arange(20, dtype=np.float32)
     for program in (relay.make(3, 20), relay.make(3, 20, tasks=False), transfer.make(3, 20)):
-        machine = Machine(program, wafer)  # type: ignore[arg-type]
+        machine = Machine(program, wafer)
         machine.write("x", np.array([values, *np.zeros((3, 20))])[None])
         machine.launch()
         np.testing.assert_array_equal(machine.read("x")[0, -1], values)
@@ -115,3 +115,25 @@ def test_micro_benchmarks_compute() -> None:
     np.testing.assert_array_equal(machine.read("y")[0, 0], a.reshape(5, 5).T @ x)
     with pytest.raises(ProgramError, match="form 'spiral'"):
         vector.tiled_multiply_add(64, "spiral")
+
+
+@pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
+@pytest.mark.parametrize("tiles", [(3, 1, 1, 1), (6, 8, 8, 8), (5, 32, 2, 1), (4, 3, 5, 7)])
+def test_mesh_gemm_takes_what_the_closed_form_says(wafer: Wafer, tiles: tuple[int, int, int, int]) -> None:
+    t = mesh_gemm.Tiles(*tiles)
+    cycles = Machine(mesh_gemm.make(t), wafer).launch({"step": 0, "wanted": 0})
+    assert cycles == pytest.approx(mesh_gemm.cost(wafer, t), rel=0.03)
+
+
+@pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
+@pytest.mark.parametrize(("side", "t"), [(1, 5), (2, 1), (5, 3), (8, 2), (4, 8)])
+def test_summa_takes_what_the_closed_form_says(wafer: Wafer, side: int, t: int) -> None:
+    cycles = Machine(summa.make(side, t), wafer).launch({"step": 0, "a_at": 0, "b_at": 0})
+    assert cycles == pytest.approx(summa.cost(wafer, side, t), rel=0.05)
+
+
+@pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
+@pytest.mark.parametrize(("length", "n", "shifts"), [(2, 5, 1), (9, 64, 3), (20, 1, 5)])
+def test_ring_shifts_take_what_the_closed_form_says(wafer: Wafer, length: int, n: int, shifts: int) -> None:
+    cycles = Machine(ring_shift.make(length, n, shifts), wafer).launch({"left": 0})
+    assert cycles == pytest.approx(ring_shift.cost(wafer, n, shifts), rel=0.08)
