@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.mapping.draw import describe_html, draw_mapping
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Phase = Literal["decode", "prefill"]
 Pe = tuple[int, int]
@@ -141,7 +145,7 @@ class Mapping:
     def replica(self, index: int) -> tuple[Place, ...]:
         """The places of one copy, in the order of the model."""
         found = [place for place in self.places if place.replica == index]
-        return tuple(sorted(found, key=lambda p: (not p.embedding, p.layers.start, p.shard)))
+        return tuple(sorted(found, key=lambda p: (not p.embedding, p.head and not p.layers, p.layers.start, p.shard)))
 
     def parts(self, index: int) -> tuple[Part, ...]:
         """The places of one copy in the order of the model, shards of the same layers together."""
@@ -188,6 +192,13 @@ class Mapping:
         ]
         lines += [f"  ({p.x}, {p.y}) {p.width} x {p.height}: {p.holds()}" for p in self.replica(0)]
         return "\n".join(lines)
+
+    def draw(self, *, ax: Axes | None = None) -> Axes:
+        """The places on the wafer, and the way of the hidden state from one to the next."""
+        return draw_mapping(self, ax=ax)
+
+    def _repr_html_(self) -> str:
+        return describe_html(self)
 
     # -- rules ------------------------------------------------------------------------------------
 

@@ -12,9 +12,22 @@ from matplotlib import pyplot as plt
 from matplotlib.quiver import Quiver
 
 from wse_sim.engine.machine import Machine
-from wse_sim.hardware import EAST, NORTH, RAMP, SOUTH, WEST, State, f32, toy
+from wse_sim.errors import UsageError
+from wse_sim.hardware import EAST, NORTH, RAMP, SOUTH, WEST, WSE2, State, f16, f32, i32, toy
+from wse_sim.hardware.states import GROUPS
 from wse_sim.program.builder import Builder
-from wse_sim.report.pictures import COLORS, MAP, draw_links, draw_sections, draw_state, draw_utilisation
+from wse_sim.report.pictures import (
+    draw_comparison,
+    draw_links,
+    draw_memory,
+    draw_roofline,
+    draw_sections,
+    draw_sram,
+    draw_state,
+    draw_traffic,
+    draw_utilisation,
+)
+from wse_sim.report.pictures.style import GROUP_COLORS, MAP, SERIES, STATE_COLORS
 from wse_sim.report.report import Report
 
 
@@ -135,7 +148,7 @@ def test_links_of_a_large_grid_are_a_heat_map_of_the_busiest() -> None:
     ax = draw_links(report)
     expected = 100 * report.links.wavelets.max(axis=-1) / report.cycles
     assert np.allclose(ax.images[0].get_array(), expected)
-    assert _bar_label(ax) == "busiest link leaving the PE, % of the cycles"
+    assert _bar_label(ax) == "busiest link leaving the PE: wavelets, % of the cycles"
 
 
 def test_no_hot_link_is_lost_on_a_huge_grid() -> None:
@@ -145,7 +158,7 @@ def test_no_hot_link_is_lost_on_a_huge_grid() -> None:
     assert shown.get_array().min() == pytest.approx(100 * 2 / report.cycles)
     assert tuple(shown.get_extent()) == (-0.5, 2.5, 899.5, -0.5)
     assert draw_links(report).get_xlim() == (-0.5, 1.5)
-    assert _bar_label(draw_links(report)) == "busiest link in each 3 x 3 PEs, % of the cycles"
+    assert _bar_label(draw_links(report)) == "busiest link in each 3 x 3 PEs: wavelets, % of the cycles"
 
 
 def test_a_single_pe_has_no_links() -> None:
@@ -158,7 +171,7 @@ def test_reports_in_tiles_are_drawn_over_the_same_grid(report: Report) -> None:
     tiled = report.tiled(2)
     assert tuple(draw_utilisation(tiled).images[0].get_extent()) == (-0.5, 3.5, 3.5, -0.5)
     assert draw_utilisation(tiled).get_ylim() == (2.5, -0.5), "the last row of tiles is cut"
-    assert _bar_label(draw_links(tiled)) == "links of each 2 x 2 PEs, busiest side, mean % of the cycles"
+    assert _bar_label(draw_links(tiled)) == "links of each 2 x 2 PEs, busiest side: mean wavelets, % of the cycles"
 
 
 def test_sections_are_bars_of_states(report: Report) -> None:
@@ -179,15 +192,22 @@ def test_sections_are_bars_of_states(report: Report) -> None:
 
 
 def test_every_state_has_a_color_of_its_own() -> None:
-    assert set(COLORS) == set(State)
-    assert len(set(COLORS.values())) == len(State)
+    assert set(STATE_COLORS) == set(State)
+    assert len(set(STATE_COLORS.values())) == len(State)
+    assert set(GROUP_COLORS) == set(GROUPS)
+    assert len(set(SERIES)) == len(SERIES)
 
 
-def _draw_moves(report: Report, ax: Any) -> Any:
+def _draw_moves(report: Report, ax: Any = None) -> Any:
     return draw_state(report, State.MOVE, ax=ax)
 
 
-@pytest.mark.parametrize("draw", [draw_utilisation, draw_links, draw_sections, _draw_moves])
+ALL = [
+    draw_utilisation, draw_links, draw_sections, draw_memory, draw_traffic, draw_roofline, draw_sram, _draw_moves,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", ALL)
 def test_given_axes_are_used(report: Report, draw: Any) -> None:
     figure, (left, right) = plt.subplots(1, 2)
     assert draw(report, ax=right) is right
@@ -196,7 +216,7 @@ def test_given_axes_are_used(report: Report, draw: Any) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (64, 2), (33, 33)])
-@pytest.mark.parametrize("draw", [draw_utilisation, draw_links, draw_sections])
+@pytest.mark.parametrize("draw", ALL)
 def test_pictures_of_any_shape_fit_their_figure(size: tuple[int, int], draw: Any) -> None:
     """Nothing is cut off: all that is drawn lies within the figure."""
     figure = draw(broadcast(*size)).figure
@@ -206,3 +226,176 @@ def test_pictures_of_any_shape_fit_their_figure(size: tuple[int, int], draw: Any
     assert box.y0 > -0.05
     assert box.x1 < whole[0] + 0.05
     assert box.y1 < whole[1] + 0.05
+
+
+# -- regions, backpressure, traffic by colour ---------------------------------------------------------
+
+
+def congested() -> Report:
+    """Two senders share the link from PE (1, 0) to PE (2, 0), and the receiver of one is slow."""
+    build = Builder(3, 2, name="congested")
+    red, blue, grid = build.color("red"), build.color("blue"), build.grid
+    x = build.buffer("x", f32, 60)
+    build.route(red, grid[0, 0], RAMP >> EAST)
+    build.route(red, grid[1, 0], WEST >> EAST)
+    build.route(red, grid[2, 0], WEST >> RAMP)
+    build.route(blue, grid[1, 0], RAMP >> EAST)
+    build.route(blue, grid[2, 0], WEST >> SOUTH)
+    build.route(blue, grid[2, 1], NORTH >> RAMP)
+    build.main(grid[0, 0]).mov(red, x)
+    build.main(grid[1, 0]).mov(blue, x)
+    build.main(grid[2, 0]).mov(x, red)
+    build.main(grid[2, 1]).mov(x, blue)
+    machine = Machine(build.finish(), toy(3, 2))
+    machine.launch()
+    return machine.report()
+
+
+def test_backpressure_is_an_arrow_with_its_cycles() -> None:
+    report = congested()
+    ax = draw_links(report, blocked=True)
+    (arrows,) = (c for c in ax.collections if isinstance(c, Quiver))
+    expected = report.links.blocked
+    assert sorted(arrows.get_array()) == pytest.approx(sorted(100 * expected[expected > 0] / report.cycles))
+    assert _bar_label(ax) == "backpressure, % of the cycles"
+    assert "most behind PE (0, 0) EAST" in ax.get_title()
+    assert "nowhere" in draw_links(broadcast(2, 1), blocked=True).get_title()
+
+
+def test_links_in_one_direction() -> None:
+    report = congested()
+    ax = draw_links(report, direction=SOUTH)
+    (arrows,) = (c for c in ax.collections if isinstance(c, Quiver))
+    assert len(arrows.get_array()) == np.count_nonzero(report.links.wavelets[..., SOUTH]) == 1
+    assert ax.get_title().startswith("Traffic of the links to the SOUTH")
+
+
+def test_traffic_by_colour_and_direction() -> None:
+    report = congested()
+    ax = draw_traffic(report)
+    widths = {c.get_label(): [bar.get_width() for bar in c] for c in ax.containers}
+    assert widths == {"to the EAST": [120, 60], "to the SOUTH": [0, 60]}
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["red", "blue"]
+    red, blue = (text.get_text() for text in ax.texts)
+    assert red == f"  held up for EAST {report.links.color_blocked[0, EAST]} cycles"
+    assert blue == "  never held up"
+    assert report.links.color_blocked.sum() == report.links.blocked.sum() > 0
+    assert ax.get_xlabel().startswith("wavelets over links")
+
+
+def test_regions_are_drawn_over_a_map(report: Report) -> None:
+    from matplotlib.patches import Rectangle
+
+    machine_grid = Builder(4, 3).grid
+    regions = {"left": machine_grid[:2, :], "corner": machine_grid[3, 0]}
+    for draw in (draw_utilisation, draw_links, draw_memory):
+        ax = draw(report, regions=regions)
+        boxes = {p.get_label(): p.get_bbox().bounds for p in ax.patches if isinstance(p, Rectangle)}
+        assert boxes == {"left": (-0.5, -0.5, 2, 3), "corner": (2.5, -0.5, 1, 1)}
+        assert {"left", "corner"} <= {text.get_text() for text in ax.texts}
+
+
+# -- memory -------------------------------------------------------------------------------------------
+
+
+def several_buffers() -> Report:
+    """A mac of two types over buffers of which two share their room."""
+    build = Builder(2, 1, name="buffers")
+    grid = build.grid
+    build.buffer("early", f32, 10, on=grid[0, 0])
+    build.buffer("late", i32, 20, on=grid[1, 0])
+    w, y = build.buffer("w", f16, 64), build.buffer("y", f16, 64)
+    with build.section("layer 0"), build.section("mac"):
+        build.main().mac(y, w, 2.0)
+    with build.section("layer 1"), build.section("mac"):
+        build.main().mac(y, w, 3.0)
+        build.main().add(y, w, y)
+    machine = Machine(build.finish(), WSE2.crop(2, 1))
+    machine.write("w", np.ones(64, np.float16))
+    machine.launch()
+    machine.read("y")
+    return machine.report()
+
+
+def test_memory_is_a_map_in_kib() -> None:
+    report = several_buffers()
+    (image,) = draw_memory(report).images
+    assert np.allclose(image.get_array(), report.sram.peak / 1024)
+    assert image.get_clim() == (0, report.sram.limit / 1024)
+    assert _bar_label(draw_memory(report)) == "SRAM in use, KiB"
+
+
+def test_buffers_lie_at_their_addresses() -> None:
+    report = several_buffers()
+    ax = draw_sram(report)
+    bars = {round(bar.get_y() + bar.get_height() / 2): bar for c in ax.containers for bar in c}
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    for row, name in enumerate(names):
+        buffer = next(b for b in report.sram.buffers if b.name == name)
+        assert (bars[row].get_x(), bars[row].get_width()) == (buffer.address, buffer.nbytes)
+    assert set(names) == {"early", "late", "w", "y"}
+    texts = {text.get_text() for text in ax.texts}
+    assert {" 40 on 1 PEs", " 80 on 1 PEs", " 128"} <= texts
+    assert f"the line is the limit, {report.sram.limit:,}" in ax.get_xlabel()
+    assert ax.lines[0].get_xdata()[0] == report.sram.limit
+    assert "1 smaller buffers left out" in draw_sram(report, most=3).get_title()
+
+
+def test_the_roofline_has_the_three_walls() -> None:
+    report = several_buffers()
+    ax, wall = draw_roofline(report), report.memory_wall()
+    drawn = {line.get_label(): line for line in ax.lines}
+    ports = report.wafer.read_bytes_per_cycle + report.wafer.write_bytes_per_cycle
+    x, y = drawn[f"SRAM ports, {ports} bytes per cycle"].get_data()
+    assert np.allclose(y, np.minimum(ports * x, 8)), "up to four f16 multiply-adds a cycle"
+    x, y = next(line for label, line in drawn.items() if label.startswith("host link, ")).get_data()
+    assert y[0] == pytest.approx(x[0] * report.wafer.host_bytes_per_second / report.wafer.clock_hz / report.pes)
+    operations = int(report.work.operations.sum())
+    speed = operations / (report.cycles * report.pes)
+    for label, nbytes in (("the run, SRAM bytes", wall.sram_bytes), ("the run, host link bytes", wall.host_bytes)):
+        assert drawn[label].get_data() == (pytest.approx([operations / nbytes]), pytest.approx([speed]))
+    (kernel,) = (line for label, line in drawn.items() if label.startswith("mac: "))
+    assert kernel.get_xdata() == pytest.approx([operations / report.sections.sram_bytes.sum()])
+    (capacity,) = ax.child_axes
+    assert [bar.get_width() for c in capacity.containers for bar in c] == [wall.limit_bytes, wall.peak_bytes]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("arithmetic operations per byte", "operations per cycle and PE")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+# -- sums over sections, and several reports ----------------------------------------------------------
+
+
+def test_bars_of_phases_and_kernels() -> None:
+    report = several_buffers()
+    for by, names in (("phase", ["layer 0", "layer 1"]), ("kernel", ["mac"])):
+        ax = draw_sections(report, by=by)
+        shown = [label.get_text() for label in ax.get_yticklabels()]
+        assert shown == ["program (outside sections)", *names]
+        total = sum(bar.get_width() for c in ax.containers for bar in c)
+        assert total == report.cycles * report.pes
+        assert ax.get_title().startswith(f"What PEs did in each {by}")
+    with pytest.raises(UsageError, match="by 'layer': expected section, kernel, phase"):
+        draw_sections(report, by="layer")  # type: ignore[arg-type]
+    assert "2 shorter ones left out" in draw_sections(report, most=1).get_title()
+
+
+def test_runs_side_by_side(report: Report) -> None:
+    other = several_buffers()
+    ax = draw_comparison({"one": report, "other": other})
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "other"]
+    for row, r in enumerate((report, other)):
+        assert sum(c[row].get_width() for c in ax.containers) == pytest.approx(r.cycles)
+        assert ax.texts[row].get_text().startswith(f"{r.cycles} cycles, ")
+    busy = next(c for c in ax.containers if c.get_label() == "busy")
+    assert busy[0].get_width() == pytest.approx(report.utilisation * report.cycles)
+    assert ax.get_xlabel().startswith("cycles of the run")
+    assert "shortest: " in ax.get_title()
+    with pytest.raises(UsageError, match="no reports to compare"):
+        draw_comparison({})
+
+
+def test_reports_have_pictures_as_methods(report: Report) -> None:
+    assert report.draw_utilisation().get_title() == draw_utilisation(report).get_title()
+    assert report.draw_state(State.MOVE, State.INPUT_WAIT).get_title().startswith("MOVE, INPUT_WAIT on each PE")
+    for name in ("memory", "links", "traffic", "sections", "sram", "roofline"):
+        assert getattr(report, f"draw_{name}")().get_title()

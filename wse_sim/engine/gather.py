@@ -92,6 +92,7 @@ def _sections(machine: Machine, end: int) -> Sections:
         cycles=cycles,
         operations=_sums(section, done[:, 0] * rows[:, at.FLOPS], len(cycles)),
         wavelets=_sums(section, done[:, 1], len(cycles)),
+        sram_bytes=_sums(section, done[:, 0] * (rows[:, at.READS] + rows[:, at.WRITES]), len(cycles)),
         first=np.where(met, first - machine.start_cycle, UNKNOWN),
         last=np.where(met, np.maximum(last, first) - machine.start_cycle, UNKNOWN),
         boxes=_section_boxes(machine.program),
@@ -133,6 +134,7 @@ def _links(machine: Machine) -> Links:
     leaving = 4 * giver[link] + (port[link] + 2) % 4
     blocked = fabric.pool[fabric.at[link] + at.F_BLOCKED]
     arrived = np.concatenate([link, queue])
+    way = 4 * fabric.color[link].astype(np.int64) + leaving % 4
     return Links(
         wavelets=_sums(leaving, taken[link], 4 * pes).reshape(*grid, 4),
         blocked=_sums(leaving, blocked, 4 * pes).reshape(*grid, 4),
@@ -144,6 +146,8 @@ def _links(machine: Machine) -> Links:
         copies=_copies(program, fabric, taken, given),
         deliveries=_sums(fabric.color[queue], taken[queue], colors),
         held=_sums(fabric.color[arrived], held[arrived], colors),
+        color_steps=_sums(way, taken[link], 4 * colors).reshape(colors, 4),
+        color_blocked=_sums(way, blocked, 4 * colors).reshape(colors, 4),
     )
 
 

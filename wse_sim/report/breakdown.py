@@ -22,6 +22,7 @@ class Line:
     groups      PE-cycles by group of states: busy, memory, fabric, issue, weights, idle
     wavelets    that its instructions sent
     operations  arithmetic ones
+    sram_bytes  that its vector operations read and wrote
     """
 
     name: str
@@ -29,6 +30,7 @@ class Line:
     groups: dict[str, int]
     wavelets: int
     operations: int
+    sram_bytes: int
 
     def share(self, group: str) -> float:
         """Part of its PE-cycles."""
@@ -61,5 +63,6 @@ def breakdown(report: Report, name_of: Callable[[str], str]) -> tuple[Line, ...]
                 groups={group: int(cycles[list(members)].sum()) for group, members in GROUPS.items()},
                 wavelets=int(sections.wavelets[chosen].sum()),
                 operations=int(sections.operations[chosen].sum()),
+                sram_bytes=int(sections.sram_bytes[chosen].sum()),
             ))  # fmt: skip
     return tuple(found)

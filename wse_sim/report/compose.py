@@ -74,6 +74,7 @@ def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tu
         cycles=sections.cycles[index],
         operations=sections.operations[index],
         wavelets=sections.wavelets[index],
+        sram_bytes=sections.sram_bytes[index],
         first=later(sections.first),
         last=later(sections.last),
         boxes=sections.boxes[index],

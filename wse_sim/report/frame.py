@@ -68,6 +68,7 @@ def _lines(report: Report, name_of: Callable[[str], str]) -> dict[str, Any]:
         **{group: [line.groups[group] for line in lines] for group in GROUPS},
         "wavelets": [line.wavelets for line in lines],
         "operations": [line.operations for line in lines],
+        "sram_bytes": [line.sram_bytes for line in lines],
     }
 
 

@@ -39,3 +39,7 @@ def _wavelets(report: Report) -> Iterator[str]:
     ):
         if grid.sum() != totals.sum():
             yield f"{name} of the PEs, {grid.sum()}, differ from those of the colours, {totals.sum()}"
+    if not np.array_equal(links.color_steps.sum(axis=1), links.hops):
+        yield "steps of the colours to the four sides do not sum to their hops"
+    if links.color_blocked.sum() != links.blocked.sum():
+        yield f"cycles held up differ: {links.color_blocked.sum()} by colour, {links.blocked.sum()} by link"

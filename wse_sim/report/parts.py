@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Sections(Part):
     cycles      (sections, states) PE-cycles; idling after a section counts as idling in it
     operations  (sections,) arithmetic operations of its vector instructions
     wavelets    (sections,) sent by its instructions, copies that routers make not counted
+    sram_bytes  (sections,) read and written by its vector instructions, the elements that step a map not counted
     first       (sections,) first cycle of any PE's main thread in it; -1: not there, or not known
     last        (sections,) last such cycle, exclusive; -1: not there
     boxes       (sections, 4) left, top, right, bottom PE of those with code in it; -1: no code
@@ -55,6 +56,7 @@ class Sections(Part):
     cycles: Counts
     operations: Counts
     wavelets: Counts
+    sram_bytes: Counts
     first: Counts
     last: Counts
     boxes: Counts
@@ -71,6 +73,7 @@ class Sections(Part):
             cycles=self.cycles - earlier.cycles,
             operations=self.operations - earlier.operations,
             wavelets=self.wavelets - earlier.wavelets,
+            sram_bytes=self.sram_bytes - earlier.sram_bytes,
             first=np.where(known, self.first - before, UNKNOWN),
             last=np.where(ran, self.last - before, UNKNOWN),
             boxes=self.boxes,
@@ -89,6 +92,8 @@ class Links(Part):
     injections, hops, copies, deliveries, held
                (colors,) wavelets from cores; steps over links; made by routes with several outputs; taken by cores;
                on the way at the end. Nothing is lost: injections + copies = deliveries + held
+    color_steps    (colors, 4) steps over links to the EAST, NORTH, WEST and SOUTH, hops by direction
+    color_blocked  (colors, 4) cycles in which wavelets were held up behind these links
     """
 
     wavelets: Counts
@@ -101,6 +106,8 @@ class Links(Part):
     copies: Counts
     deliveries: Counts
     held: Counts
+    color_steps: Counts
+    color_blocked: Counts
 
     def minus(self, earlier: Links) -> Links:
         """What came after `earlier`; `held` is the change in wavelets on the way."""
@@ -108,9 +115,13 @@ class Links(Part):
         return Links(colors=self.colors, **{n: getattr(self, n) - getattr(earlier, n) for n in names})
 
     def tiled(self, tile: int) -> Links:
-        grids = {n: tile_sums(getattr(self, n), tile) for n in ("wavelets", "blocked", "injected", "delivered")}
-        totals = {n: getattr(self, n) for n in ("injections", "hops", "copies", "deliveries", "held")}
-        return Links(colors=self.colors, **grids, **totals)
+        return replace(
+            self,
+            wavelets=tile_sums(self.wavelets, tile),
+            blocked=tile_sums(self.blocked, tile),
+            injected=tile_sums(self.injected, tile),
+            delivered=tile_sums(self.delivered, tile),
+        )
 
 
 @dataclass(frozen=True)

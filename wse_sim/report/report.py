@@ -15,7 +15,7 @@ from wse_sim.hardware.dtypes import WAVELET_BYTES
 from wse_sim.hardware.geometry import Direction
 from wse_sim.hardware.states import BUSY, MEMORY, State
 from wse_sim.hardware.wafer import Wafer
-from wse_sim.report import bottleneck, describe, explain, frame, laws, storage, wall
+from wse_sim.report import bottleneck, describe, explain, frame, laws, pictures, storage, wall
 from wse_sim.report.energy import Energy, estimate_energy
 from wse_sim.report.grids import Box, Counts, Shares, box_of_cell, pes_of_cells, seal, tile_sums
 from wse_sim.report.parts import Links, Part, Provenance, Sections, Sram, Work
@@ -245,6 +245,17 @@ class Report(Part):
     def broken_laws(self) -> tuple[str, ...]:
         """Laws of conservation that the counts break; anything but () is a fault of the simulator."""
         return laws.broken_laws(self)
+
+    # -- pictures: functions of `wse_sim.report.pictures` -----------------------------------------
+
+    draw_utilisation = pictures.draw_utilisation
+    draw_state = pictures.draw_state
+    draw_memory = pictures.draw_memory
+    draw_links = pictures.draw_links
+    draw_traffic = pictures.draw_traffic
+    draw_sections = pictures.draw_sections
+    draw_sram = pictures.draw_sram
+    draw_roofline = pictures.draw_roofline
 
     # -- other forms ------------------------------------------------------------------------------
 

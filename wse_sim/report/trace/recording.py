@@ -11,7 +11,7 @@ from wse_sim.hardware.geometry import Region
 from wse_sim.hardware.wafer import Wafer
 from wse_sim.report.grids import Counts
 from wse_sim.report.parts import Part
-from wse_sim.report.trace import chrome, storage, tables, wse_viz
+from wse_sim.report.trace import animation, chrome, paths, storage, tables, timeline, wse_viz
 from wse_sim.report.trace.code import CodeLine
 from wse_sim.report.trace.events import Slices, Spans, Stays
 
@@ -70,6 +70,12 @@ class Recording(Part):
     def _queue(self, pe: int, color: int, way: int) -> int:
         x, y = self.xy(pe)
         return int(self.queues[self.role[self.region.ys.index(y), self.region.xs.index(x)], color, way])
+
+    # -- pictures: functions of `wse_sim.report.trace` --------------------------------------------
+
+    draw_timeline = timeline.draw_timeline
+    draw_paths = paths.draw_paths
+    animate = animation.animate
 
     # -- other forms ------------------------------------------------------------------------------
 

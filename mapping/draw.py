@@ -1,0 +1,121 @@
+"""A mapping as a picture: which rectangle of the wafer holds what, and what flows between them."""
+
+from __future__ import annotations
+
+from html import escape
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from wse_sim.hardware import Region
+from wse_sim.report.pictures.heat import map_axes
+from wse_sim.report.pictures.style import SERIES, legend_beside, name_axes, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from wse_sim.mapping.plan import Mapping, Part, Place
+
+_ENDS = {"embedding": SERIES[1], "head": SERIES[5], "embedding and head": SERIES[3], "layers": SERIES[0]}
+_NAMED = 64  # places up to which each has its name written in it
+_FLOWS = 16  # replicas up to which flows are drawn
+
+
+def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
+    """Places as rectangles on the wafer, darker from layer to layer; arrows for the way of the hidden state.
+
+    The dashed arrow takes a new token back to the embedding. Crosses are dead PEs.
+    """
+    wafer = mapping.wafer
+    ax = map_axes(wafer.width, wafer.height) if ax is None else ax
+    for place in mapping.places:
+        _draw_place(ax, mapping, place)
+    if mapping.replicas <= _FLOWS:
+        for index in range(mapping.replicas):
+            _draw_flows(ax, mapping.parts(index))
+    if mapping.dead:
+        xs, ys = zip(*sorted(mapping.dead), strict=True)
+        ax.plot(xs, ys, "x", color="black", markersize=4, linestyle="", label=f"{len(mapping.dead)} dead PEs")
+    ax.set_xlim(-0.5, wafer.width - 0.5)
+    ax.set_ylim(wafer.height - 0.5, -0.5)
+    ax.set_aspect("equal")
+    name_axes(ax, wafer.width, wafer.height)
+    c = mapping.config
+    area = f"{mapping.area:,} of {wafer.width * wafer.height:,} PEs in {len(mapping.places)} regions"
+    set_title(ax, f"{c.name}, {mapping.phase}, {mapping.strategy}", f"{wafer.name}: {area}")
+    _legend(ax, mapping)
+    return ax
+
+
+def regions_of(mapping: Mapping) -> dict[str, Region]:
+    """The places' regions by what they hold, to draw over a report's maps."""
+    several = mapping.replicas > 1
+    return {p.holds() + (f", replica {p.replica + 1}" if several else ""): p.region for p in mapping.places}
+
+
+def describe_html(mapping: Mapping) -> str:
+    """A short paragraph for a notebook."""
+    head, room, *regions = mapping.describe().splitlines()
+    shown = "<br>".join(escape(line.strip()) for line in regions[:4])
+    more = f"<br>and {len(regions) - 4} more" if len(regions) > 4 else ""
+    return (
+        f"<b>{escape(head)}</b><br>{escape(room)}<br>{shown}{more} "
+        "<small>(<code>.draw()</code> draws it, <code>.describe()</code> lists all)</small>"
+    )
+
+
+def _kind(place: Place) -> str:
+    ends = [name for name, has in (("embedding", place.embedding), ("head", place.head)) if has]
+    return " and ".join(ends) or "layers"
+
+
+def _draw_place(ax: Axes, mapping: Mapping, place: Place) -> None:
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import withStroke
+
+    done = (place.layers.stop if place.layers else 0) / max(mapping.config.n_layer, 1)
+    alpha = 0.25 + 0.5 * done if place.layers else 0.75
+    corner = (place.x - 0.5, place.y - 0.5)
+    ax.add_patch(
+        Rectangle(
+            corner, place.width, place.height, facecolor=_ENDS[_kind(place)], alpha=alpha, edgecolor="none",
+            hatch="//" if place.streamed else None, label="_place", gid=place.holds(),
+        )
+    )  # fmt: skip
+    ax.add_patch(Rectangle(corner, place.width, place.height, fill=False, edgecolor="white", linewidth=1.0))
+    if len(mapping.places) <= _NAMED:
+        text = place.holds().replace(", ", "\n")
+        size = 8 if len(mapping.places) <= 16 else 6
+        ax.text(
+            place.x + place.width / 2 - 0.5, place.y + place.height / 2 - 0.5, text, ha="center", va="center",
+            fontsize=size, clip_on=True, zorder=4, path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        )  # fmt: skip
+
+
+def _draw_flows(ax: Axes, parts: tuple[Part, ...]) -> None:
+    """From part to part, and from the last back to the first."""
+    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": "black", "shrinkA": 6, "shrinkB": 6, "linewidth": 1.2}
+    for before, after in pairwise(parts):
+        ax.annotate("", _middle(after), _middle(before), arrowprops={**arrow, "connectionstyle": "arc3,rad=0.12"})
+    if len(parts) > 1:
+        back = {**arrow, "linestyle": "--", "connectionstyle": "arc3,rad=0.25"}
+        ax.annotate("", _middle(parts[0]), _middle(parts[-1]), arrowprops=back)
+
+
+def _middle(part: Part) -> tuple[float, float]:
+    region = part.region
+    return (region.xs[0] + region.xs[-1]) / 2, (region.ys[0] + region.ys[-1]) / 2
+
+
+def _legend(ax: Axes, mapping: Mapping) -> None:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    met = {_kind(place) for place in mapping.places}
+    handles: list[Any] = [Patch(color=color, alpha=0.75, label=kind) for kind, color in _ENDS.items() if kind in met]
+    if any(place.streamed for place in mapping.places):
+        handles.append(Patch(facecolor="white", edgecolor="black", hatch="//", label="weights streamed"))
+    if any(len(mapping.parts(index)) > 1 for index in range(mapping.replicas)):
+        handles.append(Line2D([], [], color="black", label="hidden state"))
+        handles.append(Line2D([], [], color="black", linestyle="--", label="next token"))
+    handles += [line for line in ax.lines if not str(line.get_label()).startswith("_")]
+    legend_beside(ax, handles=handles)

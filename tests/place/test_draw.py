@@ -1,0 +1,102 @@
+"""The picture of a mapping, and its paragraph for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+import matplotlib as mpl
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.patches import Rectangle
+from matplotlib.text import Annotation
+
+from wse_sim.hardware import WSE2
+from wse_sim.mapping.draw import draw_mapping, regions_of
+from wse_sim.mapping.model import GPTConfig, load_shipped
+from wse_sim.mapping.plan import Mapping, Place
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    before = mpl.get_backend()
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+def four_layers() -> GPTConfig:
+    return replace(load_shipped().config, n_layer=4)
+
+
+def pipeline() -> Mapping:
+    """The embedding, two stages of two shards each, the head."""
+    places = [Place(x=0, y=0, width=20, height=20, embedding=True)]
+    places += [
+        Place(x=30 * shard, y=30 + 40 * stage, width=30, height=30, layers=range(2 * stage, 2 * stage + 2), shard=shard,
+              shards=2)
+        for stage in range(2) for shard in range(2)
+    ]  # fmt: skip
+    places.append(Place(x=70, y=0, width=20, height=20, head=True))
+    wafer = WSE2.crop(100, 110)
+    return Mapping(
+        config=four_layers(), wafer=wafer, strategy="layer-pipelined", places=tuple(places), dead=frozenset({(95, 5)})
+    )
+
+
+def boxes(ax: plt.Axes) -> dict[str, tuple[float, ...]]:
+    return {p.get_gid(): p.get_bbox().bounds for p in ax.patches if isinstance(p, Rectangle) and p.get_gid()}
+
+
+def test_places_lie_where_they_are() -> None:
+    mapping = pipeline()
+    ax = draw_mapping(mapping)
+    assert boxes(ax) == {p.holds(): (p.x - 0.5, p.y - 0.5, p.width, p.height) for p in mapping.places}
+    assert ax.get_xlim() == (-0.5, 99.5)
+    assert ax.get_ylim() == (109.5, -0.5)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("PE, x (east)", "PE, y (south)")
+    assert ax.get_title() == "alice, decode, layer-pipelined\nWSE-2: 4,400 of 11,000 PEs in 6 regions"
+    texts = {text.get_text() for text in ax.texts}
+    assert {"embedding", "layers 0-1\nshard 1 of 2", "head"} <= texts
+
+
+def test_arrows_follow_the_hidden_state_and_the_token() -> None:
+    ax = draw_mapping(pipeline())
+    arrows = [t for t in ax.texts if isinstance(t, Annotation)]
+    middles = [(9.5, 9.5), (29.5, 44.5), (29.5, 84.5), (79.5, 9.5)]
+    ways = [(tuple(a.xyann), tuple(a.xy)) for a in arrows]
+    assert ways == [*pairwise(middles), (middles[-1], middles[0])]
+    assert [a.arrow_patch.get_linestyle() for a in arrows if a.arrow_patch] == ["solid", "solid", "solid", "--"]
+    legend = ax.get_legend()
+    assert legend is not None
+    names = {text.get_text() for text in legend.get_texts()}
+    assert names == {"embedding", "head", "layers", "hidden state", "next token", "1 dead PEs"}
+    (crosses,) = ax.lines
+    assert (crosses.get_xdata()[0], crosses.get_ydata()[0]) == (95, 5)
+
+
+def test_one_region_has_no_flows_and_replicas_have_their_own() -> None:
+    config = four_layers()
+    whole = Place(x=0, y=0, width=10, height=10, layers=range(4), embedding=True, head=True)
+    one = Mapping(config=config, wafer=WSE2.crop(30, 12), strategy="layer-sequential", places=(whole,))
+    assert not [t for t in one.draw().texts if isinstance(t, Annotation)]
+    two = replace(one, places=(whole, replace(whole, x=15, replica=1, streamed=True)))
+    assert list(regions_of(two)) == ["embedding, layers 0-3, head, replica 1", "embedding, layers 0-3, head, replica 2"]
+    legend = two.draw().get_legend()
+    assert legend is not None
+    assert "weights streamed" in {text.get_text() for text in legend.get_texts()}
+
+
+def test_given_axes_are_used() -> None:
+    _, ax = plt.subplots()
+    assert pipeline().draw(ax=ax) is ax
+
+
+def test_a_paragraph_for_notebooks() -> None:
+    html = pipeline()._repr_html_()
+    assert html.startswith("<b>alice: decode in f32 on WSE-2, layer-pipelined</b><br>4,400 of 11,000 PEs in 6 regions")
+    assert html.count("<br>") == 6
+    assert "and 2 more" in html
+    assert len(html) < 1000
