@@ -8,7 +8,7 @@ sends over i links. Until a root has taken everything, and until it sends if it 
     free(c, P)  = min over i of max(free(c - 1, i) + issue, begin(c, P - i) + stage(i)) + stream
     begin(c, P) = min over i of max(free(c - 1, i) + issue, begin(c, P - i) + stage(i))
 
-where c is the most that a PE takes. It also limits the channels, to c + 1.
+where c is the most that a PE takes. It also limits the channels, to c + 1 and those of the root's later vectors.
 """
 
 from __future__ import annotations
@@ -29,24 +29,29 @@ Array = NDArray[Any]
 NEVER = 1 << 40
 
 
-def generated(wafer: Wafer, length: int, root: int | None = None, *, stream: int, fan_in: int = 8) -> Iterator[Tree]:
-    """Trees for vectors of `stream` cycles, of which no PE takes more than `fan_in`; the best of them is meant.
+def generated(
+    wafer: Wafer, length: int, root: int | None = None, *, stream: int, fan_in: int = 8, others: int | None = None
+) -> Iterator[Tree]:  # fmt: skip
+    """Trees for vectors of `stream` cycles; the best of them is meant.
 
-    To the root at an end there is one. In the middle the root takes one side after the other, or both by turns.
+    fan_in  most vectors that the root takes
+    others  most that any other PE takes; None: as many
+
+    To the root at an end there is one tree. In the middle the root takes one side after the other, or both by turns.
     """
     walks = [side[::-1] for side in sides(length, root)]
     if not walks:
         yield Tree(length, ())
         return
-    made = Recursion(wafer, stream, len(walks[-1]), shared(fan_in, len(walks)))
-    after, parts = 0, []
+    made = Recursion(wafer, stream, len(walks[-1]), fan_in if others is None else others)
+    takes, after, parts = shared(fan_in, len(walks)), 0, []
     for walk in walks:
-        table = made.rooted(after, stream)
+        table = made.rooted(takes, after, stream)
         parts += made.parts(walk, table)
         after = int(table.cycles[-1, len(walk)])
     yield Tree(length, tuple(chain.from_iterable(parts)))
     if len(walks) > 1:
-        table = made.rooted(0, 2 * stream + Timing(wafer).issue(2))
+        table = made.rooted(takes, 0, 2 * stream + Timing(wafer).issue(2))
         turns = zip_longest(*(made.parts(walk, table) for walk in walks), fillvalue=())
         yield Tree(length, tuple(chain.from_iterable(part for turn in turns for part in turn)))
 
@@ -78,29 +83,29 @@ class Recursion:
             ready = self._free.cycles[c - 1] + self._timing.issue(3)
             for p in range(2, points + 1):
                 self._begin.fill(c, p, ready[1:p], self._arrivals(c, p), 0)
-            self._fill_free(self._free, c, stream)
+            self._fill_free(self._free, c, c, stream)
 
-    def rooted(self, first: int, stream: int) -> Table:
-        """For a root that is busy until cycle `first`, and `stream` cycles with each vector."""
-        found = Table(self.most, self.points, first)
-        for c in range(1, self.most + 1):
-            self._fill_free(found, c, stream)
+    def rooted(self, takes: int, first: int, stream: int) -> Table:
+        """For a root that takes so many at most, is busy until cycle `first`, and `stream` cycles with each."""
+        found = Table(takes, self.points, first)
+        for c in range(1, takes + 1):
+            self._fill_free(found, c, self.most, stream)
         return found
 
     def parts(self, points: range, rooted: Table) -> list[list[Edge]]:
         """The edges of the best tree on these points, the root first: those that lead to each vector that it takes."""
         found: list[list[Edge]] = []
-        for c in range(self.most, 0, -1):
+        for c in range(len(rooted.near) - 1, 0, -1):
             if len(points) > 1:
                 near = int(rooted.near[c, len(points)])
                 far, points = points[near:], points[:near]
-                found.append([*self._edges(far, c), Edge(far[0], points[0])])
+                found.append([*self._edges(far, self.most), Edge(far[0], points[0])])
         return found[::-1]
 
-    def _fill_free(self, table: Table, c: int, stream: int) -> None:
+    def _fill_free(self, table: Table, c: int, others: int, stream: int) -> None:
         ready = table.cycles[c - 1] + self._timing.issue(2)
         for p in range(2, self.points + 1):
-            table.fill(c, p, ready[1:p], self._arrivals(c, p), stream)
+            table.fill(c, p, ready[1:p], self._arrivals(others, p), stream)
 
     def _arrivals(self, c: int, p: int) -> Array:
         """When what the others send arrives, by i - 1."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Literal, get_args
 
 from wse_sim.errors import ProgramError
@@ -30,7 +31,7 @@ def plan(
 ) -> Tree:
     """The tree of an algorithm, see `shapes`, that costs least on a line of `length` PEs for `words` wavelets.
 
-    root    position of the result, by default in the middle; a k-tree has it where its groups have theirs
+    root    position of the result; None: the middle, of a generated tree there or farther on. A k-tree takes none
     groups  group sizes of a k-tree, level by level, the last level joining what is left, () for one level; the group
             size of two phases. None: what costs least, in a k-tree of two levels at most
     queues  colours that a PE of the line may receive, those of a broadcast from the root included; None: all there are
@@ -62,10 +63,14 @@ def _candidates(
         return _two_phases(length, groups, root)
     if algorithm == "k-tree":
         return _k_trees(wafer, length, groups, words, queues)
-    fan_in = max(len(shapes.sides(length, root)), queues - 1)  # a queue is for the broadcast
+    walks = max(1, len(shapes.sides(length, root)))
+    most = max(queues, walks)
     if algorithm == "binary-tree":
-        return [shapes.binary_tree(length, root, fan_in=fan_in)]
-    return generated(wafer, length, root, stream=words + Timing(wafer).pauses(words), fan_in=fan_in)
+        return [shapes.binary_tree(length, root, fan_in=max(walks, min(most, (queues - 1) * walks)))]
+    stream = words + Timing(wafer).pauses(words)
+    roots = [root] if root is not None else sorted({length // 2 + length * part // 8 for part in range(4)})
+    made = (generated(wafer, length, at, stream=stream, fan_in=most, others=max(1, queues - 1)) for at in roots)
+    return chain.from_iterable(made)
 
 
 def _refuse(option: str, value: object, algorithm: Algorithm, takers: list[Algorithm]) -> None:

@@ -10,6 +10,7 @@ from math import gcd
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import DType, Wafer
+from wse_sim.kernels.banks import BANKS
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.matrix.gemm_panels import Panels, filled
@@ -98,9 +99,9 @@ def cost(
     apart  bytes from the banks of W's row 0 to those of C's row 0
     """
     found = cost_of_rows(Price(wafer), rows, 0, places=2)
-    period = gemv.BANKS // gcd(gemv.BANKS, columns * dtype.bytes)
+    period = BANKS // gcd(BANKS, columns * dtype.bytes)
     for row in range(min(period, rows)):
         away = apart + row * columns * dtype.bytes - first * columns * weights.bytes
-        one = gemv.local_cost(wafer, steps, columns, weights=weights, dtype=dtype, apart=away % gemv.BANKS)
+        one = gemv.local_cost(wafer, steps, columns, weights=weights, dtype=dtype, apart=away % BANKS)
         found += one * len(range(row, rows, period))
     return found
