@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from wse_sim.errors import ProgramError
 
+STRIDES = 12  # distances that are tried as the stride of positions that do the same
+
 
 class Edge(NamedTuple):
     """A vector on its way from one position to another."""
@@ -168,9 +170,6 @@ def _ranges(positions: Sequence[int]) -> list[range]:
     """Ascending positions as few ranges: of one stride, a distance between some of them."""
     strides = {b - a for k in (1, 2) for a, b in zip(positions, positions[k:], strict=False)} or {1}
     return min((_runs(positions, stride) for stride in sorted(strides)[:STRIDES]), key=len)
-
-
-STRIDES = 12  # tried at most
 
 
 def _runs(positions: Iterable[int], stride: int) -> list[range]:
