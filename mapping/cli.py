@@ -73,6 +73,9 @@ def run(
     values: Annotated[
         bool, typer.Option("--values", help="With sampled: compute the numbers, too, outside the simulated fabric.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="auto, cycle or stream: what simulates; results do not depend on it.")
+    ] = "auto",
     threads: Annotated[
         int | None,
         typer.Option(help="Threads; results do not depend on them. Default: all cores on 4,096 PEs or more.", min=1),
@@ -107,6 +110,7 @@ def run(
             accumulate=accumulate,
             fidelity=fidelity,
             values=values,
+            engine=engine,
             threads=threads,
             every_position=every_position,
             out=out,
@@ -126,12 +130,13 @@ def show(wafer: Annotated[str, typer.Argument(help="wse1, wse2 or wse3.")]) -> N
 @app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Small grids only.")] = False,
+    engine: Annotated[str | None, typer.Option(help="cycle or stream. Default: both, side by side.")] = None,
     json: Json = False,
 ) -> None:
-    """Measures the engine: active PE-cycles and wavelet-hops per CPU-second, and what an idle PE costs."""
+    """Measures the engines: active PE-cycles and wavelet-hops per CPU-second, and what an idle PE costs."""
     from wse_sim.mapping.commands.bench import bench_command
 
-    bench_command(quick=quick, as_json=json)
+    bench_command(quick=quick, engine=engine, as_json=json)
 
 
 @app.command()

@@ -25,8 +25,8 @@ Launch = Mapping[str, float]
 
 
 def sampled(
-    make: Make, layers: int, wafer: Wafer, launches: Sequence[Launch], *, threads: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    make: Make, layers: int, wafer: Wafer, launches: Sequence[Launch], *, engine: str = "auto",
+    threads: int = 1, progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Of launches of a program that `make` makes of a number of layers, for `layers` of them.
 
@@ -37,7 +37,7 @@ def sampled(
 
     def run(count: int) -> Report:
         nonlocal done
-        machine = Machine(make(count), wafer, threads=threads)
+        machine = Machine(make(count), wafer, engine=engine, threads=threads)
         for arguments in launches:
             cycles = machine.launch(arguments)
             done += 1

@@ -48,6 +48,7 @@ def generate_sampled(
     sampling: Sampling | None = None,
     stop: Set[int] = NO_STOP,
     every_position: bool = False,
+    engine: str = "auto",
     threads: int = 1,
     on_step: OnStep | None = None,
 ) -> tuple[Generation, Report]:
@@ -69,7 +70,7 @@ def generate_sampled(
     ]
     report = sampled(
         lambda count: Decoder(replace(layout, layers=range(count))).program,
-        layout.config.n_layer, layout.wafer, launches, threads=threads, progress=on_step,
+        layout.config.n_layer, layout.wafer, launches, engine=engine, threads=threads, progress=on_step,
     )  # fmt: skip
     generation = Generation(
         prompt_ids=tuple(prompt_ids),

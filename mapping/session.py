@@ -50,12 +50,13 @@ class Session:
     """
 
     def __init__(
-        self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, threads: int = 1
-    ) -> None:
+        self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, engine: str = "auto",
+        threads: int = 1,
+    ) -> None:  # fmt: skip
         self.layout = with_candidates(layout, sampling)
         self.sampling = sampling
         self.decoder = Decoder(self.layout)
-        self.machine = Machine(self.decoder.program, layout.wafer, threads=threads)
+        self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads)
         self.decoder.load(self.machine, tensors)
         self.position = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from wse_sim.program.program import Program
 
 MOST_CYCLES = 200_000
 Counts = dict[tuple[int, int, str, str], int]
-Launches = Sequence[dict[str, float]]
+Launches = Sequence[Mapping[str, float]]
 Runner = Callable[..., "Outcome"]
 
 
@@ -63,17 +63,24 @@ def run_naive(program: Program, wafer: Wafer, launches: Launches = ({},)) -> Out
     return Outcome(program.width, cycles, finish, machine.states, machine.pops, machine.blocked, memory)
 
 
-def run_engine(program: Program, wafer: Wafer, launches: Launches = ({},), **options: int) -> Outcome:
-    machine = Machine(program, wafer, **options)
+def run_engine(
+    program: Program, wafer: Wafer, launches: Launches = ({},), *, engine: str = "auto", **options: int
+) -> Outcome:
+    return outcome_of(Machine(program, wafer, engine=engine, **options), launches)
+
+
+def outcome_of(machine: Machine, launches: Launches, before: Callable[[], None] = lambda: None) -> Outcome:
+    """Launches a machine, each time after calling `before`."""
     cycles, finish = [], []
     for arguments in launches:
+        before()
         begin = machine.now
         cycles.append(machine.launch(arguments, max_cycles=MOST_CYCLES))
         ends = machine.state.cores.state[:, layout.FINISH] - begin
         finish.append(np.maximum(ends, 0).tolist())  # a PE that did nothing keeps the end of a launch before
     pops, blocked = _fifo_counts(machine)
     states = machine.state.tally.state.tolist()
-    return Outcome(program.width, cycles, finish, states, pops, blocked, _memory(machine))
+    return Outcome(machine.program.width, cycles, finish, states, pops, blocked, _memory(machine))
 
 
 def _fifo_counts(machine: Machine) -> tuple[Counts, Counts]:

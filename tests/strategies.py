@@ -74,11 +74,15 @@ def programs(phases: int = 5, *, timed: bool = True) -> st.SearchStrategy[Case]:
 
 
 def random_case(
-    rng: Random, phases: int = 5, *, timed: bool = True, grid: tuple[int, int] | None = None
+    rng: Random, phases: int = 5, *, timed: bool = True, plain: bool = False, grid: tuple[int, int] | None = None
 ) -> Case:
-    """A program of up to so many phases; unless `timed`, results do not depend on how fast anything is."""
+    """A program of up to so many phases.
+
+    timed  else results do not depend on how fast anything is
+    plain  only main threads, one after the other: no background slots, data tasks, clocks or new routes
+    """
     width, height = grid or rng.choice(GRIDS)
-    draft = Draft(rng, width, height, timed=timed)
+    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
@@ -151,15 +155,16 @@ class Tree:
 class Draft:
     """A program while it is being made."""
 
-    def __init__(self, rng: Random, width: int, height: int, *, timed: bool = True) -> None:
+    def __init__(self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False) -> None:
         self.rng = rng
         self.timed = timed
+        self.plain = plain
         self.b = Builder(width, height)
         self.pes = list(self.b.grid)
         self.notes: list[str] = []
         self.names = 0
         self.colors = 0
-        self.joins = rng.choice((0, 0, 1, 2))
+        self.joins = 0 if plain else rng.choice((0, 0, 1, 2))
         self.data_tasks: list[tuple[Task, Color, Register]] = []
         self.tasks: list[Task] = []
         self.side: list[Task] = []
@@ -201,6 +206,8 @@ class Draft:
             *[self.compute] * 3, *[self.send] * 2, *[self.storm] * 2,
             self.chain, self.background, self.there_and_back,
         ]  # fmt: skip
+        if self.plain:
+            kinds = [self.compute, *[self.send] * 3, *[self.drizzle] * 2, *[self.chain] * 2]
         plan = [self.rng.choice(kinds) for _ in range(phases)]
         for task in self.tasks[1:]:
             plan.insert(self.rng.randint(0, len(plan)), lambda task=task: self.join(task))
@@ -481,14 +488,16 @@ class Draft:
             self.transfer()
 
     def transfer(self) -> None:
-        tree, color, carry = self.tree(), self.color("c"), self.dtype()
+        tree, color, carry = self.tree(loop=not self.plain), self.color("c"), self.dtype()
+        if self.plain and tree.root in tree.taps:
+            return
         self.paint(tree, color)
         n = self.rng.choice((0, 1, 2, 5, 8, 13, 20, 33))
         times = 1 if tree.root in tree.taps else self.rng.choice((1, 1, 1, 2, 3))
         for place, pe in enumerate([tree.root, *sorted(tree.taps)]):
             code = self.at(self.one(pe))
             sends = place == 0
-            slot = self.rng.randrange(SLOTS) if self.chance(0.4) else None
+            slot = self.slot(0.4)
             if pe == tree.root and pe in tree.taps:  # it takes what it gives at the same time
                 slot = 0 if sends else self.rng.choice((None, 1))
             self.delay(code)
@@ -512,6 +521,25 @@ class Draft:
                 receives += [(pe, color) for pe in sorted(tree.taps)]
         for pe, color in receives:
             self.take(self.at(self.one(pe)), color, carry, n, None)
+
+    def drizzle(self) -> None:
+        """Multicasts that meet on the way, each short enough to be sent before anyone receives."""
+        count = min(self.rng.randint(2, 8), self.colors_left())
+        self.notes.append(f"drizzle{count}")
+        receives: list[tuple[Pe, Color, DType, int]] = []
+        for _ in range(count):
+            tree, color, carry, n = self.tree(loop=False), self.color("drizzle"), self.dtype(), self.rng.choice((1, 2))
+            self.paint(tree, color)
+            code = self.at(self.one(tree.root))
+            self.delay(code)
+            self.give(code, color, carry, n, None)
+            receives += [(pe, color, carry, n) for pe in sorted(tree.taps)]
+        for pe, color, carry, n in receives:
+            self.take(self.at(self.one(pe)), color, carry, n, None)
+
+    def slot(self, p: float) -> int | None:
+        """A background slot with this probability, else the main thread."""
+        return self.rng.randrange(SLOTS) if not self.plain and self.chance(p) else None
 
     def give(self, code: Code, color: Color, carry: DType, n: int, slot: int | None) -> None:
         """Sends n elements of the carried type."""
@@ -581,7 +609,7 @@ class Draft:
             if k + 1 < len(path):
                 self.b.route(after, self.one(pe), RAMP >> _towards(pe, path[k + 1]))
             self.delay(code)
-            slot = self.rng.randrange(SLOTS) if self.chance(0.3) else None
+            slot = self.slot(0.3)
             if k == 0:
                 self.give(code, after, carry, n, slot)
             elif k + 1 == len(path):

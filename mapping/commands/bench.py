@@ -1,4 +1,4 @@
-"""`wse-sim bench`: what the engine does per second of one core."""
+"""`wse-sim bench`: what the engines do per second of one core."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
 from wse_sim.engine.machine import Machine
+from wse_sim.errors import UsageError
 from wse_sim.hardware import f32, toy
 from wse_sim.hardware.states import State
 from wse_sim.kernels.axis import Axis
@@ -26,7 +28,9 @@ SIDES = (32, 128, 512)
 WORDS = {32: 1024, 128: 512, 512: 128}  # of a broadcast or chain
 BLOCK = 32  # features in and out of a PE's GEMV tile
 IDLE_NAME = "idle wafer"
-IDLE_GRID = (750, 994)
+WAFER = (750, 994)
+WAFER_WORDS = 256
+ENGINES = ("cycle", "stream")
 IDLE_WORDS = 1000
 
 
@@ -73,30 +77,69 @@ def gemv(side: int) -> Program:
     return build.finish()
 
 
+def wafer_broadcast() -> Program:
+    """Each row of a full wafer gets the vector of its first PE."""
+    build = Builder(*WAFER, name="wafer broadcast")
+    make_broadcast(build, build.grid, Axis.X).emit(build.main(), build.buffer("x", f32, WAFER_WORDS))
+    return build.finish()
+
+
+def wafer_all_reduce() -> Program:
+    """All PEs of a full wafer get the sum: along the rows, along the column of their roots, and back."""
+    build = Builder(*WAFER, name="wafer all-reduce")
+    x, pe = build.buffer("x", f32, WAFER_WORDS), build.main()
+    rows = make_line(build, build.grid, Axis.X, groups=(), name="rows")
+    column = build.grid[rows.root, :]
+    roots = make_line(build, column, Axis.Y, groups=(), name="roots")
+    rows.reduce(pe, x)
+    roots.all_reduce(pe.on(column), x)
+    rows.broadcast(pe, x)
+    return build.finish()
+
+
 def idle() -> Program:
     """Two PEs talk, all others of a wafer have nothing to do."""
-    build = Builder(*IDLE_GRID, name=IDLE_NAME)
+    build = Builder(*WAFER, name=IDLE_NAME)
     pair = build.grid[:2, 0]
     make_broadcast(build, pair, Axis.X).emit(build.main(pair), build.buffer("x", f32, IDLE_WORDS, on=pair))
     return build.finish()
 
 
-def measure(program: Program) -> Measurement:
+@dataclass(frozen=True)
+class Benchmark:
+    """A program and the engines that it is measured on."""
+
+    make: Callable[[], Program]
+    engines: tuple[str, ...] = ENGINES
+
+
+def benchmarks(*, quick: bool) -> list[Benchmark]:
+    """What is measured; the quick ones leave out the largest grids, and a busy full wafer is for the stream engine."""
+    sides = SIDES[:2] if quick else SIDES
+    found = [Benchmark(partial(make, side)) for make in (broadcast, chain, gemv) for side in sides]
+    if not quick:
+        found += [Benchmark(make, ENGINES[1:]) for make in (wafer_broadcast, wafer_all_reduce)]
+        found.append(Benchmark(idle))
+    return found
+
+
+def measure(program: Program, engine: str) -> Measurement:
     """The fastest of a few runs, building left out."""
     wafer = toy(program.width, program.height)
     best, cycles, active, hops = float("inf"), 0, 0, 0
     for _ in range(REPEATS):
-        machine = Machine(program, wafer)
+        machine = Machine(program, wafer, engine=engine)
         started = time.process_time()
         cycles = machine.launch()
         best = min(best, time.process_time() - started)
         report = machine.report()
         active = int(report.states.sum() - report.states[..., State.IDLE].sum())
         hops = int(report.links.wavelets.sum() + report.links.delivered.sum())
+        del machine, report
     pes = program.width * program.height
     return Measurement(
         name=program.name,
-        engine="cycle",
+        engine=engine,
         grid=(program.width, program.height),
         cycles=cycles,
         cpu_seconds=best,
@@ -106,45 +149,41 @@ def measure(program: Program) -> Measurement:
     )
 
 
-def benchmarks(*, quick: bool) -> list[Callable[[], Program]]:
-    """Programs to measure; the quick ones leave out the largest grids."""
-    sides = SIDES[:2] if quick else SIDES
-    found: list[Callable[[], Program]] = []
-    for make in (broadcast, chain, gemv):
-        found += [_at(make, side) for side in sides]
-    return found if quick else [*found, idle]
-
-
-def _at(make: Callable[[int], Program], side: int) -> Callable[[], Program]:
-    return lambda: make(side)
-
-
-def bench_command(*, quick: bool, as_json: bool) -> None:
+def bench_command(*, quick: bool, engine: str | None, as_json: bool) -> None:
     """Measures and prints."""
-    Machine(chain(SIDES[0]), toy(SIDES[0], SIDES[0])).launch()  # compiles, or loads what is compiled
-    found = [measure(make()) for make in benchmarks(quick=quick)]
+    if engine is not None and engine not in ENGINES:
+        raise UsageError(f"--engine {engine}: expected {' or '.join(ENGINES)}")
+    engines = ENGINES if engine is None else (engine,)
+    for name in engines:  # compiles, or loads what is compiled
+        Machine(chain(SIDES[0]), toy(SIDES[0], SIDES[0]), engine=name).launch()
+    found: list[Measurement] = []
+    for benchmark in benchmarks(quick=quick):
+        chosen = [name for name in benchmark.engines if name in engines]
+        if chosen:
+            program = benchmark.make()
+            found += [measure(program, name) for name in chosen]
     if as_json:
-        _print_json(found)
+        sys.stdout.write(json.dumps({"benchmarks": [asdict(m) for m in found]}) + "\n")
     else:
         _print_table(found)
-
-
-def _print_json(found: list[Measurement]) -> None:
-    sys.stdout.write(json.dumps({"benchmarks": [asdict(m) for m in found]}) + "\n")
 
 
 def _print_table(found: list[Measurement]) -> None:
     title = "per CPU-second of one core: active PE-cycles, all PE-cycles, hops; ns per idle PE-cycle"
     table = Table(title=title, box=None)
-    columns = ("benchmark", "grid", "cycles", "CPU s", "active", "PE-cycles", "hops", "ns/idle")
+    columns = ("benchmark", "grid", "cycles", "engine", "CPU s", "active", "PE-cycles", "hops", "ns/idle")
     for column in columns:
-        table.add_column(column, justify="left" if column == "benchmark" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in ("benchmark", "engine") else "right", no_wrap=True)
+    shown = ""
     for m in found:
         rates = (m.active_pe_cycles_per_cpu_s, m.pe_cycles_per_cpu_s, m.hops_per_cpu_s)
+        again = shown == f"{m.name} {m.grid}"
+        shown = f"{m.name} {m.grid}"
         table.add_row(
-            m.name,
-            f"{m.grid[0]}x{m.grid[1]}",
-            f"{m.cycles:,}",
+            "" if again else m.name,
+            "" if again else f"{m.grid[0]}x{m.grid[1]}",
+            "" if again else f"{m.cycles:,}",
+            m.engine,
             f"{m.cpu_seconds:.3f}",
             *(f"{rate / 1e6:,.1f} M" for rate in rates),
             f"{1e9 / m.pe_cycles_per_cpu_s:.3f}" if m.name == IDLE_NAME else "",

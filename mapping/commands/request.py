@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wse_sim.engine.machine import ENGINES
 from wse_sim.errors import CheckpointError, UsageError
 from wse_sim.hardware import by_name, f16, f32
 from wse_sim.mapping.fit import comfortable, fitting
@@ -41,6 +42,7 @@ class Request:
     accumulate: str
     fidelity: str
     values: bool
+    engine: str
     threads: int | None
     every_position: bool
     out: Path | None
@@ -51,6 +53,7 @@ class Request:
             ("dtype", self.dtype, tuple(DTYPES)),
             ("accumulate", self.accumulate, tuple(DTYPES)),
             ("fidelity", self.fidelity, FIDELITIES),
+            ("engine", self.engine, ENGINES),
         ):
             if given not in known:
                 raise UsageError(f"--{option} {given}: expected {' or '.join(known)}")

@@ -74,9 +74,10 @@ def _generate(
     if request.fidelity == "sampled":
         return generate_sampled(
             layout, ids, request.tokens, tensors=checkpoint.tensors if request.values else None, sampling=sampling,
-            stop=stop, every_position=request.every_position, threads=threads, on_step=on_step,
+            stop=stop, every_position=request.every_position, engine=request.engine, threads=threads,
+            on_step=on_step,
         )  # fmt: skip
-    session = Session(layout, checkpoint.tensors, sampling=sampling, threads=threads)
+    session = Session(layout, checkpoint.tensors, sampling=sampling, engine=request.engine, threads=threads)
     generation = generate(
         session, ids, request.tokens, stop=stop, every_position=request.every_position, on_step=on_step
     )

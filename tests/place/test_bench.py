@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
+from wse_sim.errors import UsageError
 from wse_sim.mapping.commands import bench
 
 
 def test_measurement_counts_what_was_done() -> None:
-    found = bench.measure(bench.broadcast(32))
+    found = bench.measure(bench.broadcast(32), "cycle")
     words, side = bench.WORDS[32], 32
     hops = side * words * 2 * (side - 1)  # each word crosses every link of its row, and enters every other core
     assert found.hops_per_cpu_s * found.cpu_seconds == pytest.approx(hops)
@@ -20,18 +22,28 @@ def test_measurement_counts_what_was_done() -> None:
 
 
 def test_json(capsys, monkeypatch) -> None:
-    monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [lambda: bench.gemv(32)])
-    bench.bench_command(quick=True, as_json=True)
-    (found,) = json.loads(capsys.readouterr().out)["benchmarks"]
+    monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [bench.Benchmark(partial(bench.gemv, 32))])
+    bench.bench_command(quick=True, engine=None, as_json=True)
+    found, streamed = json.loads(capsys.readouterr().out)["benchmarks"]
     assert set(found) == {
         "name", "engine", "grid", "cycles", "cpu_seconds", "active_pe_cycles_per_cpu_s", "pe_cycles_per_cpu_s",
         "hops_per_cpu_s",
     }  # fmt: skip
     assert found["grid"] == [32, 32]
-    assert found["engine"] == "cycle"
+    assert (found["engine"], streamed["engine"]) == ("cycle", "stream")
+    assert found["cycles"] == streamed["cycles"]
 
 
 def test_table(capsys, monkeypatch) -> None:
-    monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [lambda: bench.gemv(32)])
-    bench.bench_command(quick=True, as_json=False)
-    assert "active" in capsys.readouterr().out
+    monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [bench.Benchmark(partial(bench.gemv, 32))])
+    bench.bench_command(quick=True, engine=None, as_json=False)
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("active", "cycle", "stream"))
+
+
+def test_one_engine(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [bench.Benchmark(partial(bench.gemv, 32))])
+    bench.bench_command(quick=True, engine="stream", as_json=True)
+    assert [m["engine"] for m in json.loads(capsys.readouterr().out)["benchmarks"]] == ["stream"]
+    with pytest.raises(UsageError, match="--engine auto: expected cycle or stream"):
+        bench.bench_command(quick=True, engine="auto", as_json=True)

@@ -24,7 +24,6 @@ from wse_sim.report.used import buffers_used, fields_used, narrow_operations
 if TYPE_CHECKING:
     from wse_sim.engine.machine import Machine
 
-ENGINE = "cycle"
 LOW = np.int64(0xFFFFFFFF)  # counters of a FIFO are kept modulo 2^32
 _NEVER = np.iinfo(np.int64).max
 
@@ -50,7 +49,8 @@ def gather_report(machine: Machine) -> Report:
         wafer=wafer,
         provenance=Provenance(
             program_hash=program.hash,
-            engine=ENGINE,
+            engine=machine.shares.engine,
+            parts=machine.shares.describe(),
             version=wse_sim.__version__,
             libraries={"numpy": np.__version__, "numba": numba.__version__},
             threads=machine.threads,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
-import numba
 import numpy as np
 
 from wse_sim.engine import layout as at
-from wse_sim.engine.cycle.clock import Clock, clock
-from wse_sim.engine.deadlock import raise_deadlock
-from wse_sim.engine.faults import raise_fault
+from wse_sim.engine.cycles import NEVER, CycleEngine, Progress, raise_limit, strip_bounds
 from wse_sim.engine.gather import gather_report
 from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.recorder import Recorder
-from wse_sim.engine.state import GROUP, PLANES
-from wse_sim.engine.table import Table
+from wse_sim.engine.shares import Shares, raise_left
+from wse_sim.engine.stream.engine import StreamEngine
 from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import Wafer
 from wse_sim.program.check import check
@@ -26,21 +22,16 @@ from wse_sim.program.program import Program
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
 
-FIRST_CHUNK = 1 << 8  # cycles run in one go; more and more of them while that takes little time
-LONGEST_CHUNK = 1 << 20
-CHUNK_SECONDS = 0.1
-NEVER = 1 << 62
-STRIPS_PER_THREAD = 2
+ENGINES = ("auto", "cycle", "stream")
 PES_PER_COPY = 1 << 14
-
-Progress = Callable[[int], None]
-"""Called now and then with the cycles run so far."""
 
 
 class Machine:
     """A program on a wafer. Times go on from launch to launch; SRAM keeps its values.
 
-    trace  what to record; inside its window the machine runs on one thread
+    engine   `cycle`; `stream`; `auto`: the stream engine for what it can run, the cycle engine for the rest
+    threads  of the cycle engine
+    trace    what to record; the cycle engine then runs everything, inside the window on one thread
     """
 
     def __init__(
@@ -48,23 +39,29 @@ class Machine:
         program: Program,
         wafer: Wafer,
         *,
+        engine: str = "auto",
         threads: int = 1,
         start_cycle: int = 0,
         trace: Trace | None = None,
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads is {threads}: expected 1 or more")
+        if engine not in ENGINES:
+            raise UsageError(f"engine is {engine!r}: expected one of {', '.join(ENGINES)}")
+        if engine == "stream" and trace is not None:
+            raise UsageError("engine is 'stream' and a trace is asked for: expected `auto` or `cycle`, which records")
         check(program, wafer)
         self.program = program
         self.wafer = wafer
         self.threads = threads
-        groups = -(-program.width * program.height // GROUP)
-        strips = 1 if threads == 1 else min(groups, STRIPS_PER_THREAD * threads)
-        self._bounds = np.linspace(0, groups, strips + 1).astype(np.int64)
         self._lowered = lower(program, wafer)
-        self.state = new_state(self._lowered, strips=strips, start=start_cycle)
-        self._table = Table(self.state)
+        bounds = strip_bounds(program, threads)
+        self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle)
         self._recorder = None if trace is None else Recorder(trace, self._lowered, self.state, start_cycle)
+        self._cycles = CycleEngine(self._lowered, self.state, bounds, threads, self._recorder)
+        self._streams = None if engine == "cycle" or trace is not None else StreamEngine(self.state)
+        self._may_leave = engine != "stream"
+        self.shares = Shares(program.width)
         self.start_cycle = start_cycle
         self.now = start_cycle
         self.launches: list[int] = []
@@ -148,31 +145,19 @@ class Machine:
         begin = self.now
         limit = begin + max_cycles if max_cycles is not None else None
         self._activate()
-        run = clock(parallel=self.threads > 1)
-        if self.threads > 1:
-            numba.set_num_threads(min(self.threads, numba.config.NUMBA_NUM_THREADS))
-        at_rest, chunk = False, FIRST_CHUNK
-        while not at_rest:
-            until = self.now + chunk if limit is None else min(self.now + chunk, limit + PLANES + 1)
-            started = time.monotonic()
-            reached = self._run(run, until)
-            at_rest = reached < 0
-            self.now = -1 - reached if at_rest else reached
-            raise_fault(self.state, self._lowered, NEVER if at_rest else self.now)
-            if limit is not None and not at_rest and self.now > limit + PLANES:
-                self._raise_limit(limit - begin)
-            if progress is not None:
-                progress(self.now - begin)
-            seconds = time.monotonic() - started
-            if seconds < CHUNK_SECONDS:
-                chunk = min(2 * chunk, LONGEST_CHUNK)
-            elif seconds > 2 * CHUNK_SECONDS:
-                chunk = max(int(chunk * CHUNK_SECONDS / seconds), FIRST_CHUNK)
-        raise_deadlock(self.state, self._lowered, self.now)
+        active = np.flatnonzero(self.state.cores.state[:, at.ACTIVE])
+        if self._streams is not None:
+            active = self._run_streams(self._streams, active, limit, progress)
+        if len(active):
+            self.shares.add("cycle", len(active))
+            try:
+                self._cycles.run(active, begin, limit, progress)
+            finally:
+                self.now = self._cycles.now
         finished = int(self.state.cores.state[:, at.FINISH].max())
         self.now = max(finished, begin)
         if limit is not None and self.now > limit:
-            self._raise_limit(limit - begin)
+            raise_limit(self.state, self._lowered, limit - begin)
         self._settle()
         if self._recorder is not None:
             self._recorder.rest(self.now)
@@ -180,12 +165,18 @@ class Machine:
         self._failed = False
         return self.now - begin
 
-    def _run(self, run: Clock, until: int) -> int:
-        """Runs up to cycle `until`, or to where a recording begins or ends; returns what the clock does."""
-        if self._recorder is not None:
-            return self._recorder.run(self._table, self.now, until, self._bounds, run)
-        self.state.wakes.horizon[0] = until
-        return run(self._table, self.now, until, self._bounds)
+    def _run_streams(self, streams: StreamEngine, active: np.ndarray, limit: int | None,
+                     progress: Progress | None) -> np.ndarray:
+        """Runs what the stream engine can; returns the PEs that it has left."""
+        most = NEVER if limit is None else limit - self.now
+        left = streams.run(begin=self.now, limit=most, values=True, progress=progress)
+        if left and not self._may_leave:
+            raise_left(left[0], self._lowered)
+        for part in left:
+            self.shares.leave(part)
+        pes = np.intersect1d(active, np.concatenate([np.zeros(0, np.int64), *(part.pes for part in left)]))
+        self.shares.add("stream", len(active) - len(pes))
+        return pes
 
     def _set_arguments(self, arguments: Mapping[str, float]) -> None:
         expected = {name for name in self.program.arguments if not name.endswith(".wavelet")}
@@ -202,38 +193,22 @@ class Machine:
             target[:, register.index] = value
 
     def _activate(self) -> None:
-        """Activates the entry tasks where they have code, and books those cores."""
-        wakes, plane = self.state.wakes, self.now % PLANES
+        """Activates the entry tasks where they have code."""
         for task, region in self.program.entries.items():
             inside = region.mask(self.program.width, self.program.height).ravel()
             has_code = self.state.code.entry[self.state.cores.role, task.id] >= 0
-            pes = np.flatnonzero(inside & has_code)
-            self.state.cores.state[pes, at.ACTIVE] |= 1 << task.id
-            wakes.core[plane, pes] = 1
-            wakes.core_group[plane, np.unique(pes // GROUP)] = 1
-            wakes.any[plane] = 1
+            self.state.cores.state[inside & has_code, at.ACTIVE] |= 1 << task.id
 
     def _settle(self) -> None:
         """Counts the idle time of each PE up to now."""
-        core = self.state.cores.state
+        core, tally = self.state.cores.state, self.state.tally
         waited = np.maximum(self.now - core[:, at.SINCE], 0)
-        np.add.at(self.state.tally.state, (np.arange(len(core)), core[:, at.LABEL]), waited)
-        np.add.at(self.state.tally.section[0], (core[:, at.WITHIN], core[:, at.LABEL]), waited)
+        tally.state[np.arange(len(core)), core[:, at.LABEL]] += waited
+        shape = tally.section[0].shape
+        where = np.ravel_multi_index((core[:, at.WITHIN], core[:, at.LABEL]), shape)
+        tally.section[0] += np.bincount(where, waited, shape[0] * shape[1]).astype(np.int64).reshape(shape)
         core[:, at.SINCE] = np.maximum(core[:, at.SINCE], self.now)
         core[:, at.READY] = np.minimum(core[:, at.READY], self.now)
-
-    def _raise_limit(self, cycles: int) -> None:
-        raise RunError(
-            f"the program still runs after {cycles} cycles, {self._busiest()}; expected it to end; "
-            "raise max_cycles, or look for a loop that does not end"
-        )
-
-    def _busiest(self) -> str:
-        running = np.flatnonzero(self.state.cores.state[:, at.MODE] != at.FREE)
-        if not len(running):
-            return "with wavelets on the way"
-        x, y = int(running[0]) % self.program.width, int(running[0]) // self.program.width
-        return f"{len(running)} PEs in a task, the first of them PE ({x}, {y})"
 
     # -- results ----------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import register_default
 from numba.core.datamodel.models import PrimitiveModel
-from numba.core.imputils import lower_builtin, lower_getattr_generic
+from numba.core.imputils import lower_builtin, lower_getattr, lower_getattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global, signature
 from numba.extending import NativeValue, infer_getattr, typeof_impl, unbox
 from numba.np.numpy_support import from_dtype
@@ -122,6 +122,23 @@ def _constant_word(builder: Any, address: Any, offset: int) -> Any:
     value = builder.load(pointer)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
     return value
+
+
+# -- flat.shape -------------------------------------------------------------------------------------------
+
+
+@infer_getattr
+class _FlatAttributes(AttributeTemplate):  # type: ignore[misc]
+    key = FlatType
+
+    def resolve_shape(self, kind: FlatType) -> types.Type:
+        return types.UniTuple(types.int64, kind.dimensions)
+
+
+@lower_getattr(FlatType, "shape")
+def _get_shape(context: Any, builder: Any, kind: FlatType, flat: Any) -> Any:
+    lengths = [_constant_word(builder, flat, 1 + dimension) for dimension in range(kind.dimensions)]
+    return context.make_tuple(builder, types.UniTuple(types.int64, kind.dimensions), lengths)
 
 
 # -- flat[i], flat[i, j], flat[i, j, k] -------------------------------------------------------------------

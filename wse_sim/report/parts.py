@@ -208,6 +208,8 @@ class Work(Part):
 class Provenance(Part):
     """How a result was made; the wafer's own numbers and their origins are in the report's `wafer`.
 
+    engine     that ran the program: `stream`, `cycle`, or both with a plus
+    parts      how many PEs each engine ran, and why some were left to the cycle engine
     version    of wse_sim
     libraries  versions of the libraries that computed
     seed       None: nothing was random
@@ -217,6 +219,7 @@ class Provenance(Part):
 
     program_hash: str
     engine: str
+    parts: tuple[str, ...]
     version: str
     libraries: Mapping[str, str]
     threads: int

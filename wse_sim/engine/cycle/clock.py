@@ -12,7 +12,7 @@ import numpy as np
 from wse_sim.engine.cycle.core import work
 from wse_sim.engine.cycle.fifo import age_stamps
 from wse_sim.engine.cycle.router import route
-from wse_sim.engine.jit import jit
+from wse_sim.engine.jit import compiled, jit
 from wse_sim.engine.state import PLANES, State
 from wse_sim.engine.table import Table
 
@@ -74,4 +74,4 @@ def clock(*, parallel: bool) -> Clock:
         return jit(_run_cycles)
     twin = FunctionType(_run_cycles.__code__, globals(), "_run_cycles_on_threads")
     twin.__qualname__ = twin.__name__
-    return numba.njit(cache=True, parallel=True, nogil=True)(twin)  # type: ignore[no-any-return]
+    return compiled(twin, parallel=True)

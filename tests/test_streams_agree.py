@@ -1,0 +1,233 @@
+"""The stream engine does what the cycle engine does: every cycle, count and bit; or it leaves the work."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from outcomes import Outcome, assert_same, outcome_of, run_engine
+from strategies import Case, random_case
+
+from wse_sim import EAST, RAMP, WEST, RunError, f32, toy
+from wse_sim.engine import layout
+from wse_sim.engine.machine import Machine
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.line import make_line
+from wse_sim.kernels.contract import Kernel, all_kernels
+from wse_sim.program.builder import Builder
+from wse_sim.program.program import Program
+
+bounded = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+
+
+def plain_cases(phases: int = 4) -> st.SearchStrategy[Case]:
+    return st.builds(lambda rng: random_case(rng, phases, plain=True), st.randoms(use_true_random=False))
+
+
+def both_agree(case: Case, *, engine: str) -> None:
+    expected = run_engine(case.program, case.wafer, case.launches, engine="cycle")
+    assert_same(run_engine(case.program, case.wafer, case.launches, engine=engine), expected, case.note)
+
+
+@bounded
+@given(plain_cases())
+def test_plain_programs_stream_as_they_run(case: Case) -> None:
+    both_agree(case, engine="stream")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_longer_plain_programs_stream_as_they_run(seed: int) -> None:
+    grid = (13, 7) if seed % 6 == 0 else None
+    both_agree(random_case(Random(seed), phases=12, plain=True, grid=grid), engine="stream")
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_program_is_shared_between_the_engines(seed: int) -> None:
+    both_agree(random_case(Random(seed), phases=6), engine="auto")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1_000_000, 1_003_000))
+def test_thousands_of_plain_programs(seed: int) -> None:
+    both_agree(random_case(Random(seed), phases=3 + seed % 10, plain=True), engine="stream")
+
+
+@pytest.mark.parametrize("kernel", all_kernels(), ids=lambda k: k.name)
+def test_kernels(kernel: Kernel) -> None:
+    rng = Random(kernel.name)
+    wafer = toy(64, 64)
+    for seed in range(3):
+        shape = {name: rng.randint(*ends) for name, ends in kernel.sizes.items()}
+        while not kernel.legal(shape):
+            shape = {name: rng.randint(*ends) for name, ends in kernel.sizes.items()}
+        example = kernel.example(wafer, rng.choice(kernel.dtypes), shape, seed)
+        found = []
+        for engine in ("cycle", "auto"):
+            machine = Machine(example.program, wafer, engine=engine)
+            for name, values in example.inputs.items():
+                machine.write(name, values)
+            found.append(outcome_of(machine, [example.arguments]))
+        assert_same(found[1], found[0], f"{kernel.name} {shape}")
+
+
+# -- launches and parts -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_engines_take_turns_from_launch_to_launch(seed: int) -> None:
+    case = random_case(Random(seed), phases=8, plain=True)
+    launches = case.launches * 4
+    expected = run_engine(case.program, case.wafer, launches, engine="cycle")
+    machine = Machine(case.program, case.wafer)
+    streams, turn = machine._streams, Random(seed)
+
+    def before() -> None:
+        machine._streams = turn.choice((streams, None))
+
+    assert_same(outcome_of(machine, launches, before), expected, case.note)
+
+
+def two_parts() -> Program:
+    """A row that streams, and one that receives in a background slot."""
+    build = Builder(3, 2, name="two parts")
+    x, go = build.buffer("x", f32, 9), build.color("go")
+    build.route(go, build.grid[0, :], RAMP >> EAST)
+    build.route(go, build.grid[1, :], WEST >> (RAMP | EAST))
+    build.route(go, build.grid[2, :], WEST >> RAMP)
+    pe = build.main()
+    pe.on(build.grid[0, :]).mov(go, x)
+    pe.on(build.grid[1:, 0]).mov(x, go)
+    pe.on(build.grid[1:, 1]).mov(x, go, slot=0)
+    return build.finish()
+
+
+def test_a_part_that_is_not_covered_is_left_alone_and_said() -> None:
+    program, wafer = two_parts(), toy(3, 2)
+    machine = Machine(program, wafer)
+    assert_same(outcome_of(machine, [{}]), run_engine(program, wafer, engine="cycle"))
+    made = machine.report().provenance
+    assert made.engine == "stream+cycle"
+    assert made.parts == (
+        "stream: 3 PEs",
+        "cycle: 3 PEs",
+        "left to the cycle engine: 3 PEs, because PE (1, 1) uses background slots",
+    )
+    with pytest.raises(RunError, match=r"cannot run 3 PEs, because PE \(1, 1\) uses background slots"):
+        Machine(program, wafer, engine="stream").launch()
+
+
+def test_messages_that_are_taken_in_other_pieces_are_left_with_all_as_it_was() -> None:
+    build = Builder(2, 1, name="pieces")
+    x, go = build.buffer("x", f32, 8, init=np.arange(8)), build.color("go")
+    build.route(go, build.grid[0, 0], RAMP >> EAST)
+    build.route(go, build.grid[1, 0], WEST >> RAMP)
+    pe = build.main()
+    pe.add(x, x, 1.0)
+    pe.on(build.grid[0, 0]).mov(go, x)
+    pe.on(build.grid[1, 0]).mov(x[:4], go)
+    pe.on(build.grid[1, 0]).mov(x[4:], go)
+    program, wafer = build.finish(), toy(2, 1)
+    machine = Machine(program, wafer)
+    assert_same(outcome_of(machine, [{}, {}]), run_engine(program, wafer, [{}, {}], engine="cycle"))
+    assert machine.shares.engine == "cycle"
+    with pytest.raises(RunError, match=r"takes more or fewer wavelets .*mov"):
+        Machine(program, wafer, engine="stream").launch()
+
+
+def test_errors_are_those_of_the_cycle_engine() -> None:
+    build = Builder(2, 1, name="nobody reads")
+    x, go = build.buffer("x", f32, 40), build.color("go")
+    build.route(go, build.grid[0, 0], RAMP >> EAST)
+    build.route(go, build.grid[1, 0], WEST >> RAMP)
+    pe = build.main()
+    pe.on(build.grid[0, 0]).mov(go, x)
+    reader = pe.on(build.grid[1, 0])
+    with reader.when(reader.integer(0)):
+        reader.mov(x, go)
+    program, wafer = build.finish(), toy(2, 1)
+    said = []
+    for engine in ("cycle", "auto"):
+        with pytest.raises(RunError, match="waits for room on colour go") as raised:
+            Machine(program, wafer, engine=engine).launch()
+        said.append(str(raised.value))
+    assert said[0] == said[1]
+    long = two_rows_meet(5, 300)
+    for engine in ("cycle", "auto"):
+        with pytest.raises(RunError, match="still runs after 100 cycles"):
+            Machine(long, toy(5, 1), engine=engine).launch(max_cycles=100)
+
+
+# -- what the certificate rests on ------------------------------------------------------------------------
+
+
+def two_rows_meet(length: int, words: int) -> Program:
+    """Two chains of the same length meet at a root, where their first words want the ramp in the same cycle."""
+    build = Builder(length, 1, name="meeting")
+    line = make_line(build, build.grid, Axis.X, groups=())
+    line.reduce(build.main(), build.buffer("x", f32, words))
+    return build.finish()
+
+
+def streamed(program: Program, spoil: str | None = None) -> Outcome:
+    """Streams a program, perhaps with a part of the certificate spoilt."""
+    machine = Machine(program, toy(program.width, program.height), engine="stream")
+    assert machine._streams is not None
+    trees = machine._streams._trees
+    if spoil == "ports":
+        trees.shares[:] = 0
+    elif spoil == "room":
+        trees.capacity[:] += 100
+    elif spoil == "latency":
+        trees.latency[:] += 1
+    return outcome_of(machine, [{}])
+
+
+@pytest.mark.parametrize("spoil", [None, "ports", "room", "latency"])
+def test_the_certificate_rests_on_ports_room_and_latency(spoil: str | None) -> None:
+    program = two_rows_meet(7, 40)
+    expected = run_engine(program, toy(7, 1), engine="cycle")
+    assert sum(expected.blocked.values()) > 0
+    seen = streamed(program, spoil)
+    if spoil is None:
+        assert_same(seen, expected)
+    else:
+        with pytest.raises(AssertionError):
+            assert_same(seen, expected)
+
+
+def test_turns_of_routers_are_kept() -> None:
+    program = two_rows_meet(7, 40)
+    machines = [Machine(program, toy(7, 1), engine=engine) for engine in ("cycle", "stream")]
+    for machine in machines:
+        machine.launch()
+    one, other = (machine.state for machine in machines)
+    np.testing.assert_array_equal(one.fabric.turn, other.fabric.turn)
+    np.testing.assert_array_equal(one.tally.section, other.tally.section)
+    np.testing.assert_array_equal(one.tally.span, other.tally.span)
+    np.testing.assert_array_equal(one.cores.state[:, layout.FINISH], other.cores.state[:, layout.FINISH])
+
+
+# -- large grids ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [128, 512])
+def test_large_collectives(side: int) -> None:
+    build = Builder(side, side, name="large")
+    x = build.buffer("x", f32, 24)
+    rows, columns = (make_line(build, build.grid, axis, name=axis.value) for axis in Axis)
+    pe = build.main()
+    rows.all_reduce(pe, x)
+    columns.all_reduce(pe, x)
+    program, wafer = build.finish(), toy(side, side)
+    values = np.random.default_rng(side).random((side, side, 24), np.float32)
+    found = []
+    for engine in ("cycle", "stream"):
+        machine = Machine(program, wafer, engine=engine)
+        machine.write(x, values)
+        found.append(outcome_of(machine, [{}]))
+    assert_same(found[1], found[0])
+

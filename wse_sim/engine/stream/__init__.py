@@ -1,0 +1,1 @@
+"""The stream engine: a vector that streams between PEs is one object, and its dates are a few steps."""

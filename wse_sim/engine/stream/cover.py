@@ -1,0 +1,90 @@
+"""Which PEs the stream engine can run, from what is written for them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.engine import layout as at
+from wse_sim.engine.state import Code, State
+from wse_sim.engine.stream.tables import ROUTER_FIFOS
+from wse_sim.hardware.operations import ScalarCode
+
+REROUTES = "meets a colour whose routes are rewritten"
+NOT_COVERED = (
+    "uses background slots",
+    REROUTES,
+    "reads the clock",
+    "adds a stream to itself",
+)
+
+
+def uncovered(state: State) -> np.ndarray:
+    """Reason why the stream engine cannot run each PE, (pes,) int64, an index; -1: it can."""
+    code, fabric = state.code, state.fabric
+    roles = np.full(len(code.entry), -1, np.int64)
+    why = _rows(code.row)
+    tasks = _reasons_of_tasks(code, why)
+    for role, entries in enumerate(code.entry):
+        found = [tasks[entry] for entry in entries.tolist() if entry >= 0]
+        if any(reason >= 0 for reason in found):
+            roles[role] = max(found)
+    roles[((code.trigger >= 0) & (code.entry >= 0)).any(axis=1)] = DATA_TASKS
+    turned = np.unique(code.row[code.row[:, at.KIND] == at.REROUTE, at.COLOR])
+    meets = (code.fifo[:, turned] >= 0).any(axis=(1, 2)) | (code.input[:, turned] >= 0).any(axis=1)
+    roles[meets] = NOT_COVERED.index(REROUTES)
+    by_pe = roles[state.cores.role]
+    by_pe[np.diff(fabric.first) > ROUTER_FIFOS] = MANY_FIFOS
+    return by_pe
+
+
+REASONS = (*NOT_COVERED, "has tasks that wavelets start", f"has more than {ROUTER_FIFOS} router buffers")
+DATA_TASKS, MANY_FIFOS = len(NOT_COVERED), len(NOT_COVERED) + 1
+
+
+def _rows(row: np.ndarray) -> np.ndarray:
+    """Index of the reason why an instruction is not covered, (rows,) int64; -1: it is."""
+    kind = row[:, at.KIND]
+    streams = (row[:, at.A + at.O_KIND] == at.STREAM) & (row[:, at.B + at.O_KIND] == at.STREAM)
+    same = streams & (row[:, at.A + at.O_BASE] == row[:, at.B + at.O_BASE])
+    found = [
+        (kind == at.VECTOR) & (row[:, at.SLOT] >= 0),
+        kind == at.REROUTE,
+        (kind == at.SCALAR) & (row[:, at.OP] == int(ScalarCode.CLOCK)),
+        (kind == at.VECTOR) & same,
+    ]
+    return np.select(found, list(range(len(found))), -1)
+
+
+def _reasons_of_tasks(code: Code, why: np.ndarray) -> dict[int, int]:
+    """The reason for each way through a task, by its entry."""
+    ends = np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
+    begins = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+    reasons = why[code.sequence]
+    return {int(b): int(reasons[b : e + 1].max()) for b, e in zip(begins, ends, strict=True)}
+
+
+def written(state: State) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes that each role may write: (roles + 1,) first index into (n, 2) begin and end, even."""
+    code = state.code
+    row = code.row
+    stores = row[:, at.DST + at.O_KIND] == at.MEMORY
+    ends = np.flatnonzero(row[code.sequence, at.KIND] == at.END_TASK)
+    first, ranges = [0], []
+    for entries in code.entry.tolist():
+        rows = [code.sequence[e : ends[np.searchsorted(ends, e)] + 1] for e in entries if e >= 0]
+        used = np.unique(np.concatenate(rows)) if rows else np.zeros(0, np.int64)
+        used = used[stores[used]]
+        ranges += _union(row[used][:, [at.DST + at.O_LOW, at.DST + at.O_HIGH]])
+        first.append(len(ranges))
+    return np.array(first, np.int64), np.array(ranges, np.int64).reshape(-1, 2)
+
+
+def _union(ranges: np.ndarray) -> list[tuple[int, int]]:
+    """Few ranges that cover all, rounded to even bytes."""
+    found: list[tuple[int, int]] = []
+    for low, high in sorted((low // 2 * 2, -(-high // 2) * 2) for low, high in ranges.tolist()):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], high)
+        else:
+            found.append((low, high))
+    return found

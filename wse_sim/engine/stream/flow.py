@@ -1,0 +1,292 @@
+"""Who does what: cores run from stream operation to stream operation as their words come, whatever the time.
+
+Without background slots a core is a sequential process, and a FIFO has one giver and one taker; so values and the order
+of operations do not depend on time. An operation is done when all words that it takes have been sent. A core that
+waits in vain here waits in vain on the machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.engine import layout as at
+from wse_sim.engine.cycle.stream import advance_all
+from wse_sim.engine.jit import jit
+from wse_sim.engine.layout import DST, A, B
+from wse_sim.engine.stream.due import operation_due, place_due
+from wse_sim.engine.stream.tables import (
+    DEADLOCK,
+    FAULT,
+    FINE,
+    FULL,
+    G_AFTER,
+    G_BEFORE,
+    G_COUNT,
+    G_LEFT,
+    G_OPEN,
+    G_PLACES,
+    G_SOURCE,
+    G_TREE,
+    G_WORDS,
+    MESSAGES,
+    O_A,
+    O_AFTER,
+    O_AT,
+    O_B,
+    O_BEFORE,
+    O_COUNT,
+    O_LAST,
+    O_LEAF_A,
+    O_LEAF_B,
+    O_OUT,
+    O_PACE,
+    O_PE,
+    O_ROW,
+    O_SHIFT,
+    O_START,
+    O_STEPS,
+    OPERATIONS,
+    P_AT,
+    P_DUE,
+    P_SHIFT,
+    P_STEPS,
+    PLACES,
+    QUEUE_FIRST,
+    QUEUE_LENGTH,
+    TOO_LONG,
+    UNMATCHED,
+    WORDS,
+    Stream,
+)
+from wse_sim.engine.stream.thread import FAILS, IS_FULL, IS_LONG, STREAMS, run_ahead
+from wse_sim.engine.stream.values import compute_operation
+from wse_sim.engine.stream.words import drop_words, new_words
+
+NOBODY = np.int64(-1)
+
+
+@jit
+def enqueue(stream: Stream, pe: int) -> None:
+    """Puts a core at the end of those that can go on."""
+    size = stream.progress.queue.shape[0]
+    place = stream.counter[QUEUE_FIRST] + stream.counter[QUEUE_LENGTH]
+    stream.progress.queue[place - size if place >= size else place] = pe
+    stream.counter[QUEUE_LENGTH] += 1
+
+
+@jit
+def run_round(stream: Stream) -> None:
+    """Every core that can go on does so, up to its next operation but one; `failed` says what was in the way."""
+    for _ in range(stream.counter[QUEUE_LENGTH]):
+        pe = np.int64(stream.progress.queue[stream.counter[QUEUE_FIRST]])
+        if not go_on(stream, pe):
+            return
+        place = stream.counter[QUEUE_FIRST] + 1
+        stream.counter[QUEUE_FIRST] = 0 if place == stream.progress.queue.shape[0] else place
+        stream.counter[QUEUE_LENGTH] -= 1
+
+
+@jit
+def go_on(stream: Stream, pe: int) -> bool:
+    """One core; False when it has to be asked again once `failed` is mended."""
+    stopped = run_ahead(stream, pe)
+    if stopped == STREAMS:
+        if not do_operation(stream, pe):
+            return stream.failed[0] == 0
+        stopped = run_ahead(stream, pe)
+        if stopped == STREAMS:
+            enqueue(stream, pe)
+            return True
+    if stopped == FAILS:
+        stream.failed[0], stream.failed[1] = FAULT, pe
+    elif stopped == IS_LONG:
+        stream.failed[0], stream.failed[1] = TOO_LONG, pe
+    elif stopped == IS_FULL:
+        stream.failed[0] = FULL
+    return stream.failed[0] == 0
+
+
+@jit
+def do_operation(stream: Stream, pe: int) -> bool:
+    """Does the main thread's stream operation if its words are there; else its PE waits for them."""
+    state = stream.state
+    thread = pe * state.cores.threads
+    row = state.cores.thread[thread, at.T_ROW]
+    lanes, count = state.code.row[row, at.S_LANES], state.cores.thread[thread, at.T_COUNT]
+    groups = (count + lanes - 1) // lanes
+    leaf_a, leaf_b = input_of(stream, pe, row, A), input_of(stream, pe, row, B)
+    tree = output_of(stream, pe, row)
+    if stream.failed[0] != FINE:
+        return False
+    message_a = next_message(stream, leaf_a)
+    if leaf_a >= 0 and message_a < 0:
+        return False
+    message_b = next_message(stream, leaf_b)
+    if leaf_b >= 0 and message_b < 0:
+        return False
+    if not fits(stream, pe, row, message_a, groups) or not fits(stream, pe, row, message_b, groups):
+        return False
+    if not has_room(stream, tree, groups):
+        stream.failed[0] = FULL
+        return False
+    operation = new_operation(stream, pe, row, groups, count, message_a, message_b, leaf_a, leaf_b)
+    out = np.int64(-1)
+    if tree >= 0:
+        out = new_message(stream, tree, groups, operation)
+        stream.trace.operation[operation, O_OUT] = out
+    if stream.begin[2]:
+        compute_operation(stream, pe, words_of(stream, message_a), words_of(stream, message_b), words_of(stream, out))
+    if leaf_a >= 0:
+        take(stream, leaf_a, message_a, operation)
+    if leaf_b >= 0:
+        take(stream, leaf_b, message_b, operation)
+    state.cores.state[pe, at.MODE] = at.RUNNING
+    advance_all(state, pe, row)
+    return True
+
+
+# -- messages -------------------------------------------------------------------------------------------
+
+
+@jit
+def input_of(stream: Stream, pe: int, row: int, operand: int) -> int:
+    """Node of the input queue that an operand reads; -1: it is no stream."""
+    state = stream.state
+    if state.code.row[row, operand + at.O_KIND] != at.STREAM:
+        return NOBODY
+    local = state.code.input[state.cores.role[pe], state.code.row[row, operand + at.O_BASE]]
+    return reached(stream, pe, row, np.int64(stream.trees.node[state.fabric.queue[pe] + local]))
+
+
+@jit
+def output_of(stream: Stream, pe: int, row: int) -> int:
+    """Tree that the operation sends into; -1: it sends nothing."""
+    state = stream.state
+    if state.code.row[row, DST + at.O_KIND] != at.STREAM:
+        return NOBODY
+    local = state.code.output[state.cores.role[pe], state.code.row[row, DST + at.O_BASE]]
+    node = reached(stream, pe, row, np.int64(stream.trees.node[state.fabric.first[pe] + local]))
+    return np.int64(stream.trees.tree[node]) if node >= 0 else NOBODY
+
+
+@jit
+def reached(stream: Stream, pe: int, row: int, node: int) -> int:
+    """The node; none means that words never come or go there."""
+    if node < 0:
+        stream.failed[0], stream.failed[1], stream.failed[2] = DEADLOCK, pe, row
+    return node
+
+
+@jit
+def next_message(stream: Stream, leaf: int) -> int:
+    """The message that an input queue's PE reads next; -1: not sent yet, and the PE is noted as waiting."""
+    if leaf < 0:
+        return NOBODY
+    last = stream.progress.read[leaf]
+    tree = stream.trees.tree[leaf]
+    found = stream.progress.head[tree] if last < 0 else stream.trace.message[last, G_AFTER]
+    if found < 0:
+        stream.progress.waits[leaf] = 1
+    return np.int64(found)
+
+
+@jit
+def fits(stream: Stream, pe: int, row: int, message: int, groups: int) -> bool:
+    """Whether the operation takes exactly what was sent."""
+    if message < 0 or stream.trace.message[message, G_COUNT] == groups:
+        return True
+    stream.failed[0], stream.failed[1], stream.failed[2] = UNMATCHED, pe, row
+    return False
+
+
+@jit
+def words_of(stream: Stream, message: int) -> int:
+    return np.int64(stream.trace.message[message, G_WORDS]) if message >= 0 else NOBODY
+
+
+@jit
+def has_room(stream: Stream, tree: int, groups: int) -> bool:
+    """Whether the trace has room for one more operation and what it sends into a tree."""
+    trace, counter = stream.trace, stream.counter
+    if counter[OPERATIONS] == trace.operation.shape[0] or counter[MESSAGES] == trace.message.shape[0]:
+        return False
+    if tree < 0:
+        return True
+    nodes = stream.trees.first[tree + 1] - stream.trees.first[tree]
+    return counter[PLACES] + nodes <= trace.place.shape[0] and 2 * groups + counter[WORDS] < trace.word.shape[0]
+
+
+@jit
+def new_operation(stream: Stream, pe: int, row: int, groups: int, count: int, message_a: int, message_b: int,
+                  leaf_a: int, leaf_b: int) -> int:
+    state, record = stream.state, stream.trace.operation
+    operation, before = stream.counter[OPERATIONS], stream.progress.last[pe]
+    stream.counter[OPERATIONS] = operation + 1
+    record[operation, O_PE], record[operation, O_ROW], record[operation, O_COUNT] = pe, row, groups
+    record[operation, O_START] = state.cores.state[pe, at.READY] - stream.begin[0]
+    record[operation, O_BEFORE], record[operation, O_AFTER] = before, -1
+    record[operation, O_A], record[operation, O_B], record[operation, O_OUT] = message_a, message_b, -1
+    record[operation, O_LEAF_A], record[operation, O_LEAF_B] = leaf_a, leaf_b
+    record[operation, O_AT] = record[operation, O_STEPS] = record[operation, O_SHIFT] = 0
+    record[operation, O_PACE] = state.code.row[row, at.S_CYCLES]
+    record[operation, O_LAST] = last_cycles(stream, row, groups, count)
+    stream.trace.due[operation] = 0
+    if before >= 0:
+        record[before, O_AFTER] = operation
+    stream.progress.last[pe] = operation
+    operation_due(stream, operation)
+    return operation
+
+
+@jit
+def last_cycles(stream: Stream, row: int, groups: int, count: int) -> int:
+    """Cycles of the last group, which may be partial, and of the pause after it."""
+    rows, pause = stream.state.code.row, stream.state.costs.stream_pause
+    part = (count - 1) % rows[row, at.S_LANES] + 1
+    cycles = np.int64(rows[row, at.CYCLES] * ((part + rows[row, at.LANES] - 1) // rows[row, at.LANES]))
+    if rows[row, at.S_CYCLES] == 1:
+        cycles = np.int64(1)
+    return cycles + 1 if pause > 0 and groups % pause == 0 else cycles
+
+
+@jit
+def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
+    """What the operation sends; PEs that wait for it can go on."""
+    record, trees, progress = stream.trace.message, stream.trees, stream.progress
+    message, before = stream.counter[MESSAGES], progress.tail[tree]
+    stream.counter[MESSAGES] = message + 1
+    record[message, G_TREE], record[message, G_COUNT], record[message, G_SOURCE] = tree, groups, operation
+    record[message, G_WORDS] = new_words(stream, groups) if stream.begin[2] else NOBODY
+    record[message, G_PLACES] = stream.counter[PLACES]
+    record[message, G_BEFORE], record[message, G_AFTER] = before, -1
+    record[message, G_LEFT] = record[message, G_OPEN] = trees.leaves[tree]
+    if before >= 0:
+        record[before, G_AFTER] = message
+    else:
+        progress.head[tree] = message
+    progress.tail[tree] = message
+    place = stream.counter[PLACES]
+    for node in range(trees.first[tree], trees.first[tree + 1]):
+        leaf = trees.fifo[node] >= stream.state.fabric.queue[0]
+        stream.trace.place[place, P_AT] = NOBODY if leaf else np.int64(0)
+        stream.trace.place[place, P_STEPS] = stream.trace.place[place, P_SHIFT] = 0
+        stream.trace.place[place, P_DUE] = 0 if leaf else 1
+        place += 1
+        if leaf and progress.waits[node]:
+            progress.waits[node] = 0
+            enqueue(stream, trees.pe[node])
+    stream.counter[PLACES] = place
+    place_due(stream, message, trees.first[tree])
+    return message
+
+
+@jit
+def take(stream: Stream, leaf: int, message: int, operation: int) -> None:
+    """The operation reads a message from an input queue."""
+    record = stream.trace.message
+    stream.progress.read[leaf] = message
+    place = record[message, G_PLACES] + leaf - stream.trees.first[record[message, G_TREE]]
+    stream.trace.place[place, P_AT] = operation
+    record[message, G_LEFT] -= 1
+    if record[message, G_LEFT] == 0 and stream.begin[2]:
+        drop_words(stream, record[message, G_WORDS], record[message, G_COUNT])

@@ -1,0 +1,103 @@
+"""Dates that agree with each other everywhere: sweeps forth along the words' way and back along that of room."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from wse_sim.engine.jit import jit
+from wse_sim.engine.stream.dates import date_operation, date_place, leaving
+from wse_sim.engine.stream.router import arbitrate, find_meetings
+from wse_sim.engine.stream.tables import (
+    FINE,
+    G_PLACES,
+    G_TREE,
+    LOWEST,
+    LOWEST_PORTS,
+    MESSAGE_DUE,
+    O_OUT,
+    OPERATION_DUE,
+    OPERATIONS,
+    P_DUE,
+    PORTS_DUE,
+    UNSETTLED,
+    Stream,
+)
+
+SWEEPS = 400  # of one call, before the engine gives up
+PASSES = 100  # over one message's tree
+NOTHING = np.int64(1 << 40)
+
+
+@jit
+def settle(stream: Stream) -> None:
+    """Dates all that is due, and all that follows from it; `failed` says if that did not work."""
+    for _ in range(SWEEPS):
+        if stream.failed[0] != FINE or stream.counter[LOWEST] == NOTHING:
+            return
+        lowest, end = stream.counter[LOWEST], stream.counter[OPERATIONS]
+        stream.counter[LOWEST] = NOTHING
+        for operation in range(lowest, end):
+            if stream.trace.due[operation] & (OPERATION_DUE | MESSAGE_DUE):
+                look_at_operation(stream, operation)
+                look_at_message(stream, operation)
+        lowest = stream.counter[LOWEST]
+        stream.counter[LOWEST] = NOTHING
+        for back in range(end - lowest):
+            operation = end - 1 - back
+            if stream.trace.due[operation] & (OPERATION_DUE | MESSAGE_DUE):
+                look_at_message(stream, operation)
+                look_at_operation(stream, operation)
+        if stream.counter[LOWEST] == NOTHING and stream.failed[0] == FINE:
+            look_at_ports(stream)
+    stream.failed[0] = UNSETTLED
+
+
+@jit
+def look_at_operation(stream: Stream, operation: int) -> None:
+    if stream.trace.due[operation] & OPERATION_DUE:
+        stream.trace.due[operation] &= ~OPERATION_DUE
+        date_operation(stream, operation)
+
+
+@jit
+def look_at_message(stream: Stream, operation: int) -> None:
+    """The message that the operation sends, at all routers of its tree: forth and back until nothing is due."""
+    for _ in range(PASSES):
+        for forth in (True, False):
+            if not stream.trace.due[operation] & MESSAGE_DUE:
+                return
+            stream.trace.due[operation] &= ~MESSAGE_DUE
+            date_message(stream, np.int64(stream.trace.operation[operation, O_OUT]), forth)
+    stream.failed[0] = UNSETTLED
+
+
+@jit
+def date_message(stream: Stream, message: int, forth: bool) -> None:
+    """Dates a message anew where it is due."""
+    tree = stream.trace.message[message, G_TREE]
+    first, end = np.int64(stream.trees.first[tree]), np.int64(stream.trees.first[tree + 1])
+    places = stream.trace.message[message, G_PLACES] - first
+    for k in range(end - first):
+        node = first + k if forth else end - 1 - k
+        if stream.trace.place[places + node, P_DUE]:
+            stream.trace.place[places + node, P_DUE] = 0
+            if stream.progress.contended[stream.trees.pe[node]]:
+                arbitrate(stream, message, node)
+            else:
+                date_place(stream, message, node)
+
+
+@jit
+def look_at_ports(stream: Stream) -> None:
+    """Finds messages that meet at routers where they have not been arbitrated together; they are then due."""
+    lowest = stream.counter[LOWEST_PORTS]
+    stream.counter[LOWEST_PORTS] = NOTHING
+    for operation in range(lowest, stream.counter[OPERATIONS]):
+        if not stream.trace.due[operation] & PORTS_DUE:
+            continue
+        stream.trace.due[operation] &= ~PORTS_DUE
+        message = np.int64(stream.trace.operation[operation, O_OUT])
+        tree = stream.trace.message[message, G_TREE]
+        for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
+            if stream.trees.shares[node] and leaving(stream, message, node)[1] > 0:
+                find_meetings(stream, message, node)

@@ -1,0 +1,135 @@
+"""What the stream engine knows of a launch, as arrays that compiled code reads and writes.
+
+Dates are cycles since the launch began. A *staircase* holds the dates of the words 0, 1, ... of a message at some
+place: date of word i = i + lag of the last step at or before i, plus a shift. Lags grow from step to step, since at
+most one word passes in a cycle. Staircases are never changed, so a place that a message passes undelayed refers to the
+staircase of the place before it, with a larger shift.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from wse_sim.engine.state import State
+
+# -- columns of an operation ---------------------------------------------------------------------------
+O_PE, O_ROW, O_COUNT, O_START, O_BEFORE, O_AFTER, O_A, O_B = map(np.int64, range(8))
+O_OUT, O_AT, O_STEPS, O_SHIFT, O_LEAF_A, O_LEAF_B, O_PACE, O_LAST = map(np.int64, range(8, 16))
+OPERATION = 16
+
+# -- columns of a message ------------------------------------------------------------------------------
+G_TREE, G_COUNT, G_SOURCE, G_WORDS, G_PLACES, G_BEFORE, G_AFTER, G_LEFT, G_OPEN = map(np.int64, range(9))
+MESSAGE = 9
+
+# -- columns of a message's place at a FIFO ------------------------------------------------------------
+P_AT, P_STEPS, P_SHIFT, P_DUE = map(np.int64, range(4))
+PLACE = 4
+
+# -- columns of a step, and of the header before a staircase -------------------------------------------
+FIRST, LAG = map(np.int64, range(2))
+PACE = LAG  # header: cycles that surely lie between two words, pauses besides
+
+# -- columns of a note: a main thread begins or leaves a section ----------------------------------------
+N_OPERATION, N_SECTION, N_TIME, N_LEAVES = map(np.int64, range(4))
+NOTE = 4
+
+# -- what waits for work, bits -------------------------------------------------------------------------
+OPERATION_DUE, MESSAGE_DUE, PORTS_DUE = np.uint8(1), np.uint8(2), np.uint8(4)
+
+# -- counters ------------------------------------------------------------------------------------------
+OPERATIONS, MESSAGES, PLACES, STEPS, NOTES, WORDS = map(np.int64, range(6))  # of the trace, in use
+QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT = map(np.int64, range(6, 11))
+COUNTERS = 11
+
+# -- why the engine stops (first of `failed`) ------------------------------------------------------------
+FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED = map(np.int64, range(8))
+
+ROUTER_FIFOS = 60  # most router buffers of a PE that the engine arbitrates among
+
+
+class Trees(NamedTuple):
+    """Where the words of each output queue go. A node is a FIFO on the way; parents come before children."""
+
+    first: np.ndarray  # (trees + 1,) int32: first node of each tree, the output queue
+    leaves: np.ndarray  # (trees,) int32: input queues
+    fifo: np.ndarray  # (nodes,) int32: index of the FIFO
+    parent: np.ndarray  # (nodes,) int32: node that fills it; -1: the core
+    child: np.ndarray  # (nodes,) int32: first of the nodes it fills, which are neighbours
+    children: np.ndarray  # (nodes,) int8
+    pe: np.ndarray  # (nodes,) int32: owner
+    tree: np.ndarray  # (nodes,) int32
+    latency: np.ndarray  # (nodes,) int16
+    capacity: np.ndarray  # (nodes,) int16
+    shares: np.ndarray  # (nodes,) int8: an output of its route is one of another router buffer too
+    node: np.ndarray  # (fifos,) int32: -1: nothing ever comes there
+
+
+class Components(NamedTuple):
+    """PEs that words or routers join; one of its own for all PEs that talk to nobody."""
+
+    first: np.ndarray  # (components + 1,) int32: index into pe
+    pe: np.ndarray  # (pes,) int32
+    first_tree: np.ndarray  # (components + 1,) int32: index into tree
+    tree: np.ndarray  # (trees,) int32
+    streams: np.ndarray  # (components,) uint8: whether it runs here
+
+
+class Progress(NamedTuple):
+    """How far each PE, tree and input queue has come in this launch."""
+
+    last: np.ndarray  # (pes,) int32: operation that the main thread did last; -1: none
+    head: np.ndarray  # (trees,) int32: first message
+    tail: np.ndarray  # (trees,) int32: last message
+    read: np.ndarray  # (nodes,) int32: message that an input queue's PE has read last
+    waits: np.ndarray  # (nodes,) uint8: whether it waits for the next
+    queue: np.ndarray  # (pes,) int32: ring of PEs that can go on
+    contended: np.ndarray  # (pes,) uint8: routers that have refused a word
+
+
+class Trace(NamedTuple):
+    """What a component did: operations in an order in which each comes after those that feed it."""
+
+    operation: np.ndarray  # (n, OPERATION) int32
+    message: np.ndarray  # (n, MESSAGE) int32
+    place: np.ndarray  # (n, PLACE) int32; of an input queue, P_AT is the operation that reads it
+    step: np.ndarray  # (n, 2) int32: staircases, each after its header
+    note: np.ndarray  # (n, NOTE) int32
+    due: np.ndarray  # (n,) uint8: what is to be looked at again, by operation
+    word: np.ndarray  # (n,) uint32: values of messages that are not all read
+    free: np.ndarray  # (33,) int64: first free block of 2^i words, chained through `word`; 0: none
+    draft: np.ndarray  # (2 * ROUTER_FIFOS, n, 2) int32: of a router, staircases in the making
+
+
+class Stash(NamedTuple):
+    """The running component as it was at the start of the launch, for the cycle engine to begin again."""
+
+    core: np.ndarray  # (pes, layout.CORE) int64, of its PEs in order; the others likewise
+    ints: np.ndarray  # (pes, registers) int32
+    states: np.ndarray  # (pes, states) int64
+    work: np.ndarray  # (pes, 4) int64
+    turn: np.ndarray  # (pes,) int64
+    memory: np.ndarray  # (n,) uint16: what its programs write
+    section: np.ndarray  # (sections, states) int64
+    instruction: np.ndarray  # (rows, 2) int64
+    span: np.ndarray  # (sections, 2) int64
+    first: np.ndarray  # (roles + 1,) int64: index into range
+    range: np.ndarray  # (n, 2) int64: bytes of a PE's data area that a role writes, begin and end
+
+
+class Stream(NamedTuple):
+    """Everything that the stream engine's compiled code gets."""
+
+    state: State
+    trees: Trees
+    components: Components
+    progress: Progress
+    trace: Trace
+    stash: Stash
+    router: np.ndarray  # (ROUTER_FIFOS, 10) int64: one router's buffers, while it is arbitrated
+    turns: np.ndarray  # (n,) int64: buffers that moved in the same cycle
+    counter: np.ndarray  # (COUNTERS,) int64
+    failed: np.ndarray  # (3,) int64: why, PE, row
+    span: np.ndarray  # (sections, 2) int64: the machine's own; that of `state` is not used
+    begin: np.ndarray  # (3,) int64: cycle of the launch, longest run, whether numbers are computed
