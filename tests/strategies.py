@@ -117,6 +117,9 @@ def random_wafer(rng: Random, width: int, height: int) -> Wafer:
     else:
         changes["input_queue_depths"] = (base.input_queue_depths * QUEUES)[:QUEUES]
         changes["output_queue_depths"] = (base.output_queue_depths * QUEUES)[:QUEUES]
+    if rng.random() < 0.4:
+        changes["die_columns"], changes["die_rows"] = (tuple(sorted(rng.sample(range(1, 9), 2))) for _ in "xy")
+        changes["die_crossing_cycles"] = rng.randint(0, 9)
     if rng.random() < 0.6:
         most = rng.choice((0, 3, 9))
         changes |= {f"{name}_cycles": rng.randint(0, most) for name in _COSTS}

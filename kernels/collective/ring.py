@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import Region
-from wse_sim.hardware.geometry import RAMP, Direction
+from wse_sim.hardware.geometry import RAMP, Route
 from wse_sim.kernels.axis import Axis
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -84,24 +84,28 @@ def make_ring(build: Builder, region: Region, axis: Axis, *, forward: bool = Tru
         raise ProgramError(f"a ring along {axis.name} of {region!r}, on lines of {length} PEs: expected 2 or more")
     colors = tuple(build.color(f"{name}.{i}") for i in range(COLORS))
     receives, sends = [0] * length, [0] * length
+    painted: dict[tuple[int, Route], list[int]] = {}
     for start, end, color in flows(length):
         sender, receiver = (start, end) if forward else (end, start)
-        ahead = axis.forward if receiver > sender else axis.backward
         sends[sender], receives[receiver] = color, color
-        _paint(build, region, axis, colors[color], sender, receiver, ahead)
+        for position, route in _way(sender, receiver, axis):
+            painted.setdefault((color, route), []).append(position)
+    for (color, route), positions in painted.items():
+        for run in _slices(sorted(positions)):
+            build.route(colors[color], axis.part(region, run), route)
     pairs = list(zip(receives, sends, strict=True))
     alike = {pair: [p for p in range(length) if pairs[p] == pair] for pair in sorted(set(pairs))}
     members = [Member(positions, *pair) for pair, found in alike.items() for positions in _slices(found)]
     return Ring(region, axis, colors, tuple(members))
 
 
-def _paint(
-    build: Builder, region: Region, axis: Axis, color: Color, sender: int, receiver: int, ahead: Direction
-) -> None:
-    build.route(color, axis.part(region, sender), RAMP >> ahead)
+def _way(sender: int, receiver: int, axis: Axis) -> Iterator[tuple[int, Route]]:
+    """The routes of a message, position by position."""
+    ahead = axis.forward if receiver > sender else axis.backward
+    yield sender, RAMP >> ahead
     for between in range(min(sender, receiver) + 1, max(sender, receiver)):
-        build.route(color, axis.part(region, between), ahead.opposite >> ahead)
-    build.route(color, axis.part(region, receiver), ahead.opposite >> RAMP)
+        yield between, ahead.opposite >> ahead
+    yield receiver, ahead.opposite >> RAMP
 
 
 def _slices(positions: list[int]) -> list[slice]:

@@ -10,7 +10,7 @@ from wse_sim.hardware.operations import VECTOR_OPERATIONS
 
 @dataclass(frozen=True)
 class Timing:
-    """Prices on one machine, in cycles."""
+    """Prices on one machine, in cycles; what hops from die to die take more is left out."""
 
     wafer: Wafer
 

@@ -23,6 +23,7 @@ from wse_sim.kernels.collective.ring import HOPS, Ring, make_ring, ring_order, r
 from wse_sim.kernels.collective.shift import through_cycles
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.kernels.price import Price
+from wse_sim.kernels.published.compiled import ADVANCE, DESCRIPTOR, advance, load_descriptors
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.instruction import Task, activate, unblock
@@ -88,7 +89,7 @@ def reference(a: Array, b: Array, t: Tiles) -> Array:
 
 
 def cost(wafer: Wafer, t: Tiles) -> int:
-    """Cycles of a launch: the shifts of the skew, then the steps; messages take the cycles that the map leaves free."""
+    """Cycles of a launch: the shifts of the skew, then the steps; messages take the cycles that it leaves free."""
     time, price = Timing(wafer), Price(wafer)
     task, control = wafer.task_switch_cycles, wafer.task_control_cycles
     issue, moved = 2 * time.asynchronous(2), task + 2 * control
@@ -99,10 +100,11 @@ def cost(wafer: Wafer, t: Tiles) -> int:
     shift += through_cycles(wafer, a_words, hops=HOPS) + wafer.completion_cycles
 
     map_cycles, held = _map_cycles(wafer, t)
-    inner = price.loop(t.k) + map_cycles + t.k * price.scalar("iadd iadd")
+    descriptors = t.k * (3 * DESCRIPTOR + 2 * ADVANCE) * wafer.scalar_int_cycles
+    inner = price.loop(t.k) + map_cycles + descriptors
     before = task + control + price.scalar("ilt load load load load") + wafer.branch_not_taken_cycles + 2 * issue
     multiplied = 4 * price.scalar("store") + inner + price.scalar("iadd") + wafer.branch_taken_cycles
-    flow = held + 2 * (a_words + b_words) + wafer.completion_cycles
+    flow = held + descriptors + 2 * (a_words + b_words) + wafer.completion_cycles
     end = task + control + price.scalar("ilt clock store") + wafer.branch_taken_cycles
     return begin + t.side // 2 * shift + t.side * (before + max(multiplied, flow) + 2 * moved) + end
 
@@ -214,9 +216,10 @@ def _emit_multiply(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -
         _swap(pe, parts.a_places, column, spare_a)
         _swap(pe, parts.b_places, row, spare_b)
         with pe.loop(t.k):
+            load_descriptors(pe, 3)
             pe.mac(parts.c[: t.m].stepping(t.m), parts.a.at(column, t.m), each(parts.b.at(row, t.n)))
-            column += t.m
-            row += t.n
+            advance(pe, column, t.m)
+            advance(pe, row, t.n)
         step += 1
         pe.otherwise()
         pe.store(parts.times[1], pe.clock())

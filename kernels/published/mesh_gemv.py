@@ -14,6 +14,7 @@ from wse_sim.kernels.collective.line import line_on
 from wse_sim.kernels.collective.shapes import k_tree, level_sizes
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemv
+from wse_sim.kernels.published.compiled import DESCRIPTOR, load_descriptors
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
 
@@ -26,7 +27,8 @@ def tree(side: int, groups: int) -> Tree:
 def cost(wafer: Wafer, side: int, m: int, n: int, groups: int) -> int:
     """Cycles from the launch to the last PE's end, the clock's two readings included."""
     kernel = gemv.cost(wafer, tree(side, groups), m, n, weights=f16, dtype=f16, apart=0)
-    return wafer.task_switch_cycles + 2 * (wafer.clock_cycles + wafer.scalar_memory_cycles) + kernel
+    beside = 2 * (wafer.clock_cycles + wafer.scalar_memory_cycles) + 3 * DESCRIPTOR * wafer.scalar_int_cycles
+    return wafer.task_switch_cycles + beside + kernel
 
 
 def make(side: int, m: int, n: int, groups: int) -> Program:
@@ -37,6 +39,7 @@ def make(side: int, m: int, n: int, groups: int) -> Program:
     line = line_on(build, build.grid, Axis.Y, tree(side, groups))
     pe = build.main()
     pe.store(times[0], pe.clock())
+    load_descriptors(pe, 3)
     gemv.emit(pe, line, x=x, w=w, y=y)
     pe.store(times[1], pe.clock())
     return build.finish()

@@ -2,7 +2,8 @@
 
 a, b, c  tiles (t, t) of f32 on each PE, column by column
 steps    side of them: the PEs of column `step` send their a along x, those of row `step` their b along y
-inner    as published, a loop over the columns of a around one over the columns of c, one multiply-add of a column each
+inner    as published, a loop over the columns of a around one over the columns of c, one multiply-add of a column each;
+         code compiled for the WSE-3 keeps the descriptors in memory and loads two for each of them
 tasks    the end of the first broadcast activates the multiplication, that of the second unblocks it
 """
 
@@ -19,6 +20,7 @@ from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.banks import clashes
 from wse_sim.kernels.collective.timing import Timing
 from wse_sim.kernels.price import Price
+from wse_sim.kernels.published.compiled import ADVANCE, DESCRIPTOR, advance, instructions, load_descriptors
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
@@ -28,6 +30,8 @@ from wse_sim.program.program import Program
 from wse_sim.program.register import Register
 
 Array = NDArray[Any]
+HAND_OVER = 30
+"""Rounds of a loop of 10 cycles, found from SUMMA-014, a tile of 4 on a CS-2; FABSIM-058 is met to 0.1 % with it."""
 
 
 def tiles(matrix: Array, side: int) -> Array:
@@ -52,7 +56,7 @@ def reference(a: Array, b: Array) -> Array:
     return total
 
 
-def cost(wafer: Wafer, side: int, t: int) -> int:
+def cost(wafer: Wafer, side: int, t: int, *, descriptors_in_memory: bool = False) -> int:
     """Cycles of a launch.
 
     A step's broadcasts wait for the routes of its column and row, which each PE rewrites one after the other. PEs ahead
@@ -63,9 +67,11 @@ def cost(wafer: Wafer, side: int, t: int) -> int:
     turn, clock = task + price.scalar("ilt"), price.scalar("clock store")
     begin, end = task + clock + control, turn + wafer.branch_taken_cycles + clock
     step = turn + wafer.branch_not_taken_cycles + wafer.branch_taken_cycles
-    step += task + control + _multiply_cycles(wafer, t) + price.scalar("iadd") + control
+    loads = 2 * DESCRIPTOR * descriptors_in_memory
+    step += task + control + _multiply_cycles(wafer, t, loads) + price.scalar("iadd") + control
     if side == 1:
         return begin + step + 2 * control + end
+    step += price.loop(HAND_OVER) + HAND_OVER * wafer.scalar_int_cycles
     asked = price.scalar("load ieq mov") + Timing(wafer).asynchronous(2) + wafer.branch_taken_cycles
     step += asked + wafer.branch_not_taken_cycles  # of the PE that sends along one axis
     step += asked + price.scalar("iadd ieq") + wafer.branch_taken_cycles  # and receives along the other
@@ -75,16 +81,18 @@ def cost(wafer: Wafer, side: int, t: int) -> int:
     return begin + side * step + round(reroutes * wafer.reroute_cycles) + end
 
 
-def _multiply_cycles(wafer: Wafer, t: int) -> int:
+def _multiply_cycles(wafer: Wafer, t: int, loads: int) -> int:
     """A step's multiply-adds, whose columns meet in some banks; the places of a take turns."""
     price, column = Price(wafer), t * f32.bytes
     meets = sum(clashes(wafer, 8 + column * to, column * k, t, f32, f32) for k in range(t) for to in range(t))
-    inner = price.vector("mac", t, f32, f32) + price.scalar("imul iadd iadd load iadd mov mov")
-    outer = price.scalar("mov iadd mov mov") + price.loop(t)
+    moved = ADVANCE * wafer.scalar_int_cycles
+    inner = price.vector("mac", t, f32, f32) + price.scalar("imul iadd iadd load") + moved
+    inner += loads * wafer.scalar_int_cycles
+    outer = price.scalar("mov") + moved + price.loop(t)
     return price.scalar("mov") + price.loop(t) + t * (outer + t * inner) + meets * wafer.bank_conflict_cycles
 
 
-def make(side: int, t: int) -> Program:
+def make(side: int, t: int, *, descriptors_in_memory: bool = False) -> Program:
     """The program; `a` and `b` are twice as long, to hold what arrives; `times` is each PE's clock before and after."""
     build = Builder(side, side, name=f"SUMMA {side} {t}")
     size = t * t
@@ -100,6 +108,7 @@ def make(side: int, t: int) -> Program:
     count = pe.use(step)
     with pe.when(count < side):
         if side > 1:
+            _hand_over(pe)
             for slot, (axis, buffer, place) in enumerate(((Axis.X, a, a_at), (Axis.Y, b, b_at))):
                 own = build.constant(f"place {axis.value}", i32, _places(side, axis))
                 after = activate(multiply) if axis is Axis.X else unblock(multiply)
@@ -117,11 +126,18 @@ def make(side: int, t: int) -> Program:
         pe.store(times[1], pe.clock())
     pe = build.on(build.grid, multiply)
     pe.block(multiply)
-    _multiply(pe, a, b, c, pe.use(a_at), pe.use(b_at), t)
+    loads = 2 if descriptors_in_memory else 0
+    _multiply(pe, (a, b, c), (pe.use(a_at), pe.use(b_at)), t, loads)
     count = pe.use(step)
     count += 1
     pe.activate(step_task)
     return build.finish()
+
+
+def _hand_over(pe: Code) -> None:
+    """What the library does in a step besides its broadcasts: it tears down the colours and waits for it."""
+    with pe.loop(HAND_OVER):
+        instructions(pe, 1)
 
 
 def _places(side: int, axis: Axis) -> Array:
@@ -161,20 +177,17 @@ def _broadcast(
         code.mov(buffer[size:], color, slot=slot, then=after)
 
 
-def _multiply(pe: Code, a: Buffer, b: Buffer, c: Buffer, a_at: Register, b_at: Register, t: int) -> None:
-    """c += a b on the tiles of this step; descriptors are moved on by three instructions, as compiled code does."""
+def _multiply(
+    pe: Code, buffers: tuple[Buffer, Buffer, Buffer], places: tuple[Register, Register], t: int, loads: int
+) -> None:
+    """c += a b on the tiles of this step."""
+    (a, b, c), (a_at, b_at) = buffers, places
     column = pe.integer(a_at)
     with pe.loop(t) as k:
         to = pe.integer(0)
         with pe.loop(t) as j:
             scalar = pe.load(b.at(b_at + (j * t + k)))
+            load_descriptors(pe, loads)
             pe.mac(c.at(to, t), a.at(column, t), scalar)
-            _advance(pe, to, t)
-        _advance(pe, column, t)
-
-
-def _advance(pe: Code, place: Register, elements: int) -> None:
-    """The descriptor's word is loaded, changed and stored."""
-    place += elements
-    for _ in range(2):
-        pe.integer(0)
+            advance(pe, to, t)
+        advance(pe, column, t)

@@ -15,6 +15,7 @@ from wse_sim.program.memory import each
 from wse_sim.program.program import Program
 
 TILE = 16  # elements of a short operation
+ROW = 16  # elements of a row of a stencil's grid
 BESIDE = 8  # bytes past a period of the banks: operands of f32 so placed do not meet
 
 
@@ -84,7 +85,11 @@ def loop(times: int, instructions: int) -> Program:
 
 
 def tiled_multiply_add(n: int, form: str) -> Program:
-    """n multiply-adds of f16 in tiles of 16: one operation on the `whole`, a `loop` of operations, or a `map`."""
+    """n multiply-adds of f16 in tiles of 16, whose views move on by themselves.
+
+    form  `whole`: one operation on all; `loop`: a loop of operations; `map`: a map of them, whose callback names their
+          descriptors; `maps`: a loop of such maps, each over 16 tiles
+    """
 
     def emit(build: Builder, pe: Code) -> None:
         x, y = build.buffer("x", f16, n), build.buffer("y", f16, n, bank_offset=BESIDE)
@@ -92,16 +97,46 @@ def tiled_multiply_add(n: int, form: str) -> Program:
         if form == "whole":
             pe.mac(y, x, 0.5)
         elif form == "map":
-            pe.mac(y.view(0, TILE).stepping(TILE), x.view(0, TILE).stepping(TILE), each(scalars))
+            pe.mac(y.view(0, TILE).stepping(TILE), x.view(0, TILE).stepping(TILE), each(scalars, reload=True))
+        elif form == "maps":
+            first, place = pe.integer(0), pe.integer(0)
+            with pe.loop(tiles // TILE):
+                to, a = (buffer.at(place, TILE).stepping(TILE) for buffer in (y, x))
+                pe.mac(to, a, each(scalars.at(first, TILE), reload=True))
+                first += TILE
+                place += TILE * TILE
         elif form == "loop":
-            place = pe.integer(0)
+            begin_y, begin_x = pe.integer(0), pe.integer(0)
             with pe.loop(tiles):
-                pe.mac(y.at(place, TILE), x.at(place, TILE), 0.5)
-                place += TILE
+                pe.mac(y[:TILE].at(begin_y, advance=True), x[:TILE].at(begin_x, advance=True), 0.5)
         else:
-            raise ProgramError(f"form {form!r} of a tiled multiply-add: expected whole, loop or map")
+            raise ProgramError(f"form {form!r} of a tiled multiply-add: expected whole, loop, map or maps")
 
     return _timed(f"tiled multiply-add {n} {form}", emit)
+
+
+def stencil(n: int) -> Program:
+    """z = 0.5 x + 0.125 * (x one and x `ROW` elements before and after): five operations on n elements of f16."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        x, z = build.buffer("x", f16, n + 2 * ROW), build.buffer("z", f16, n)
+        pe.mul(z, x.view(ROW, n), 0.5)
+        for distance in (-ROW, -1, 1, ROW):
+            pe.mac(z, x.view(ROW + distance, n), 0.125)
+
+    return _timed(f"stencil {n}", emit)
+
+
+def dot(n: int, dtype: DType) -> Program:
+    """The dot product of two vectors of n elements, in a register."""
+
+    def emit(build: Builder, pe: Code) -> None:
+        x, y = build.buffer("x", dtype, n), build.buffer("y", dtype, n, bank_offset=BESIDE)
+        found = pe.real(0.0)
+        pe.dot(found, x, y)
+        pe.store(build.buffer("result", f32, 1)[0], found)
+
+    return _timed(f"dot {n} {dtype.name}", emit)
 
 
 def matrix_vector(n: int, dtype: DType) -> Program:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from wse_sim.errors import UsageError
 from wse_sim.mapping.validation.compare import Compared, Summary, Validation, compare
+from wse_sim.mapping.validation.harness import ALLOWANCES
 from wse_sim.mapping.validation.rows import read_rows, shipped_rows
 
 
@@ -54,6 +55,10 @@ def _print_text(found: Validation) -> None:
     if found.skipped:
         console.print(_skipped(found))
     console.print(_sources(found.sources))
+    for source in found.sources:
+        if source in ALLOWANCES:
+            cycles, origin = ALLOWANCES[source]
+            console.print(f"{source}: {cycles} cycles of what is simulated are not the kernel's; {origin}")
 
 
 def _rows(found: Validation) -> Table:

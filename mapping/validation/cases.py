@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import partial
 
 from wse_sim.engine.machine import Machine
-from wse_sim.hardware import WSE2, WSE3, Wafer
+from wse_sim.errors import ProgramError, UsageError
+from wse_sim.hardware import WSE2, WSE3
 from wse_sim.hardware.presets import WSE3_SIMULATOR
 from wse_sim.kernels.published import mesh_gemm, mesh_gemv, relay, ring_shift, summa, two_phase
+from wse_sim.mapping.validation import kernels
 from wse_sim.mapping.validation.figures import MICRO, MicroBenchmark
+from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, first_to_last, spread, wafer_of
+from wse_sim.mapping.validation.left_out import why_not
 from wse_sim.mapping.validation.rows import FIGURE, MESH_GEMM, MESH_GEMV, Row
-from wse_sim.program.program import Program
 
-TIMER = 84
-"""Cycles between the two readings of the clock in the published programs of MeshGEMV and MeshGEMM that are none of the
-kernels' own: what 62 rows of MeshGEMV at P = 80 to 272 have in common. One number for both tables."""
-
-START = 0.2  # seconds that a case takes besides its cycles
-PE_CYCLES = 3e6  # of a grid that works all the time, per second
-INSTRUCTIONS = 1e7  # in memory alone, per second
+START = 0.1  # seconds that a case takes besides its cycles
+PER_PE = 5e-5  # seconds to make a machine
+PE_CYCLES = 12e6  # of a grid that works all the time, per second
+ELEMENTS = 8e6  # of f16 multiply-adds, per second
+INSTRUCTIONS = 7e6  # in memory alone, per second
+WAVELETS = 4e6  # per second
+UNITS = {"cycles": 1, "us": 850}  # cycles in each; the CS-2 of the job logs runs at 850 MHz
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ class Skipped:
 
 
 def cases_of(row: Row) -> Iterator[Case | Skipped]:
-    """Mostly one per row; a row that gives a formula has one for each size it names."""
+    """Mostly one per row; a row that gives a formula has one for each size it names.
+
+    Raises UsageError for a cell of a table that is no size or no number of cycles.
+    """
     if row.kind == MESH_GEMV:
         yield _mesh_gemv(row)
     elif row.kind == MESH_GEMM:
@@ -62,38 +68,31 @@ def cases_of(row: Row) -> Iterator[Case | Skipped]:
 # -- tables -------------------------------------------------------------------------------------------
 
 
-def timed(program: Program, wafer: Wafer, arguments: Mapping[str, float] = MappingProxyType({})) -> int:
-    """Cycles from the first clock reading of any PE to the last one."""
-    machine = Machine(program, wafer)
-    machine.launch(arguments)
-    times = machine.read("times")
-    first, last = times[..., 0], times[..., 1]
-    return int(last.max() - first[first > 0].min())
-
-
 def _mesh_gemv(row: Row) -> Case | Skipped:
     side, m, n, groups = (row.integer(name) for name in ("P", "Mt", "Nt", "groups"))
     if groups > side:
-        return Skipped(row.source, row.configuration, f"{groups} groups of {side} PEs: expected no more than PEs")
-    seconds = START + side * (side * 4 + m * 4 + 300) / PE_CYCLES
-    return _case(row, seconds, lambda: timed(mesh_gemv.make(side, m, n, groups), WSE3) + TIMER)
+        return _skipped(row, f"{groups} groups of {side} PEs: expected no more than PEs")
+    if side > WSE3.width:
+        return _skipped(row, f"a square of {side} PEs a side: expected at most {WSE3.width}, the width of {WSE3.name}")
+    seconds = START + side * (PER_PE + (4 * side + 300) / PE_CYCLES + m * n / ELEMENTS)
+    return _case(row, seconds, lambda: spread(mesh_gemv.make(side, m, n, groups), WSE3) + MESH_GEMV_LOOP)
 
 
 def _mesh_gemm(row: Row) -> Case | Skipped:
     t = mesh_gemm.Tiles(*(row.integer(name) for name in ("P", "Mt", "Kt", "Nt")))
-    if t.side < 3:
-        return Skipped(row.source, row.configuration, f"a ring of {t.side} PEs: expected 3 or more")
+    if t.side < 2:
+        return _skipped(row, f"a ring of {t.side} PEs: expected 2 or more")
     step = 120 + t.k * (40 + t.n * (3 + t.m / 3)) + t.k * (t.m + t.n)
-    seconds = START + t.side**3 * step / PE_CYCLES
-    return _case(row, seconds, lambda: timed(mesh_gemm.make(t), WSE3, {"step": 0, "wanted": 0}) + TIMER)
+    seconds = START + t.side**2 * (PER_PE + t.side * (step / PE_CYCLES + t.m * t.k * t.n / ELEMENTS))
+    return _case(row, seconds, lambda: spread(mesh_gemm.make(t), WSE3, kernels.GEMM_ARGUMENTS))
 
 
 def _ring_shift(row: Row) -> Case | Skipped:
     side, shifts, n = row.integer("P"), row.integer("L"), row.integer("Mt") * row.integer("Nt")
-    if side < 3:
-        return Skipped(row.source, row.configuration, f"a ring of {side} PEs: expected 3 or more")
-    seconds = START + side * shifts * (70 + n) / PE_CYCLES
-    return _case(row, seconds, lambda: timed(ring_shift.make(side, n, shifts), WSE3_SIMULATOR, {"left": 0}))
+    if side < 2:
+        return _skipped(row, f"a ring of {side} PEs: expected 2 or more")
+    seconds = START + side * (PER_PE + shifts * (70 + n) / PE_CYCLES)
+    return _case(row, seconds, lambda: spread(ring_shift.make(side, n, shifts), WSE3_SIMULATOR, {"left": 0}))
 
 
 def _case(row: Row, seconds: float, simulate: Callable[[], float], measured: float | None = None) -> Case:
@@ -101,84 +100,102 @@ def _case(row: Row, seconds: float, simulate: Callable[[], float], measured: flo
     return Case(row.source, row.configuration, found, seconds, simulate)
 
 
+def _skipped(row: Row, reason: str) -> Skipped:
+    return Skipped(row.source, row.configuration, reason)
+
+
 # -- single figures -----------------------------------------------------------------------------------
 
 
 def _figure(row: Row) -> Iterator[Case | Skipped]:
+    """The cases of a figure; many figures are no cycles of a program, and no reason to stop."""
+    try:
+        yield from _cases_of_figure(row)
+    except UsageError as error:
+        yield _skipped(row, str(error).removeprefix(f"{row.configuration}: "))
+
+
+def _cases_of_figure(row: Row) -> list[Case | Skipped]:
     cells = row.cells
     if cells["workload"].startswith("SUMMA GEMM"):
-        yield _summa(row)
-    elif row.source == "FYN" and "step=" in cells["size"] and "cycles" in cells["metric"]:
-        yield _two_phase(row)
-    elif cells["workload"] == "relay chain fit":
-        yield from _relays(row)
-    else:
-        yield _micro(row)
+        return [_summa(row)]
+    if row.source == "FYN" and "step=" in cells["size"] and "cycles" in cells["metric"]:
+        return [_two_phase(row)]
+    if cells["workload"] == "relay chain fit":
+        return _relays(row)
+    return [_kernel(row) or _micro(row) or _skipped(row, why_not(row))]
 
 
 def _summa(row: Row) -> Case | Skipped:
-    side, tile = row.integer("grid_x"), re.match(r"tile (\d+)x", row.cells["size"])
-    if tile is None or "WSE-2" not in row.cells["hardware"]:
-        return _unknown(row)
-    t = int(tile[1])
-    seconds = START + side * side * side * (400 + 14 * t * t) / INSTRUCTIONS
-    arguments = {"step": 0, "a_at": 0, "b_at": 0}
-    return _case(row, seconds, lambda: timed(summa.make(side, t), WSE2, arguments))
+    tile = re.match(r"tile (\d+)x", row.cells["size"])
+    unit = next((n for name, n in UNITS.items() if row.cells["unit"].startswith(name)), None)
+    if tile is None or unit is None or "WSE-2" not in row.cells["hardware"]:
+        return _skipped(row, why_not(row))
+    side, t = row.integer("grid_x"), int(tile[1])
+    seconds = START + side * side * (PER_PE + side * (400 + 14 * t * t) / INSTRUCTIONS)
+    return _case(row, seconds, lambda: spread(summa.make(side, t), WSE2, kernels.SUMMA_ARGUMENTS) / unit)
 
 
 def _two_phase(row: Row) -> Case | Skipped:
     """A measured row; or the row of a model that says how far it is from the measurement: that is what is compared."""
     sizes = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", row.cells["size"])}
-    if not {"P", "B", "step"} <= set(sizes) or sizes["P"] % sizes["step"]:
-        return _unknown(row)
+    if not {"P", "B", "step"} <= set(sizes):
+        return _skipped(row, why_not(row))
+    length, n, step = sizes["P"], sizes["B"], sizes["step"]
+    if not 0 < step <= length or length % step:
+        return _skipped(row, f"groups of {step} on a line of {length} PEs: expected a size that divides it")
     measured = row.number("value")
     off = re.search(r"([-+]?[\d.]+)% vs raw", row.cells["unit"])
     if "model" in row.cells["metric"]:
         if off is None:
-            return _unknown(row)
+            return _skipped(row, why_not(row))
         measured = round(measured / (1 + float(off[1]) / 100))
-    length, n, step = sizes["P"], sizes["B"], sizes["step"]
-    seconds = START + length * n * 2 / (2 * PE_CYCLES)
+    seconds = START + length * (PER_PE + 2 * n / WAVELETS)
     return _case(row, seconds, lambda: Machine(two_phase.make(length, n, step), WSE2).launch(), measured)
 
 
-def _relays(row: Row) -> Iterator[Case | Skipped]:
+def _relays(row: Row) -> list[Case | Skipped]:
     """A formula fitted to relays of some numbers of hops and some numbers of words: its values."""
     fit = re.match(r"T = ([\d.]+)\*N\*B \+ ([\d.]+)\*N \+ ([\d.]+)", row.cells["value"])
     sizes = re.findall(r"([NB]) in ([\d,]+)", row.cells["size"])
     if fit is None or len(sizes) != 2:
-        yield _unknown(row)
-        return
+        return [_skipped(row, why_not(row))]
     per_word, per_hop, fixed = (float(x) for x in fit.groups())
     choices = {name: [int(x) for x in listed.strip(",").split(",")] for name, listed in sizes}
-    for hops in choices["N"]:
-        for words in choices["B"]:
-            program = relay.make(hops, words, tasks=False)
-            measured = per_word * hops * words + per_hop * hops + fixed
-            yield Case(
-                row.source, f"{row.cells['id']}, relay, {hops} hops of {words} words", measured, START,
-                lambda program=program: _first_to_last(program, WSE3_SIMULATOR),  # type: ignore[misc]
-            )  # fmt: skip
+    return [
+        Case(
+            row.source, f"{row.cells['id']}, relay, {hops} hops of {words} words",
+            per_word * hops * words + per_hop * hops + fixed, START, partial(_relay, hops, words),
+        )
+        for hops in choices["N"] for words in choices["B"]
+    ]  # fmt: skip
 
 
-def _first_to_last(program: Program, wafer: Wafer) -> int:
-    machine = Machine(program, wafer)
-    machine.launch()
-    times = machine.read("times")
-    return int(times[0, -1, 1] - times[0, 0, 0])
+def _relay(hops: int, words: int) -> int:
+    return first_to_last(relay.make(hops, words, tasks=False), WSE3_SIMULATOR)
 
 
-def _micro(row: Row) -> Case | Skipped:
+def _kernel(row: Row) -> Case | Skipped | None:
+    """A whole kernel of known structure."""
+    wafer = wafer_of(row.cells["hardware"])
+    found = next(((k, sizes) for k in kernels.KERNELS if (sizes := k.sizes(row)) is not None), None)
+    if wafer is None or found is None or "cycles" not in row.cells["unit"]:
+        return None
+    kernel, sizes = found
+    try:
+        parts = kernel.parts({"width": 1, "height": 1, **sizes})
+    except ProgramError as reason:
+        return _skipped(row, str(reason))
+    measured = row.leading_number("value")
+    pes = sizes.get("width", 1) * sizes.get("height", 1)
+    seconds = START * len(parts) + pes * (PER_PE + measured / kernels.CYCLES_PER_SECOND)
+    return _case(row, seconds, lambda: kernels.simulate(parts, wafer), measured)
+
+
+def _micro(row: Row) -> Case | None:
     """A figure of a micro-benchmark, on silicon or on the vendor's simulator."""
-    hardware = row.cells["hardware"]
-    if "WSE-3" not in hardware:
-        return _unknown(row)
-    wafer = WSE3_SIMULATOR if "simulator" in hardware else WSE3
+    wafer = wafer_of(row.cells["hardware"])
     benchmark: MicroBenchmark | None = next((b for b in MICRO if b.fits(row)), None)
-    if benchmark is None:
-        return _unknown(row)
+    if wafer is None or benchmark is None:
+        return None
     return _case(row, 2 * START, lambda: benchmark.simulate(wafer, row), benchmark.measured(row))
-
-
-def _unknown(row: Row) -> Skipped:
-    return Skipped(row.source, row.configuration, "no kernel here reproduces this figure")

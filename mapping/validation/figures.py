@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wse_sim.engine.machine import Machine
 from wse_sim.hardware import DType, Wafer
-from wse_sim.kernels.published import transfer, vector
+from wse_sim.kernels.published import plain, transfer, vector
+from wse_sim.mapping.validation.harness import TWO_CLOCKS, first_to_last
 from wse_sim.mapping.validation.rows import Row
 from wse_sim.program.program import Program
 
@@ -49,17 +49,9 @@ class MicroBenchmark:
 # -- runs ---------------------------------------------------------------------------------------------
 
 
-def _ticks(program: Program, wafer: Wafer) -> int:
-    """Cycles from the first PE's first reading of the clock to the last PE's second."""
-    machine = Machine(program, wafer)
-    machine.launch()
-    times = machine.read("times")
-    return int(times[0, -1, 1] - times[0, 0, 0])
-
-
 def _alone(program: Program, wafer: Wafer) -> int:
     """Cycles without the readings of the clock themselves."""
-    return _ticks(program, wafer) - _ticks(vector.nothing(), wafer)
+    return first_to_last(program, wafer) - first_to_last(vector.nothing(), wafer)
 
 
 def _dtype(row: Row) -> DType:
@@ -71,7 +63,7 @@ Make = Callable[[int, DType], Program]
 
 def _per_element(make: Make, wafer: Wafer, dtype: DType) -> float:
     """Cycles per element of long operations."""
-    return (_ticks(make(LONG, dtype), wafer) - _ticks(make(SHORT, dtype), wafer)) / (LONG - SHORT)
+    return (first_to_last(make(LONG, dtype), wafer) - first_to_last(make(SHORT, dtype), wafer)) / (LONG - SHORT)
 
 
 def _rate(make: Make, dtype: str | None = None) -> Callable[[Wafer, Row], float]:
@@ -84,29 +76,36 @@ def _set_up(make: Make) -> Callable[[Wafer, Row], float]:
 
     def simulate(wafer: Wafer, row: Row) -> float:
         dtype = _dtype(row)
-        return _ticks(make(SHORT, dtype), wafer) - SHORT * _per_element(make, wafer, dtype)
+        return first_to_last(make(SHORT, dtype), wafer) - SHORT * _per_element(make, wafer, dtype)
 
     return simulate
 
 
 def _per_hop(wafer: Wafer, _: Row) -> float:
     near, far = 1, 32
-    return (_ticks(transfer.make(far, WORDS), wafer) - _ticks(transfer.make(near, WORDS), wafer)) / (far - near)
+    cycles = [first_to_last(transfer.make(hops, WORDS), wafer) for hops in (near, far)]
+    return (cycles[1] - cycles[0]) / (far - near)
 
 
 def _per_wavelet(wafer: Wafer, _: Row) -> float:
     few, many = MESSAGES
-    return (_ticks(transfer.make(1, many), wafer) - _ticks(transfer.make(1, few), wafer)) / (many - few)
+    cycles = [first_to_last(transfer.make(1, words), wafer) for words in MESSAGES]
+    return (cycles[1] - cycles[0]) / (many - few)
 
 
 def _latency(wafer: Wafer, row: Row) -> float:
     hops = re.match(r"(\d+) hops", row.cells["size"])
-    return _ticks(transfer.make(int(hops[1]) if hops else 1, WORDS), wafer)
+    return first_to_last(transfer.make(int(hops[1]) if hops else 1, WORDS), wafer) + _two_clocks(row)
+
+
+def _two_clocks(row: Row) -> int:
+    return 0 if "simulator" in row.cells["hardware"] else TWO_CLOCKS
 
 
 def _fixed(wafer: Wafer, row: Row) -> float:
     words = MESSAGES[0]
-    return _ticks(transfer.make(1, words), wafer) - _per_hop(wafer, row) - words * _per_wavelet(wafer, row)
+    sent = first_to_last(transfer.make(1, words), wafer) + _two_clocks(row)
+    return sent - _per_hop(wafer, row) - words * _per_wavelet(wafer, row)
 
 
 def _next_operation(wafer: Wafer, row: Row) -> float:
@@ -120,21 +119,37 @@ def _addition(wafer: Wafer, row: Row) -> float:
 
 
 def _tiled(form: str) -> Callable[[Wafer, Row], float]:
-    return lambda wafer, _: _ticks(vector.tiled_multiply_add(LONG, form), wafer)
+    return lambda wafer, _: first_to_last(vector.tiled_multiply_add(LONG, form), wafer)
 
 
 def _loop(wafer: Wafer, _: Row) -> float:
     """Two of the body's eight instructions are the loop's own count and test."""
     few, many = 100, 300
-    return (_ticks(vector.loop(many, 6), wafer) - _ticks(vector.loop(few, 6), wafer)) / (many - few)
+    return (first_to_last(vector.loop(many, 6), wafer) - first_to_last(vector.loop(few, 6), wafer)) / (many - few)
+
+
+def _outputs(wafer: Wafer, _: Row) -> float:
+    """Outputs of the stencil per cycle."""
+    cycles = first_to_last(vector.stencil(LONG), wafer) - first_to_last(vector.stencil(SHORT), wafer)
+    return (LONG - SHORT) / cycles
+
+
+def _plain_dot(wafer: Wafer, _: Row) -> float:
+    """Cycles per element."""
+    cycles = first_to_last(plain.dot_of(LONG), wafer) - first_to_last(plain.dot_of(SHORT), wafer)
+    return cycles / (LONG - SHORT)
 
 
 def _sum(wafer: Wafer, row: Row) -> float:
     return _per_element(vector.total, wafer, _dtype(row))
 
 
+def _dot(wafer: Wafer, row: Row) -> float:
+    return _per_element(vector.dot, wafer, _dtype(row))
+
+
 def _columns(wafer: Wafer, _: Row) -> float:
-    return _ticks(vector.matrix_vector(16, DTYPES["f32"]), wafer)
+    return first_to_last(vector.matrix_vector(16, DTYPES["f32"]), wafer)
 
 
 MICRO = (
@@ -153,6 +168,7 @@ MICRO = (
     MicroBenchmark("^4096 f16 FMA, L0", "cycles", _tiled("whole")),
     MicroBenchmark("^4096 f16 FMA, L1", "cycles", _tiled("loop")),
     MicroBenchmark("^4096 f16 FMA, L2", "cycles", _tiled("map")),
+    MicroBenchmark("^4096 f16 FMA, L3", "cycles", _tiled("maps")),
     MicroBenchmark("^scalar loop, 8-instruction body", "cycles per iteration", _loop),
     MicroBenchmark("^roofline suite: fill", "rate", _rate(vector.fill)),
     MicroBenchmark("^roofline suite: copy", "rate", _rate(vector.copy)),
@@ -160,5 +176,8 @@ MICRO = (
     MicroBenchmark("^roofline suite: element-wise", "rate", _rate(vector.add)),
     MicroBenchmark("^roofline suite: i16", "rate", _rate(vector.add, "i16")),
     MicroBenchmark("^roofline suite: reduction", "rate", _sum),
+    MicroBenchmark("^roofline suite: vector dot", "rate", _dot),
+    MicroBenchmark("^roofline suite: scalar dot", "rate", _plain_dot, r"^(\d+)-\d+$"),
+    MicroBenchmark("^roofline suite: 5-point stencil", "rate", _outputs),
     MicroBenchmark("^local GEMV, DSD", "cycles", _columns),
 )

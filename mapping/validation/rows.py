@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -44,9 +45,10 @@ class Row:
     def integer(self, column: str) -> int:
         """A cell that must hold a whole number, 1 or more."""
         text = self.cells[column].strip()
-        if not text.isdigit() or int(text) < 1:
+        digits = text.removesuffix(".0")
+        if not re.fullmatch("[0-9]+", digits) or int(digits) < 1:
             raise UsageError(f"{self.configuration}: {column} is {text!r}: expected a whole number, 1 or more")
-        return int(text)
+        return int(digits)
 
     def number(self, column: str) -> float:
         """A cell that must hold a number above 0."""
@@ -58,6 +60,14 @@ class Row:
         if not 0 < found < float("inf"):
             raise UsageError(f"{self.configuration}: {column} is {text!r}: expected a number above 0")
         return found
+
+    def leading_number(self, column: str) -> float:
+        """As `number`, but the first one of a range like 13276-13279."""
+        text = self.cells[column].strip()
+        head = re.match(r"[\d.]+(?=-[\d.]+$)", text)
+        if head is None:
+            return self.number(column)
+        return Row(self.kind, {**self.cells, column: head[0]}).number(column)
 
 
 def read_rows(path: Path) -> list[Row]:

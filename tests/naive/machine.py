@@ -170,8 +170,16 @@ class NaiveMachine:
                     buffers[color, port] = Fifo(wafer.ramp_out_cycles, depth)
                     output_queues += 1
                 else:
-                    buffers[color, port] = Fifo(wafer.hop_cycles, wafer.router_buffer)
+                    buffers[color, port] = Fifo(self._link(pe, port), wafer.router_buffer)
         return Router({color: variants[0] for color, variants in routes.items()}, buffers)
+
+    def _link(self, pe: Pe, port: Direction) -> int:
+        """Latency of the link that comes in by a port."""
+        wafer, (x, y) = self.wafer, pe
+        columns, rows = {x, x + port.dx}, {y, y + port.dy}
+        first = max(columns) if len(columns) > 1 else max(rows)
+        edges = wafer.die_columns if len(columns) > 1 else wafer.die_rows
+        return wafer.hop_cycles + (wafer.die_crossing_cycles if first in edges else 0)
 
     def _input_queues(self, pe: Pe) -> dict[Color, Fifo]:
         wafer = self.wafer

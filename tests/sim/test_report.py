@@ -17,6 +17,8 @@ from wse_sim.program.program import Program
 from wse_sim.report.grids import Box
 from wse_sim.report.report import Report
 
+EXP = toy(1, 1).scalar_exp_cycles
+
 # -- programs -------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +109,7 @@ def test_derived_figures(report: Report) -> None:
     assert report.utilisation == pytest.approx(report.states[..., busy].sum() / (15 * report.cycles))
     assert report.busy.shape == (3, 5)
     assert report.busy.mean() == pytest.approx(report.utilisation)
-    assert report.shares(State.MATH)[1, 0] == pytest.approx(16 * 60 / report.cycles)
+    assert report.shares(State.MATH)[1, 0] == pytest.approx(16 * EXP / report.cycles)
     assert sum(report.totals.values()) == 15 * report.cycles
     assert sum(report.share(*members) for members in GROUPS.values()) == pytest.approx(1)
     assert set(report.memory_stalls) == {State.PORT_STALL, State.BANK_STALL, State.PENDING_WRITE}
@@ -238,7 +240,7 @@ def test_table_by_state(report: Report) -> None:
     assert table.pe_cycles.sum() == 15 * report.cycles
     assert table.share.sum() == pytest.approx(1)
     assert table.cycles_per_pe.sum() == pytest.approx(report.cycles)
-    assert table[table.state == "MATH"].pe_cycles.item() == 3 * 16 * 60
+    assert table[table.state == "MATH"].pe_cycles.item() == 3 * 16 * EXP
 
 
 def test_table_by_section(report: Report) -> None:
@@ -247,7 +249,8 @@ def test_table_by_section(report: Report) -> None:
     assert table.pe_cycles.sum() == 15 * report.cycles
     assert table.pe_cycles.min() > 0
     prepare = table[(table.section == "prepare") & (table.state == "MATH")].iloc[0]
-    assert (prepare.group, prepare.pe_cycles, prepare["first"], prepare["last"]) == ("busy", 2880, 18, 18 + 4 + 960)
+    assert (prepare.group, prepare.pe_cycles) == ("busy", 3 * 16 * EXP)
+    assert (prepare["first"], prepare["last"]) == (18, 18 + 4 + 16 * EXP)
     assert table[table.section == "program"]["first"].isna().all()
 
 
@@ -309,11 +312,11 @@ def test_a_slow_sender_is_found() -> None:
     assert found.box == Box(1, 0, 3, 0)
     assert (found.worker, found.worker_state) == (Box(0, 0, 0, 0), State.MATH)
     bound, limit, cure = report.explain().splitlines()
-    assert bound.startswith("INPUT_WAIT (the input queue has no wavelet to work on) took 73 % of all PE-cycles, in "
+    assert bound.startswith("INPUT_WAIT (the input queue has no wavelet to work on) took 74 % of all PE-cycles, in "
                             "section 'receive', mainly on PEs x 1..3, y 0; ")  # fmt: skip
     assert bound.endswith("PE (0, 0) worked for more than 99 % of the run, MATH most of that time: the others wait "
                           "for it.")  # fmt: skip
-    assert "PE (0, 0) to the EAST: 64 wavelets, 2 % of what it can carry" in limit
+    assert "PE (0, 0) to the EAST: 64 wavelets, 1 % of what it can carry" in limit
     assert State.INPUT_WAIT.cure in cure
     assert cure.count(State.MATH.cure) == 1
 
@@ -440,7 +443,7 @@ def test_energy_is_events_times_the_wafers_figures(report: Report) -> None:
         "SRAM writes": (16 * 3 * 4 / 8 + 4 * 16 * 3 * 4 / 8) * wafer.energy_sram_write_fj,
         "hops": 4 * 3 * 16 * wafer.energy_hop_fj,
         "ramps": (3 * 16 + 4 * 3 * 16) * wafer.energy_ramp_fj,
-        "control": (3 * 960 + 240) * wafer.energy_control_fj,
+        "control": (3 * 16 * EXP + 240) * wafer.energy_control_fj,
         "static": 15 * report.cycles * wafer.energy_static_fj,
     }
     assert dict(energy.femtojoules) == by_hand

@@ -43,7 +43,7 @@ def test_a_number_found_on_another_machine_is_no_better_than_inferred() -> None:
     assert WSE3.origins["loop_edge_cycles"].kind == "measured"
     assert str(WSE2.origins["loop_edge_cycles"]).startswith("inferred: as on WSE-3: FABRICA")
     assert str(WSE1.origins["hop_cycles"]).startswith("inferred: as on WSE-2: HC34")
-    assert str(WSE3.origins["scalar_divide_cycles"]).startswith("inferred: as on WSE-2: csl-examples")
+    assert str(WSE3.origins["scalar_memory_cycles"]).startswith("inferred: as on WSE-2: SDK white paper")
 
 
 def test_an_origin_has_a_known_kind() -> None:

@@ -67,14 +67,14 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray
     outputs  as in `Ports`
     """
     local = np.concatenate([code.fifo, code.input[:, :, None]], axis=2)  # (roles, colours, ports and queue)
-    shape = _shapes(wafer, local)
+    shape = Shapes(_shapes(wafer, local), _crossing(wafer), _crosses(wafer, program.width, program.height), role)
     first = _starts((local[:, :, :QUEUE] >= 0).sum(axis=(1, 2))[role], 0)
     queue = _starts((local[:, :, QUEUE] >= 0).sum(axis=1)[role], int(first[-1]))
     size, color = np.zeros(int(queue[-1]), np.int64), np.zeros(int(queue[-1]), np.uint8)
     used = np.argwhere((local >= 0).any(axis=0)).tolist()
     for color_id, port in used:
         pes, index = _fifos_of(local[:, color_id, port], role, queue if port == QUEUE else first)
-        size[index] = (shape[role[pes], color_id, port] & 0xFFFF) + 1 + at.F_RING
+        size[index] = (shape.of(pes, color_id, port) & 0xFFFF) + 1 + at.F_RING
         color[index] = color_id
     places = _starts(size, 0)
     fabric = Fabric(
@@ -88,8 +88,47 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray
     )
     fabric.pool[fabric.at + at.F_HEAD] = np.int64(start - LONG_AGO) << np.int64(32)
     for color_id in sorted({color_id for color_id, _ in used}):
-        _fill(fabric, program, local[:, color_id], shape[:, color_id], outputs[:, color_id], role)
+        _fill(fabric, program, color_id, local[:, color_id], shape, outputs[:, color_id])
     return fabric
+
+
+class Shapes(NamedTuple):
+    """Words F_SHAPE of all FIFOs.
+
+    usual     (roles, colours, ports and queue)
+    crossing  of a link that comes from another die
+    crosses   (ports and queue, PEs) whether a port's link does
+    role      (PEs,)
+    """
+
+    usual: np.ndarray
+    crossing: int
+    crosses: np.ndarray
+    role: np.ndarray
+
+    def of(self, pes: np.ndarray, color: int, port: int) -> np.ndarray:
+        """(PEs,) of a colour and port, on some PEs."""
+        return np.where(self.crosses[port, pes], self.crossing, self.usual[self.role[pes], color, port])
+
+
+def _crossing(wafer: Wafer) -> int:
+    latency = wafer.hop_cycles + wafer.die_crossing_cycles
+    return _shape(wafer.router_buffer + latency, latency)
+
+
+def _crosses(wafer: Wafer, width: int, height: int) -> np.ndarray:
+    """Ports whose links come from another die, (ports and queue, PEs)."""
+    found = np.zeros((QUEUE + 1, height, width), np.bool_)
+    for edges, before, behind, length in (
+        (wafer.die_columns, Direction.WEST, Direction.EAST, width),
+        (wafer.die_rows, Direction.NORTH, Direction.SOUTH, height),
+    ):
+        first = np.array([edge for edge in edges if edge < length], np.int64)
+        if before is Direction.WEST:
+            found[before, :, first] = found[behind, :, first - 1] = True
+        else:
+            found[before, first, :] = found[behind, first - 1, :] = True
+    return found.reshape(QUEUE + 1, -1)
 
 
 def _shapes(wafer: Wafer, local: np.ndarray) -> np.ndarray:
@@ -116,10 +155,10 @@ def _shape(capacity: int, latency: int) -> int:
     return mask | capacity << 16 | latency << 32
 
 
-def _fill(fabric: Fabric, program: Program, local: np.ndarray, shape: np.ndarray, outputs: np.ndarray,
-          role: np.ndarray) -> None:
+def _fill(fabric: Fabric, program: Program, color: int, local: np.ndarray, shape: Shapes,
+          outputs: np.ndarray) -> None:
     """Writes the constant words of all FIFOs of a colour; tables are by role and port."""
-    pool, grid = fabric.pool, (program.height, program.width)
+    pool, grid, role = fabric.pool, (program.height, program.width), shape.role
     records = np.full((QUEUE + 1, len(role)), -1, np.int64)  # of every PE, by port
     for port in range(QUEUE + 1):
         pes, index = _fifos_of(local[:, port], role, fabric.queue if port == QUEUE else fabric.first)
@@ -128,7 +167,7 @@ def _fill(fabric: Fabric, program: Program, local: np.ndarray, shape: np.ndarray
     for port in range(QUEUE + 1):
         pes = np.flatnonzero(records[port] >= 0)
         record = records[port, pes]
-        pool[record + at.F_SHAPE], pool[record + at.F_OWNER] = shape[role[pes], port], pes
+        pool[record + at.F_SHAPE], pool[record + at.F_OWNER] = shape.of(pes, color, port), pes
         if port == QUEUE:
             pool[record + at.F_GIVER] = pes
             continue

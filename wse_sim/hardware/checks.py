@@ -76,7 +76,7 @@ def _check_value(name: str, value: object, minimum: int) -> None:
     if isinstance(value, Mapping):
         for mnemonic, rate in value.items():
             _check_tuple(f"rates[{mnemonic!r}]", rate, 1, length=2)
-    elif name in ("reserved_colors", "input_queue_depths", "output_queue_depths"):
+    elif name in ("reserved_colors", "input_queue_depths", "output_queue_depths", "die_columns", "die_rows"):
         _check_tuple(name, value, minimum)
     elif not _is_int(value) or value < minimum:
         raise UsageError(f"{name} is {value!r}: expected a whole number, {minimum} or more")

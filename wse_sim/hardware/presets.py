@@ -73,6 +73,10 @@ _WSE2: Table = {
     "router_buffer": (4, assumed("no depth is published; HC34 says low buffering, per colour",
                                  "must cover a hop and the credit's way back")),
     "hop_cycles": (1, published("HC34; HPDC24, whose model with 1 errs by less than 4 %")),
+    "die_columns": ((), assumed("7 x 12 dies, whose edges cost nothing as long as a crossing costs nothing")),
+    "die_rows": ((), assumed("7 x 12 dies, whose edges cost nothing as long as a crossing costs nothing")),
+    "die_crossing_cycles": (0, assumed("HPDC24: a model with uniform hops errs by less than 4 %",
+                                       "no rows along a whole column are published; see WSE-3")),
     "ramp_out_cycles": (3, inferred("HPDC24: ramp latency 2 each way, pipelined chain stage 2 * 2 + 2 = 6 cycles",
                                     "3 out + 1 hop + 2 in = 6")),
     "ramp_in_cycles": (2, published("HPDC24: ramp latency 2")),
@@ -87,9 +91,9 @@ _WSE2: Table = {
         "the issue slot is taken for 6 + 2 * ceil(N / 8) cycles, as measured. The last execute comes 3 cycles later, "
         "see completion_cycles: 11, 13, 25 for N = 8, 16, 64, as measured")),
     "async_issue_cycles": (1, measured("FABRICA: an asynchronous operation takes one issue cycle")),
-    "map_start_cycles": (24, inferred(
-        _GEMM_FIT, "MeshGEMM, Kt 1 to 8 at Nt = 1: 41.5 cycles per inner step, less 3 descriptor loads, 3 of the map's "
-        "step, 2 for two view advances and 9 for the loop's back edge")),
+    "map_start_cycles": (3, measured(
+        "FABRICA, WSE-3 simulator: 2840 cycles for a map of 256 steps, 3032 for a loop around 16 of them of 16 steps",
+        "12 cycles per loop: its back edge, and what any vector operation takes to start")),
     "map_step_cycles": (3, inferred(
         _GEMM_FIT, "MeshGEMV, Mt 1 to 8: 3.0 at Nt = 1 and 2.7 at Nt = 8, where the elements alone take as long; "
         "MeshGEMM: 2.3 to 3.6 on 1 to 8 elements; the vendor's simulator is slower, see WSE3_SIMULATOR")),
@@ -100,21 +104,24 @@ _WSE2: Table = {
     "branch_taken_cycles": (6, measured("FABRICA: on the WSE-3 simulator; no branch prediction")),
     "branch_not_taken_cycles": (3, measured("FABRICA: on the WSE-3 simulator")),
     "task_switch_cycles": (18, inferred(
-        "MeshGEMM on silicon: 159 cycles per step of three tasks and half a skew step of two, all 539 rows",
+        "MeshGEMM on silicon: 159 cycles per step of three tasks and half a skew step of two, at Mt = Kt = Nt = 1",
         "siddharthbc/CSR-graph-coloring: 31 per data task with a body of 10 to 15 instructions, simulator")),
     "completion_cycles": (3, measured("FABRICA: 3 cycles from the last wavelet to the completion task's pick")),
     "task_control_cycles": (1, published("wse-viz: activate, block and unblock are one instruction each")),
-    "reroute_cycles": (200, inferred(
-        "SUMMA on a CS-2, tiles of 2 and 4: 408 cycles per step besides its multiply-adds, with two broadcasts",
-        "the library tears a colour down before it writes the router's configuration word")),
+    "reroute_cycles": (6, assumed("about six instructions: read, change, write a router's configuration word",
+                                  "tearing a colour down before is the program's own work")),
 
     "scalar_int_cycles": (1, measured("FABRICA: one instruction per cycle, in order")),
     "scalar_float_cycles": (2, inferred("FABRICA: 1 if independent, 2 if it uses the result before it",
                                         "scalar float code is mostly dependent")),
     "scalar_memory_cycles": (1, published("SDK white paper, 2022: one cycle", "FABRICA: no bubble after a load")),
     "scalar_divide_cycles": (50, published("csl-examples, blas.csl: a division costs about 50 cycles")),
-    "scalar_sqrt_cycles": (60, assumed("like a division and a few steps")),
-    "scalar_exp_cycles": (60, assumed("range reduction and a polynomial in scalar code")),
+    "scalar_sqrt_cycles": (74, inferred(
+        "vendor's WSE-3 simulator: L2 norm of 512 f32 on a PE, 18 112 cycles (FABSIM-082)",
+        "35 per element in two loops of plain code, the rest a root and a division")),
+    "scalar_exp_cycles": (76, inferred(
+        "vendor's WSE-3 simulator: cross entropy of 256 f32 on a PE, 29 283 cycles (FABSIM-086)",
+        "an exponential per element beside two loops of plain code")),
     "scalar_tanh_cycles": (60, assumed("a rational approximation: one division and a few steps")),
     "scalar_erf_cycles": (70, assumed("a rational approximation with more terms: one division and 20 steps")),
     "half_function_percent": (50, inferred(
@@ -189,6 +196,16 @@ _WSE3: Table = {
     "output_queue_depths": ((8,) * 8, published("SDK, CSL language, DSDs: queue depths")),
     "hop_cycles": (2, measured("FABRICA, silicon and simulator: 2.000; MeshGEMV on silicon: 2.01; a third team too",
                                "the SDK's own corrections use 1")),
+    "die_columns": (tuple(-(-127 * die // 2) - 4 for die in range(1, 12)), inferred(
+        "SDK launch scripts: fabric 762 x 1172, programs 4 columns and 1 row into it; 12 dies of 63.5 columns",
+        "MeshGEMM at P = 80, 272, 336 ... 656 takes 16 cycles more for every 64 PEs of side")),
+    "die_rows": (tuple(-(-1172 * die // 7) - 1 for die in range(1, 7)), inferred(
+        "SDK launch scripts: fabric 762 x 1172, programs 4 columns and 1 row into it; 7 dies of 167.4 rows",
+        "MeshGEMV takes 35 cycles more where the way to the middle root first leads past row 167, and again past 334")),
+    "die_crossing_cycles": (17, inferred(
+        "MeshGEMV on silicon, rows with P = 272, 336, 592 and 720: steps of 35 cycles, a crossing there and one back",
+        "MeshGEMM on silicon, Mt = Kt = Nt = 1: 16 cycles per die, in the skew's shifts alone; none of the two fits "
+        "without. FABRICA's 2.000 cycles per hop eastwards are by clocks that a message from the west has set")),
     "ramp_out_cycles": (7, measured(
         "FABRICA: 7 from the dispatch of a send to its first wavelet on the link, simulator",
         "MeshGEMV on silicon agrees: 7 out + 2 hop + 3 in per stage of a chain, P = 80, groups 2, 4 and 8")),
@@ -196,9 +213,12 @@ _WSE3: Table = {
     "stream_pause_wavelets": (8, inferred(
         "FABRICA, silicon: 1.125 cycles per wavelet, payloads of 64 to 4096", "1.000 on the vendor's simulator")),
     "microthreads": (8, published("SDK, CSL language, DSDs: ut_id 0 to 7, apart from queues")),
-    "reroute_cycles": (6, assumed("about six instructions: read, change, write a router's configuration word",
-                                  "MeshGEMV for WSE-3 writes it directly, without a teardown")),
     "registers": (64, assumed("no spilling is modelled", "the core has 16 16-bit registers, HC34")),
+    "scalar_divide_cycles": (106, inferred(
+        "vendor's simulator: SiLU of 512 f32 on a PE, 104 473 cycles (FABSIM-080)",
+        "204 per element, less an exponential and 22 of plain code; csl-examples, blas.csl, says about 50 on WSE-2")),
+    "scalar_tanh_cycles": (116, assumed("a rational approximation: one division and a few steps")),
+    "scalar_erf_cycles": (126, assumed("a rational approximation with more terms: one division and 20 steps")),
     "rates": ({**_rates(8, 4, 4, 8), "fmacs": (1, 2)}, published(
         "SDK, Appendix SIMD Mode: elements per cycle of each vector instruction",
         "fmacs 2 cycles: FABRICA, silicon and simulator, where the SDK says 1; no minimum is listed: taken as the "
@@ -219,8 +239,12 @@ _SIMULATOR: Table = {
     "read_bytes_per_cycle": (16, measured("FABRICA: 4.0 f16 multiply-adds per cycle")),
     "write_bytes_per_cycle": (16, measured("FABRICA: copies of 8 f16 or 4 f32 per cycle")),
     "stream_pause_wavelets": (0, measured("FABRICA: 1.000 cycles per wavelet")),
-    "map_step_cycles": (11, measured("FABRICA: 2840 cycles for a map of 256 steps of 16 f16 multiply-adds",
-                                     "silicon is faster: MeshGEMV and MeshGEMM")),
+    "die_columns": ((), assumed("the simulator has no dies")),
+    "die_rows": ((), assumed("the simulator has no dies")),
+    "die_crossing_cycles": (0, assumed("the simulator has no dies")),
+    "map_gap_cycles": (4, inferred(
+        "GEMV and GEMM kernels (MIMD-001, 003, 004, 021): 3.0 to 4.4 per step besides its elements",
+        "FABRICA: 7 in a micro-benchmark whose steps load two descriptors; on silicon MeshGEMV shows none")),
     "bank_conflict_cycles": (0, measured("FABRICA: times do not depend on where operands lie")),
 }
 

@@ -57,6 +57,10 @@ class Wafer:
     output_queue_depths: tuple[int, ...] = field(metadata=_info("fabric", "wavelets", "depth of each output queue", 1))
     router_buffer: int = field(metadata=_info("fabric", "wavelets", "router buffer of one colour and input port", 1))
     hop_cycles: int = field(metadata=_info("fabric", "cycles", "router -> visible to the next router", 1))
+    die_columns: tuple[int, ...] = field(metadata=_info(
+        "fabric", "columns", "first column of each die but the first", 1))
+    die_rows: tuple[int, ...] = field(metadata=_info("fabric", "rows", "first row of each die but the first", 1))
+    die_crossing_cycles: int = field(metadata=_info("fabric", "cycles", "added to a hop from die to die"))
     ramp_out_cycles: int = field(metadata=_info("fabric", "cycles", "element executed -> visible to its own router", 1))
     ramp_in_cycles: int = field(metadata=_info("fabric", "cycles", "router -> datapath, where it may execute", 1))
     stream_pause_wavelets: int = field(metadata=_info(
@@ -178,7 +182,7 @@ class Wafer:
         operation.require(source)
         if operation.cost is not None:
             share = self.half_function_percent if destination.bytes == 2 else 100
-            return 1, max(1, -(-getattr(self, operation.cost) * share // 100))
+            return 1, max(1, self.step_cycles(-(-getattr(self, operation.cost) * share // 100)))
         return self.rates.get(mnemonic(operation, destination, source), self.rates[OTHER])
 
     def step_cycles(self, elements: int) -> int:

@@ -1,0 +1,184 @@
+"""Norms, softmax and a gate on f16 tiles: rows of a matrix on y, features on x (WaferLLM, and ports in MIMD_dataflow).
+
+x, y    (rows * cols,) of f16 on each PE, row after row; a row lies on all PEs of a line along x
+stats   (rows,) of f16: a sum or a largest number per row, all-reduced along x by two chains that meet in the middle
+lines   do not meet, so one line takes the cycles of all: the program is one line
+times   clock of each PE before and after
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wse_sim.hardware import f16, i32
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.line import Line, make_line
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.memory import Buffer, View
+from wse_sim.program.program import Program
+from wse_sim.program.register import Register
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A line of `width` PEs and what each holds: `rows` rows of `cols` features."""
+
+    width: int
+    rows: int
+    cols: int
+
+    @property
+    def features(self) -> int:
+        return self.width * self.cols
+
+
+@dataclass(frozen=True)
+class _Parts:
+    x: Buffer
+    y: Buffer
+    stats: Buffer
+    line: Line
+
+
+def _make(name: str, t: Tile, emit: Callable[[Builder, Code, _Parts], None]) -> Program:
+    build = Builder(t.width, 1, name=f"{name} {t.width} {t.rows} {t.cols}")
+    x, y = (build.buffer(name, f16, t.rows * t.cols) for name in "xy")
+    times, stats = build.buffer("times", i32, 2), build.buffer("stats", f16, t.rows)
+    line = make_line(build, build.grid, Axis.X, groups=())
+    pe = build.main()
+    pe.store(times[0], pe.clock())
+    emit(build, pe, _Parts(x, y, stats, line))
+    pe.store(times[1], pe.clock())
+    return build.finish()
+
+
+def _rows(pe: Code, t: Tile, parts: _Parts, emit: Callable[[Register, View, View], None]) -> None:
+    """Runs `emit` with each row's number and its parts of x and y."""
+    at = pe.integer(0)
+    with pe.loop(t.rows) as row:
+        emit(row, parts.x.at(at, t.cols), parts.y.at(at, t.cols))
+        at += t.cols
+
+
+# -- norms --------------------------------------------------------------------------------------------
+
+
+def rms_norm(t: Tile, *, residual: bool = False, epsilon: float = 1e-5) -> Program:
+    """y = weight * x / sqrt(mean(x * x) + epsilon), weight (cols,); with `residual` x += added first."""
+
+    def emit(build: Builder, pe: Code, parts: _Parts) -> None:
+        if residual:
+            pe.add(parts.x, parts.x, build.buffer("added", f16, t.rows * t.cols))
+        _scale_rows(pe, t, parts, build.buffer("weight", f16, t.cols), epsilon)
+
+    return _make("RMSNorm", t, emit)
+
+
+def layer_norm(t: Tile, *, epsilon: float = 1e-5) -> Program:
+    """y = weight * (x - mean) / sqrt(variance + epsilon) + bias, weight and bias (cols,); x becomes x - mean."""
+
+    def emit(build: Builder, pe: Code, parts: _Parts) -> None:
+        weight, bias = build.buffer("weight", f16, t.cols), build.buffer("bias", f16, t.cols)
+
+        def add_up(row: Register, x: View, _: View) -> None:
+            found = pe.real(0.0)
+            pe.sum(found, x)
+            pe.store(parts.stats.at(row), found * (1.0 / t.features))
+
+        _rows(pe, t, parts, add_up)
+        parts.line.all_reduce(pe, parts.stats)
+        _rows(pe, t, parts, lambda row, x, _: pe.sub(x, x, pe.load(parts.stats.at(row))))
+        _scale_rows(pe, t, parts, weight, epsilon)
+        _rows(pe, t, parts, lambda _row, _x, y: pe.add(y, y, bias))
+
+    return _make("LayerNorm", t, emit)
+
+
+def _scale_rows(pe: Code, t: Tile, parts: _Parts, weight: Buffer, epsilon: float) -> None:
+    """y = weight * x / sqrt(mean(x * x) + epsilon)."""
+    stats = parts.stats
+
+    def square(row: Register, x: View, _: View) -> None:
+        found = pe.real(0.0)
+        pe.dot(found, x, x)
+        pe.store(stats.at(row), found * (1.0 / t.features))
+
+    def scale(row: Register, x: View, y: View) -> None:
+        pe.mul(y, x, pe.load(stats.at(row)))
+        pe.mul(y, y, weight)
+
+    _rows(pe, t, parts, square)
+    parts.line.all_reduce(pe, stats)
+    pe.add(stats, stats, epsilon)
+    pe.vector("sqrt", stats, stats)
+    pe.vector("recip", stats, stats)
+    _rows(pe, t, parts, scale)
+
+
+# -- softmax ------------------------------------------------------------------------------------------
+
+
+def softmax(t: Tile, *, mapped: bool = False) -> Program:
+    """y = softmax(x) of each row. Exponentials come one by one from a loop of scalar code, or from one operation."""
+
+    def emit(_: Builder, pe: Code, parts: _Parts) -> None:
+        stats = parts.stats
+
+        def largest(row: Register, x: View, _: View) -> None:
+            found = pe.real(-65504.0)
+            pe.max_of(found, x)
+            pe.store(stats.at(row), found)
+
+        def powers(row: Register, x: View, y: View) -> None:
+            most, found = pe.load(stats.at(row)), pe.real(0.0)
+            if mapped:
+                pe.sub(y, x, most)
+                pe.vector("exp", y, y)
+                pe.sum(found, y)
+            else:
+                _scalar_powers(pe, parts, (row, t.cols), most, found)
+            pe.store(stats.at(row), found)
+
+        _rows(pe, t, parts, largest)
+        parts.line.all_reduce(pe, stats, "max")
+        _rows(pe, t, parts, powers)
+        parts.line.all_reduce(pe, stats)
+        pe.vector("recip", stats, stats)
+        _rows(pe, t, parts, lambda row, _, y: pe.mul(y, y, pe.load(stats.at(row))))
+
+    return _make("softmax", t, emit)
+
+
+def _scalar_powers(pe: Code, parts: _Parts, row: tuple[Register, int], most: Register, found: Register) -> None:
+    """y = exp(x - most), element by element, and their sum."""
+    number, cols = row
+    first = number * cols
+    with pe.loop(cols) as i:
+        at = first + i
+        pe.store(parts.y.at(at), pe.load(parts.x.at(at)) - most)
+        pe.vector("exp", parts.y.at(at, 1), parts.y.at(at, 1))
+        found += pe.load(parts.y.at(at))
+
+
+# -- gate ---------------------------------------------------------------------------------------------
+
+
+def silu_gate(n: int) -> Program:
+    """y *= x * sigmoid(x), n elements on one PE: products as vector operations, the sigmoid element by element."""
+    build = Builder(1, 1, name=f"SiLU gate {n}")
+    x, y, gate = (build.buffer(name, f16, n) for name in ("x", "y", "gate"))
+    times = build.buffer("times", i32, 2)
+    pe = build.main()
+    pe.store(times[0], pe.clock())
+    pe.neg(gate, x)
+    with pe.loop(n) as i:
+        element = gate.at(i, 1)
+        pe.vector("exp", element, element)
+        pe.store(gate.at(i), pe.load(gate.at(i)) + 1.0)
+        pe.vector("recip", element, element)
+    pe.mul(gate, gate, x)
+    pe.mul(y, y, gate)
+    pe.store(times[1], pe.clock())
+    return build.finish()
