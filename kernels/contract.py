@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.program.program import Program
 
-FAMILIES = ("collective", "matrix", "published", "transformer", "prefill")
+FAMILIES = ("collective", "matrix", "published", "transformer", "prefill", "batch")
 
 Array = NDArray[Any]
 Shape = Mapping[str, int]

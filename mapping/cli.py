@@ -48,10 +48,14 @@ def run(
         str | None, typer.Option(help="cerebras-gpt-111m ... cerebras-gpt-13b, gpt2 ... gpt2-xl, with random weights.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of random weights, random prompts and draws.", min=0)] = 0,
-    prompt: Annotated[str | None, typer.Option(help="Text to go on from.")] = None,
-    ids: Annotated[str | None, typer.Option(help="Token ids to go on from, as 5,17,9; needs no tokenizer.")] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="Text to go on from; given again, another sequence of one batch.")
+    ] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option(help="Token ids to go on from, as 5,17,9; needs no tokenizer.")
+    ] = None,
     random_prompt: Annotated[
-        int | None, typer.Option(help="Go on from so many random token ids. Default with --model: 1.", min=1)
+        list[int] | None, typer.Option(help="Go on from so many random token ids. Default with --model: 1.", min=1)
     ] = None,
     tokens: Annotated[int, typer.Option(help="New tokens.", min=0)] = 24,
     stop: Annotated[
@@ -95,9 +99,9 @@ def run(
             checkpoint=checkpoint,
             model=model,
             seed=seed,
-            prompt=prompt,
-            ids=ids,
-            random_prompt=random_prompt,
+            prompt=prompt or (),
+            ids=ids or (),
+            random_prompt=random_prompt or (),
             tokens=tokens,
             stop=stop,
             temperature=temperature,

@@ -83,7 +83,8 @@ def _room(wafer: Wafer) -> int:
 
 
 def _what(layout: Layout) -> str:
-    many = f", {layout.sequences} sequences" if layout.sequences > 1 else ""
+    together = layout.sequences * layout.batch
+    many = f", {together} sequences" if together > 1 else ""
     return f"{layout.config.name} in {layout.dtype.name}, {layout.context:,} tokens of context{many},"
 
 

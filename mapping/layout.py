@@ -21,6 +21,7 @@ class Layout:
     vocabulary tokens of the tied embedding along x, its features along y; positions likewise
     context    tokens that the KV cache holds; token t lives on row t mod height
     sequences  how many have a cache of their own
+    batch      sequences that a step works on together, each with a cache of its own
     candidates tokens among which the next one is drawn; 0: always the likeliest
     tight      no gaps between tensors, and a bias as one more row of its matrix: takes less room and more cycles
     shards     stretches of columns, each with its own heads and inner features
@@ -39,6 +40,7 @@ class Layout:
     accumulate: DType = f32
     context: int = 0
     sequences: int = 1
+    batch: int = 1
     candidates: int = 0
     tight: bool = False
     shards: int = 1
@@ -54,6 +56,8 @@ class Layout:
                 f"dtype {self.dtype} with accumulate {self.accumulate}: expected f32 with f32, or f16 with f16 or f32; "
                 "the machine has no other multiply-add"
             )
+        if self.batch < 1:
+            raise UsageError(f"a batch of {self.batch} sequences: expected 1 or more")
         if not 0 <= self.candidates <= self.config.vocab_size:
             raise UsageError(
                 f"{self.candidates} candidates for the next token: {self.config.name} has {self.config.vocab_size} "

@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
-from wse_sim.hardware import DType, Region
+from wse_sim.hardware import DType, Region, f32, i32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.batch import attention
+from wse_sim.kernels.batch.likeliest import Search as BatchSearch
+from wse_sim.kernels.batch.likeliest import make_search
+from wse_sim.kernels.batch.places import Places, make_places
 from wse_sim.kernels.blocks import Blocks, counts_of, spread, starts_of, vector_tiles
-from wse_sim.kernels.transformer import draw, gelu, kv_cache, layernorm, likeliest, logits, mix
+from wse_sim.kernels.prefill import layernorm
+from wse_sim.kernels.transformer import draw, gelu, kv_cache, likeliest, logits
 from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.kernels.transformer.likeliest import Search
@@ -82,10 +87,30 @@ class Head(NamedTuple):
     powers: Buffer | None
 
 
+class Crowd(NamedTuple):
+    """Of a batch: an entry for each sequence of a step, or of the cache.
+
+    token, position, where  of a step: token (-1: the one chosen last), its position, and which of the cache's sequences
+    random                  of a step: the number that draws the next token
+    chosen                  of the cache: the token that was chosen last
+    places                  see `kernels.batch.places`
+    search                  see `kernels.batch.likeliest`
+    """
+
+    token: Buffer
+    position: Buffer
+    where: Buffer
+    chosen: Buffer
+    random: Buffer
+    places: Places
+    search: BatchSearch
+
+
 class Resident:
     """What a layout keeps in the SRAM of a region: parameters, cache, work space.
 
     tables, head  None where the layout leaves them to another region
+    crowd         None where a step works on one sequence
     """
 
     def __init__(self, build: Builder, layout: Layout, region: Region) -> None:
@@ -100,6 +125,7 @@ class Resident:
         self.hidden_count = counts_of(build, "hidden.count", layout.hidden, Axis.Y, region)
         self.inner_count = counts_of(build, "inner.count", layout.inner, Axis.X, region)
         self._work()
+        self.crowd = None if layout.batch == 1 else self._crowd()
         self.head = None if table is None or norm is None else self._head(norm, table)
 
     def _tables(self) -> Tables:
@@ -144,7 +170,7 @@ class Resident:
 
     def _cache(self, name: str, make: Make) -> KVCache:
         m = self.layout
-        length = m.features.size * m.cache_slots
+        length = m.batch * m.features.size * m.cache_slots
         return KVCache(
             keys=make(f"{name}.keys", m.dtype, length),
             values=make(f"{name}.values", m.dtype, length, bank_offset=8),
@@ -169,44 +195,66 @@ class Resident:
         return self.build.buffer(name, dtype, length, on=self.region, bank_offset=bank_offset, init=init)
 
     def _one(self, blocks: Blocks, axis: Axis) -> Floats | None:
-        """In a tight layout: a vector split along an axis whose first pad, which no kernel writes, is 1."""
+        """In a tight layout: vectors split along an axis whose first pad, which no kernel writes, is 1."""
         if not self.layout.tight:
             return None
         ones = np.zeros(blocks.parts * blocks.size, np.float32)
         ones[blocks.total] = 1
-        return spread(ones.reshape(blocks.parts, blocks.size), axis)
+        return spread(np.tile(ones.reshape(blocks.parts, blocks.size), self.layout.batch), axis)
 
     def _work(self) -> None:
         """Activations and scratch; a result lies off the banks of what it is computed from."""
-        m, build, region = self.layout, self.build, self.region
+        m, build, region, many = self.layout, self.build, self.region, self.layout.batch
         size, inner, dtype = m.hidden.size, m.inner.size, m.dtype
-        self.hidden = self._buffer("hidden", dtype, size)
-        self.normed = self._buffer("normed", dtype, size, init=self._one(m.hidden, Axis.Y))
-        self.update = self._buffer("update", dtype, size, bank_offset=8)
-        self.qkv = self._buffer("qkv", dtype, 3 * m.features.size, bank_offset=8)
-        self.mixed = self._buffer("mixed", dtype, m.features.size, init=self._one(m.features, Axis.X))
-        self.inner = self._buffer("inner", dtype, inner, bank_offset=8)
-        self.activated = self._buffer("activated", dtype, inner)
+        self.hidden = self._buffer("hidden", dtype, many * size)
+        self.normed = self._buffer("normed", dtype, many * size, init=self._one(m.hidden, Axis.Y))
+        self.update = self._buffer("update", dtype, many * size, bank_offset=8)
+        self.qkv = self._buffer("qkv", dtype, many * 3 * m.features.size, bank_offset=8)
+        self.mixed = self._buffer("mixed", dtype, many * m.features.size, init=self._one(m.features, Axis.X))
+        self.inner = self._buffer("inner", dtype, many * inner, bank_offset=8)
+        self.activated = self._buffer("activated", dtype, many * inner)
         self.sums: Buffer | None = None  # where products are added up in a wider type than that of the result
         if m.accumulate is not dtype:
-            widest = max(size, 3 * m.features.size, inner)
+            widest = many * max(size, 3 * m.features.size, inner)
             self.sums = self._buffer("sums", m.accumulate, widest, bank_offset=8)
-        self.norm_scratch = layernorm.make_scratch(build, size, region)
+        self.norm_scratch = layernorm.make_scratch(build, many, size, region)
         shares = Blocks(inner, m.height)  # the PEs of a column hold the same inner features, and share the work
         self.gelu_scratch = gelu.make_scratch(build, shares.size, region)
         self.gelu_start = starts_of(build, "gelu.start", shares, Axis.Y, region)
-        self.mix_scratch = mix.make_scratch(
-            build, self.heads.of, m.cache_slots, region, cache=dtype, sums=m.accumulate
+        self.mix_scratch = attention.make_scratch(
+            build, self.heads.of, m.cache_slots, many, region, cache=dtype, sums=m.accumulate
+        )
+
+    def _crowd(self) -> Crowd:
+        m, build, region = self.layout, self.build, self.region
+        size = m.vocabulary.size
+
+        def entries(name: str, dtype: DType = i32) -> Buffer:
+            return build.buffer(f"batch.{name}", dtype, m.batch, on=region)
+
+        return Crowd(
+            token=entries("token"),
+            position=entries("position"),
+            where=entries("where"),
+            chosen=entries("chosen"),
+            random=entries("random", f32),
+            places=make_places(build, m.batch, region),
+            search=make_search(build, size, m.batch, region, most=m.candidates, dtype=m.accumulate),
         )
 
     def _head(self, norm: Norm, table: Table) -> Head:
         build, region, sums, size = self.build, self.region, self.layout.accumulate, table.rows.size
-        most = self.layout.candidates
+        most, many, room = self.layout.candidates, self.layout.batch, likeliest.room(table.rows.size)
+        if self.crowd is None:
+            search = likeliest.make_search(build, size, region, most=most, dtype=sums)
+        else:
+            of = self.crowd.search
+            search = Search(of.tops, of.best, of.token, of.values, of.tokens)
         return Head(
             norm=norm,
             table=table,
-            logits=logits.make_logits(build, table, sums, room=likeliest.room(size)),
-            search=likeliest.make_search(build, size, region, most=most, dtype=sums),
+            logits=logits.make_logits(build, table, sums, room=many * room),
+            search=search,
             powers=draw.make_scratch(build, most, region) if most else None,
         )
 

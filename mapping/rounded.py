@@ -55,13 +55,13 @@ class RoundedGPT:
         normed = self._norm("ln_f")
         return logits.reference(self._along_y, normed, table, scale=config.width_scale, sums=layout.accumulate)
 
-    def token(self, sampling: Sampling | None = None) -> int:
+    def token(self, sampling: Sampling | None = None, *, sequence: int = 0) -> int:
         """The token that follows: drawn, or the likeliest."""
         logits = self.logits()
         if sampling is None:
             return int(likeliest.reference(logits, 1)[0])
         candidates = likeliest.reference(logits, sampling.top_k)
-        how = sampling.arguments(len(self.keys[0]) - 1)
+        how = sampling.arguments(len(self.keys[0]) - 1, sequence=sequence)
         return int(candidates[draw.reference(
             logits[candidates].astype(np.float32), sharpen=how["sharpen"], top_p=how["top_p"], random=how["random"]
         )])  # fmt: skip

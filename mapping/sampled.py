@@ -8,7 +8,7 @@ next layer as it entered this one, only later. Else more layers are simulated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,25 +21,26 @@ from wse_sim.report.compose import extended
 from wse_sim.report.report import Report
 
 Make = Callable[[int], Program]
-Launch = Mapping[str, float]
+Step = Callable[[Machine], int]
+"""Launches once, and gives the cycles."""
 
 
 def sampled(
-    make: Make, layers: int, wafer: Wafer, launches: Sequence[Launch], *, engine: str = "auto",
-    threads: int = 1, progress: Callable[[int, int], None] | None = None,
+    make: Make, layers: int, wafer: Wafer, steps: Sequence[Step], *, engine: str = "auto", threads: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Of launches of a program that `make` makes of a number of layers, for `layers` of them.
+    """Of steps of a program that `make` makes of a number of layers, for `layers` of them.
 
     Its sections call them `layer 0`, `layer 1` and so on. SRAM is that of the layers simulated; the provenance says
-    what was composed. `progress` gets the launches done, and the cycles of the last.
+    what was composed. `progress` gets the steps done, and the cycles of the last.
     """
     done = 0
 
     def run(count: int) -> Report:
         nonlocal done
         machine = Machine(make(count), wafer, engine=engine, threads=threads)
-        for arguments in launches:
-            cycles = machine.launch(arguments)
+        for step in steps:
+            cycles = step(machine)
             done += 1
             if progress is not None:
                 progress(done, cycles)

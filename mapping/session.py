@@ -47,14 +47,15 @@ class Session:
     """A mapped model loaded on a machine; the KV cache grows from step to step.
 
     sampling  how the next token is drawn; None: the likeliest
+    sequence  whose random numbers it takes; see `Sampling`
     """
 
     def __init__(
-        self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, engine: str = "auto",
-        threads: int = 1,
+        self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, sequence: int = 0,
+        engine: str = "auto", threads: int = 1,
     ) -> None:  # fmt: skip
         self.layout = with_candidates(layout, sampling)
-        self.sampling = sampling
+        self.sampling, self.sequence = sampling, sequence
         self.decoder = Decoder(self.layout)
         self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads)
         self.decoder.load(self.machine, tensors)
@@ -72,7 +73,10 @@ class Session:
             )
         if not OWN_TOKEN <= token < self.layout.config.vocab_size:
             raise UsageError(f"token {token}: expected 0 to {self.layout.config.vocab_size - 1}")
-        cycles = self.machine.launch(arguments(token, self.position, sample=sample, sampling=self.sampling))
+        given: dict[str, float] = {"token": token, "position": self.position, "sample": int(sample)}
+        if self.sampling is not None:
+            given |= self.sampling.arguments(self.position, sequence=self.sequence)
+        cycles = self.machine.launch(given)
         self.position += 1
         return cycles
 
@@ -92,12 +96,6 @@ class Session:
 def with_candidates(layout: Layout, sampling: Sampling | None) -> Layout:
     """The layout with room for what sampling needs."""
     return layout if sampling is None else replace(layout, candidates=sampling.top_k)
-
-
-def arguments(token: int, position: int, *, sample: bool, sampling: Sampling | None = None) -> dict[str, float]:
-    """Launch arguments of a step."""
-    drawn = {} if sampling is None else sampling.arguments(position)
-    return {"token": token, "position": position, "sample": int(sample), **drawn}
 
 
 def generate(

@@ -82,14 +82,18 @@ def emit(pe: Code, search: Search, draw: Draw, scratch: Buffer) -> None:
     assert search.values is not None
     assert search.tokens is not None
     with pe.builder.section("draw"), pe.scope():
-        count, powers = pe.use(draw.count), first(scratch, draw.count)
-        pe.sub(powers, first(search.values, count), pe.load(search.values))
-        pe.mul(powers, powers, draw.sharpen)
-        pe.vector("exp", powers, powers)
-        kept, number = _keep(pe, count, powers.buffer, _total(pe, powers) * draw.top_p)
-        index = _pick(pe, count, powers.buffer, kept * draw.random)
-        index = index.minimum(number - 1)
+        index = index_of(pe, first(search.values, draw.count), draw, draw.random, scratch)
         pe.store(search.token, pe.load(search.tokens.at(index)))
+
+
+def index_of(pe: Code, values: View, draw: Draw, random: Register, scratch: Buffer) -> Register:
+    """Which of the values, `draw.count` in descending order, a random number draws; `draw.random` is not used."""
+    count, powers = pe.use(draw.count), first(scratch, draw.count)
+    pe.sub(powers, values, pe.load(values))
+    pe.mul(powers, powers, draw.sharpen)
+    pe.vector("exp", powers, powers)
+    kept, number = _keep(pe, count, scratch, _total(pe, powers) * draw.top_p)
+    return _pick(pe, count, scratch, kept * random).minimum(number - 1)
 
 
 def _total(pe: Code, powers: View) -> Register:

@@ -76,7 +76,7 @@ def make_scratch(build: Builder, size: int, region: Region) -> Buffer:
 def emit(pe: Code, x: Operand, to: Operand, count: Register, form: Form, scratch: Buffer) -> None:
     """to[:count] = gelu(x[:count]); `to` may be `x`."""
     with pe.builder.section("gelu"):
-        _inner(pe, first(scratch, count), first(x, count), form)
+        double(pe, first(scratch, count), first(x, count), form)
         pe.mul(first(to, count), first(scratch, count), 0.5)
 
 
@@ -94,13 +94,13 @@ def emit_shared(
     with pe.builder.section("gelu"), pe.scope():
         low = pe.load(start)
         own = (pe.use(count) - low).minimum(scratch.length).maximum(0)
-        _inner(pe, first(scratch, own), part(x, low, own), form)
+        double(pe, first(scratch, own), part(x, low, own), form)
         pe.mov(whole(to), 0.0)
         pe.mul(part(to, low, own), first(scratch, own), 0.5)
         line.all_reduce(pe, to, operation="add")
 
 
-def _inner(pe: Code, work: View, x: View, form: Form) -> None:
+def double(pe: Code, work: View, x: View, form: Form) -> None:
     """work = 2 gelu(x)"""
     if form == "erf":
         pe.mul(work, x, _HALF_ROOT)

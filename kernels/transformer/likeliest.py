@@ -10,6 +10,7 @@ time    does not depend on values: the PEs without the logit do the same as the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -55,36 +56,70 @@ def reference(logits: Floats, count: int) -> NDArray[np.int64]:
     return np.argsort(-logits, kind="stable")[:count]
 
 
+@dataclass(frozen=True)
+class Grid:
+    """The blocks that the logits of a PE are searched in.
+
+    size    tokens of the PE
+    """
+
+    size: int
+
+    @property
+    def block(self) -> int:
+        """Tokens of a block: about as many as there are blocks."""
+        return max(1, isqrt(self.size))
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.size // self.block)
+
+    @property
+    def tops(self) -> int:
+        """Elements for the largest of each block: halving looks past the end."""
+        return max(self.blocks, sum(_halves(self.blocks)))
+
+
 def cost(wafer: Wafer, along_x: Tree, size: int, *, count: int | None = None, dtype: DType = f32) -> int:
     """Cycles for `size` tokens on a PE; `count` as in `emit`."""
-    price, block = Price(wafer), _block(size)
-    blocks = -(-size // block)
-    top = softmax.cost_of_top(wafer, block, dtype)
-    tops = price.scalar("load isub") + price.vector("mov", blocks * block - size, dtype, None)
-    tops += price.loop(blocks) + blocks * (price.scalar("imul store") + top)
-    find = softmax.cost_of_top(wafer, blocks, dtype) + price.scalar("store imul load feq ixor imul iadd load")
-    find += price.scalar("iadd iadd store")
-    find += _cost_of_halving(price, blocks, dtype) + _cost_of_halving(price, block, dtype)
+    price = Price(wafer)
+    find = cost_of_search(wafer, size, dtype) + price.scalar("store imul load feq ixor imul iadd load iadd store")
     find += all_reduce.cost(wafer, along_x, 1, operation="max")
     find += all_reduce.cost(wafer, along_x, 1, operation="min", dtype=i32)
+    tops = cost_of_tops(wafer, size, dtype)
     if count is None:
         return tops + find
-    each = find + price.scalar("load load store store ieq isub imul iadd store imul store") + top
+    each = find + price.scalar("load load store store ieq isub imul iadd store imul store")
+    each += softmax.cost_of_top(wafer, Grid(size).block, dtype)
     back = price.scalar("load isub ile ilt iand isub imul iadd load store")
     return tops + 2 * price.loop(count) + price.scalar("load") + count * (each + back)
 
 
+def cost_of_tops(wafer: Wafer, size: int, dtype: DType) -> int:
+    """Cycles of `fill_tops`."""
+    price, grid = Price(wafer), Grid(size)
+    pads = price.scalar("load isub") + price.vector("mov", grid.blocks * grid.block - size, dtype, None)
+    top = softmax.cost_of_top(wafer, grid.block, dtype)
+    return pads + price.loop(grid.blocks) + grid.blocks * (price.scalar("imul store") + top)
+
+
+def cost_of_search(wafer: Wafer, size: int, dtype: DType) -> int:
+    """Cycles to find the largest logit of a PE and its place."""
+    price, grid = Price(wafer), Grid(size)
+    top = softmax.cost_of_top(wafer, grid.blocks, dtype)
+    return top + _cost_of_halving(price, grid.blocks, dtype) + _cost_of_halving(price, grid.block, dtype)
+
+
 def room(size: int) -> int:
     """Elements of a buffer that is searched for one of `size`: halving looks past the end."""
-    block = _block(size)
-    return max(size, (-(-size // block) - 1) * block + sum(_halves(block))) + 1
+    grid = Grid(size)
+    return max(size, (grid.blocks - 1) * grid.block + sum(_halves(grid.block))) + 1
 
 
 def make_search(build: Builder, size: int, region: Region, *, most: int = 0, dtype: DType = f32) -> Search:
     """For up to `most` tokens; 0: for the likeliest alone."""
-    blocks = -(-size // _block(size))
     return Search(
-        tops=build.buffer("likeliest.tops", dtype, max(blocks, sum(_halves(blocks))), on=region),
+        tops=build.buffer("likeliest.tops", dtype, Grid(size).tops, on=region),
         best=build.buffer("likeliest.best", f32, 1, on=region),
         token=build.buffer("token", i32, 1, on=region),
         values=build.buffer("likeliest.values", f32, most, on=region) if most else None,
@@ -96,13 +131,13 @@ def emit(pe: Code, line: Line, logits: Buffer, table: Table, search: Search, cou
     """Finds the likeliest token, or `count` of them, on whole lines; all PEs of a line know them in the end."""
     size = table.rows.size
     with pe.builder.section("likeliest"), pe.scope():
-        _fill_tops(pe, logits, table, search)
+        fill_tops(pe, logits, table, search.tops)
         if count is None:
             _find(pe, line, logits, table, search)
             return
         assert search.values is not None
         assert search.tokens is not None
-        spare = logits.length - 1
+        grid, spare = Grid(size), logits.length - 1
         with pe.loop(pe.use(count)) as i:
             block, local, candidate = _find(pe, line, logits, table, search)
             token = pe.load(search.token)
@@ -110,7 +145,7 @@ def emit(pe: Code, line: Line, logits: Buffer, table: Table, search: Search, cou
             pe.store(search.tokens.at(i), token)
             mine = token.equals(candidate)
             pe.store(logits.at((local - spare) * mine + spare), float("-inf"))
-            pe.store(search.tops.at(block), softmax.top(pe, part(logits, block * _block(size), _block(size))))
+            pe.store(search.tops.at(block), softmax.top(pe, part(logits, block * grid.block, grid.block)))
         start = pe.load(table.start)
         with pe.loop(pe.use(count)) as i:
             local = pe.load(search.tokens.at(i)) - start
@@ -118,16 +153,18 @@ def emit(pe: Code, line: Line, logits: Buffer, table: Table, search: Search, cou
             pe.store(logits.at((local - spare) * mine + spare), pe.load(search.values.at(i)))
 
 
-def _fill_tops(pe: Code, logits: Buffer, table: Table, search: Search) -> None:
-    """The largest logit of each block, pads left out."""
-    size = table.rows.size
-    block = _block(size)
-    blocks = -(-size // block)
+def fill_tops(
+    pe: Code, logits: Buffer, table: Table, tops: Buffer, *, at: Register | None = None, to: Register | None = None
+) -> None:
+    """The largest logit of each block, pads left out; the logits begin at `at`, the tops at `to`."""
+    grid = Grid(table.rows.size)
     with pe.scope():
         count = pe.load(table.count)
-        pe.mov(part(logits, count, blocks * block - count), float("-inf"))
-    with pe.loop(blocks) as i:
-        pe.store(search.tops.at(i), softmax.top(pe, part(logits, i * block, block)))
+        end = count if at is None else count + at
+        pe.mov(part(logits, end, grid.blocks * grid.block - count), float("-inf"))
+    with pe.loop(grid.blocks) as i:
+        begin = i * grid.block if at is None else i * grid.block + at
+        pe.store(tops.at(i if to is None else i + to), softmax.top(pe, part(logits, begin, grid.block)))
 
 
 def _find(
@@ -137,13 +174,11 @@ def _find(
 
     The own token is one above all tokens where the line's largest logit is not here.
     """
-    size = table.rows.size
-    block = _block(size)
-    blocks = -(-size // block)
-    own = softmax.top(pe, search.tops.view(0, blocks))
+    grid = Grid(table.rows.size)
+    own = softmax.top(pe, search.tops.view(0, grid.blocks))
     pe.store(search.best, own)
-    index = _first_equal(pe, search.tops, pe.integer(0), blocks, own)
-    local = _first_equal(pe, logits, index * block, block, own)
+    index = first_equal(pe, search.tops, 0, grid.blocks, own)
+    local = first_equal(pe, logits, index * grid.block, grid.block, own)
     line.all_reduce(pe, search.best[:], operation="max")
     away = own.equals(pe.load(search.best)) ^ 1
     candidate = away * FAR + local + pe.load(table.start)
@@ -152,7 +187,7 @@ def _find(
     return index, local, candidate
 
 
-def _first_equal(pe: Code, x: Buffer, start: Register, size: int, top: Register) -> Register:
+def first_equal(pe: Code, x: Buffer, start: int | Register, size: int, top: Register) -> Register:
     """First index of `top`, the largest of `size` elements from `start`: goes right where the left half lacks it."""
     low = pe.integer(start)
     for half in _halves(size):
@@ -160,11 +195,6 @@ def _first_equal(pe: Code, x: Buffer, start: Register, size: int, top: Register)
             missing = softmax.top(pe, part(x, low, half)) < top
             low += missing * half
     return low
-
-
-def _block(size: int) -> int:
-    """Length of a block: about as long as there are blocks."""
-    return max(1, isqrt(size))
 
 
 def _halves(size: int) -> list[int]:

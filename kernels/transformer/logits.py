@@ -43,7 +43,15 @@ def reference(tree: Tree, hidden: Floats, table: Floats, *, scale: float = 1.0, 
 def cost(
     wafer: Wafer, tree: Tree, rows: int, features: int, *, table: DType = f32, sums: DType = f32, scaled: bool = False
 ) -> int:
-    """Cycles for `rows` tokens and `features` features on a PE, on lines that reduce by `tree`.
+    """Cycles for `rows` tokens and `features` features on a PE, on lines that reduce by `tree`."""
+    price = Price(wafer)
+    local = price.vector("mov", rows, sums, None) + local_cost(wafer, rows, features, table=table, sums=sums)
+    scale = price.vector("mul", rows, sums, sums, in_place=True) if scaled else 0
+    return local + reduce.cost(wafer, tree, rows, dtype=sums) + scale
+
+
+def local_cost(wafer: Wafer, rows: int, features: int, *, table: DType = f32, sums: DType = f32) -> int:
+    """Cycles of a PE's own share, the map alone.
 
     A table of f16 moves on by half the bytes of its f32 sums: where groups are no wider than a port, the two
     meet in the same banks in every other one.
@@ -53,9 +61,7 @@ def cost(
     meets = table is f16 and sums is f32 and lanes * f32.bytes <= wafer.read_port_bytes
     stalls = -(-rows // lanes) // 2 * wafer.bank_conflict_cycles if meets else 0
     step = wafer.step_cycles(price.elements("mac", rows, sums, table) + stalls)
-    local = price.vector("mov", rows, sums, None) + price.map("mac", 0, rows, sums, table) + features * step
-    scale = price.vector("mul", rows, sums, sums, in_place=True) if scaled else 0
-    return local + reduce.cost(wafer, tree, rows, dtype=sums) + scale
+    return price.map("mac", 0, rows, sums, table) + features * step
 
 
 def make_logits(build: Builder, table: Table, dtype: DType = f32, *, room: int = 0) -> Buffer:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wse_sim.hardware import f16
+from wse_sim.mapping.batch_session import BatchGeneration
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.session import Generation
 from wse_sim.report.breakdown import Line, breakdown, kernel_of, phase_of
 from wse_sim.report.report import Report
 
@@ -26,16 +26,16 @@ COLUMNS = {"busy": "busy", "memory": "memory", "fabric": "waiting", "issue": "is
 class Outcome:
     """What the run gave.
 
-    text           the prompt and what was generated; None without a tokenizer
+    texts          of each sequence, the prompt and what was generated; None without a tokenizer
     max_abs_error  largest difference between a logit and the numpy reference's; None if no logit was computed
     seed           of the weights; None if they are a checkpoint's
     sampling       how tokens were drawn; None: the likeliest
     """
 
     layout: Layout
-    generation: Generation
+    generation: BatchGeneration
     report: Report
-    text: str | None
+    texts: tuple[str | None, ...]
     max_abs_error: float | None
     seed: int | None
     sampling: Sampling | None
@@ -45,14 +45,19 @@ class Outcome:
         """Where the numbers were computed."""
         if self.report.provenance.fidelity == "exact":
             return "computed by the simulated PEs"
-        return "computed outside the fabric by the same arithmetic" if self.generation.positions else "not computed"
+        computed = any(one.positions for one in self.generation.sequences)
+        return "computed outside the fabric by the same arithmetic" if computed else "not computed"
 
     @property
     def tokens_per_second(self) -> float:
-        """Of steps that fed a generated token back (of the prompt's if none did), at the wafer's nominal clock."""
-        cycles = self.generation.cycles[len(self.generation.prompt_ids) :] or self.generation.cycles
-        seconds = self.layout.wafer.seconds(sum(cycles))
-        return len(cycles) / seconds if seconds else 0.0
+        """Tokens fed in the steps after all prompts (in all steps if there are none), at the wafer's nominal clock."""
+        sequences, cycles = self.generation.sequences, self.generation.cycles
+        first = max(len(one.prompt_ids) for one in sequences)
+        if first >= len(cycles):
+            first = 0
+        fed = sum(max(0, len(one.cycles) - first) for one in sequences)
+        seconds = self.layout.wafer.seconds(sum(cycles[first:]))
+        return fed / seconds if seconds else 0.0
 
 
 # -- JSON -------------------------------------------------------------------------------------------------
@@ -62,12 +67,19 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     """The result as one JSON object."""
     report, generation, layout = outcome.report, outcome.generation, outcome.layout
     links = report.busiest_links(1)
+    sequences = [
+        {
+            "text": text,
+            "token_ids": list(one.token_ids),
+            "prompt_ids": list(one.prompt_ids),
+            "stopped": one.stopped,
+        }
+        for text, one in zip(outcome.texts, generation.sequences, strict=True)
+    ]
     return {
         "model": layout.config.name,
-        "text": outcome.text,
-        "token_ids": list(generation.token_ids),
-        "prompt_ids": list(generation.prompt_ids),
-        "stopped": generation.stopped,
+        **sequences[0],
+        "sequences": sequences,
         "cycles": report.cycles,
         "cycles_per_token": list(generation.cycles),
         "tokens_per_second": outcome.tokens_per_second,
@@ -125,10 +137,11 @@ def provenance_of(report: Report) -> dict[str, Any]:
 def print_outcome(outcome: Outcome, console: Console) -> None:
     """Text first, then the numbers."""
     generation, report = outcome.generation, outcome.report
-    shown = outcome.text if outcome.text is not None else " ".join(map(str, generation.token_ids))
-    if shown:
-        console.print(shown, style="bold", markup=False, highlight=False)
-        console.print()
+    for text, one in zip(outcome.texts, generation.sequences, strict=True):
+        shown = text if text is not None else " ".join(map(str, one.token_ids))
+        if shown:
+            console.print(shown, style="bold", markup=False, highlight=False)
+            console.print()
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _facts(outcome):
         table.add_row(name, value)
@@ -155,6 +168,8 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "machine", f"{layout.wafer.name}, {layout.width} x {layout.height} PEs{tight}, {_precision(layout)}"
     composed = f"; {report.provenance.composed}" * bool(report.provenance.composed)
     yield "fidelity", f"{report.provenance.fidelity}{composed}; numbers {outcome.values}"
+    if layout.batch > 1:
+        yield "batch", f"{layout.batch} sequences, {sum(len(one.cycles) for one in generation.sequences):,} tokens fed"
     if outcome.sampling is not None:
         yield "sampling", outcome.sampling.describe()
     yield "cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"
@@ -213,7 +228,7 @@ def _counts(line: Line) -> tuple[object, ...]:
 
 
 def write_outcome(outcome: Outcome, folder: Path) -> None:
-    """report.json, logits.npy, utilisation.png and links.png."""
+    """report.json, utilisation.png, links.png and logits.npy, of a batch logits-0.npy and so on."""
     import matplotlib.pyplot as plt
 
     plt.switch_backend("Agg")
@@ -221,7 +236,8 @@ def write_outcome(outcome: Outcome, folder: Path) -> None:
     from wse_sim.report.pictures import draw_links, draw_utilisation
 
     outcome.report.to_json(folder / "report.json")
-    np.save(folder / "logits.npy", outcome.generation.logits)
+    for number, one in enumerate(outcome.generation.sequences):
+        np.save(folder / (f"logits-{number}.npy" if outcome.layout.batch > 1 else "logits.npy"), one.logits)
     for name, draw in (("utilisation.png", draw_utilisation), ("links.png", draw_links)):
         figure = draw(outcome.report).get_figure(root=True)
         assert figure is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,9 +28,9 @@ class Request:
     checkpoint: Path | None
     model: str | None
     seed: int
-    prompt: str | None
-    ids: str | None
-    random_prompt: int | None
+    prompt: Sequence[str]
+    ids: Sequence[str]
+    random_prompt: Sequence[int]
     tokens: int
     stop: str | None
     temperature: float
@@ -59,7 +60,7 @@ class Request:
                 raise UsageError(f"--{option} {given}: expected {' or '.join(known)}")
         if self.checkpoint is not None and self.model is not None:
             raise UsageError("--checkpoint and --model are both given: expected one of them")
-        prompts = [name for name in ("prompt", "ids", "random_prompt") if getattr(self, name) is not None]
+        prompts = [name for name in ("prompt", "ids", "random_prompt") if getattr(self, name)]
         if len(prompts) > 1:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in prompts)
             raise UsageError(f"{names} are both given: expected one of them")
@@ -74,21 +75,19 @@ def model_of(request: Request) -> Checkpoint:
     return load_shipped() if request.checkpoint is None else load_checkpoint(request.checkpoint)
 
 
-def prompt_of(request: Request, checkpoint: Checkpoint) -> list[int]:
-    """Token ids of the prompt."""
-    vocabulary = checkpoint.config.vocab_size
-    if request.ids is not None:
-        return _ids(request.ids, "--ids")
-    if request.random_prompt is not None or (request.model is not None and request.prompt is None):
-        random = np.random.default_rng(request.seed)
-        count = 1 if request.random_prompt is None else request.random_prompt
-        return [int(token) for token in random.integers(vocabulary, size=count)]
+def prompts_of(request: Request, checkpoint: Checkpoint) -> list[list[int]]:
+    """Token ids of each prompt."""
+    if request.ids:
+        return [_ids(each, "--ids") for each in request.ids]
+    if request.random_prompt or (request.model is not None and not request.prompt):
+        random, vocabulary = np.random.default_rng(request.seed), checkpoint.config.vocab_size
+        return [random.integers(vocabulary, size=count).tolist() for count in request.random_prompt or [1]]
     if checkpoint.text is None:
         raise CheckpointError(
             f"{checkpoint.folder or checkpoint.config.name} has no tokenizer: expected tokenizer.json, or vocab.json "
             "and merges.txt; add one, or give token ids with --ids 5,17,9"
         )
-    return checkpoint.text.encode(DEFAULT_PROMPT if request.prompt is None else request.prompt)
+    return [checkpoint.text.encode(text) for text in request.prompt or [DEFAULT_PROMPT]]
 
 
 def stop_of(request: Request, checkpoint: Checkpoint) -> frozenset[int]:
@@ -116,8 +115,8 @@ def sampling_of(request: Request) -> Sampling | None:
     )
 
 
-def layout_of(request: Request, checkpoint: Checkpoint) -> Layout:
-    """On the grid that was asked for, or on one that the model fills to no more than half."""
+def layout_of(request: Request, checkpoint: Checkpoint, batch: int) -> Layout:
+    """For `batch` sequences, on the grid that was asked for, or on one that the model fills to no more than half."""
     sampling = sampling_of(request)
     layout = Layout(
         config=checkpoint.config,
@@ -127,6 +126,7 @@ def layout_of(request: Request, checkpoint: Checkpoint) -> Layout:
         dtype=DTYPES[request.dtype],
         accumulate=DTYPES[request.accumulate],
         context=request.context or 0,
+        batch=batch,
         candidates=0 if sampling is None else sampling.top_k,
     )
     if request.grid is None:

@@ -14,14 +14,15 @@ from rich.console import Console
 
 from wse_sim.engine.jit import is_cached
 from wse_sim.errors import UsageError
+from wse_sim.mapping.batch_session import BatchGeneration, BatchSession, check_batch, generate_batch
 from wse_sim.mapping.commands.outcome import Outcome, as_json, print_outcome, write_outcome
-from wse_sim.mapping.commands.request import Request, layout_of, model_of, prompt_of, sampling_of, stop_of
+from wse_sim.mapping.commands.request import Request, layout_of, model_of, prompts_of, sampling_of, stop_of
 from wse_sim.mapping.fit import require_fit
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint
 from wse_sim.mapping.model import logits as reference_logits
 from wse_sim.mapping.sampled_session import generate_sampled
-from wse_sim.mapping.session import Generation, OnStep, Session, check_length, generate, steps_of
+from wse_sim.mapping.session import Generation, OnStep, Session, generate, steps_of
 from wse_sim.report.report import Report
 
 MANY = 64 * 64  # PEs from which on threads pay
@@ -46,42 +47,54 @@ def run_command(request: Request) -> None:
 def run(request: Request, console: Console) -> Outcome:
     """Loads, maps, simulates and compares."""
     checkpoint = model_of(request)
-    ids = prompt_of(request, checkpoint)
-    layout = layout_of(request, checkpoint)
-    check_length(layout, ids, request.tokens)
+    prompts = prompts_of(request, checkpoint)
+    layout = layout_of(request, checkpoint, len(prompts))
+    check_batch(layout, prompts, request.tokens)
     require_fit(layout)
     threads = _threads(request, layout)
     if not is_cached(parallel=threads > 1):
         console.print("compiling the engine: about a minute, once", style="dim")
-    with _progress(console, steps_of(ids, request.tokens)) as on_step:
-        generation, report = _generate(request, checkpoint, layout, ids, threads, on_step)
-    whole = [*ids, *generation.token_ids]
+    with _progress(console, max(steps_of(ids, request.tokens) for ids in prompts)) as on_step:
+        generation, report = _generate(request, checkpoint, layout, prompts, threads, on_step)
+    errors = [_max_abs_error(checkpoint, one) for one in generation.sequences]
     return Outcome(
         layout=layout,
         generation=generation,
         report=report,
-        text=None if checkpoint.text is None else checkpoint.text.decode(whole),
-        max_abs_error=_max_abs_error(checkpoint, generation),
+        texts=tuple(_text(checkpoint, one) for one in generation.sequences),
+        max_abs_error=max((error for error in errors if error is not None), default=None),
         seed=request.seed if request.model is not None else None,
         sampling=sampling_of(request),
     )
 
 
 def _generate(
-    request: Request, checkpoint: Checkpoint, layout: Layout, ids: list[int], threads: int, on_step: OnStep | None
-) -> tuple[Generation, Report]:
-    sampling, stop = sampling_of(request), stop_of(request, checkpoint)
+    request: Request, checkpoint: Checkpoint, layout: Layout, prompts: list[list[int]], threads: int,
+    on_step: OnStep | None,
+) -> tuple[BatchGeneration, Report]:  # fmt: skip
+    sampling, stop, every_position = sampling_of(request), stop_of(request, checkpoint), request.every_position
     if request.fidelity == "sampled":
         return generate_sampled(
-            layout, ids, request.tokens, tensors=checkpoint.tensors if request.values else None, sampling=sampling,
-            stop=stop, every_position=request.every_position, engine=request.engine, threads=threads,
+            layout, prompts, request.tokens, tensors=checkpoint.tensors if request.values else None,
+            sampling=sampling, stop=stop, every_position=every_position, engine=request.engine, threads=threads,
             on_step=on_step,
         )  # fmt: skip
+    if len(prompts) > 1:
+        many = BatchSession(layout, checkpoint.tensors, sampling=sampling, engine=request.engine, threads=threads)
+        batch = generate_batch(
+            many, prompts, request.tokens, stop=stop, every_position=every_position, on_step=on_step
+        )
+        return batch, many.report()
     session = Session(layout, checkpoint.tensors, sampling=sampling, engine=request.engine, threads=threads)
-    generation = generate(
-        session, ids, request.tokens, stop=stop, every_position=request.every_position, on_step=on_step
+    one = generate(
+        session, prompts[0], request.tokens, stop=stop, every_position=every_position, on_step=on_step
     )
-    return generation, session.report()
+    return BatchGeneration((one,), one.cycles), session.report()
+
+
+def _text(checkpoint: Checkpoint, one: Generation) -> str | None:
+    """The prompt and what was generated; None without a tokenizer."""
+    return None if checkpoint.text is None else checkpoint.text.decode([*one.prompt_ids, *one.token_ids])
 
 
 def _threads(request: Request, layout: Layout) -> int:

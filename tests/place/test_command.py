@@ -140,6 +140,20 @@ def test_draws_follow_the_seed_and_stop_tokens_end_the_text(monkeypatch, capsys)
     assert len(ended["cycles_per_token"]) == 2 + len(ended["token_ids"]) - 1
 
 
+def test_a_batch_gives_each_sequence_what_it_gets_alone(monkeypatch, capsys, tmp_path) -> None:
+    prompts, found = ["Alice was", "The Queen of", "Oh"], []
+    for options in ([prompt] for prompt in prompts):
+        assert call(monkeypatch, "run", "--prompt", *options, "--tokens", "3", "--json") == 0
+        found.append(json.loads(capsys.readouterr().out)["text"])
+    given = [part for prompt in prompts for part in ("--prompt", prompt)]
+    assert call(monkeypatch, "run", *given, "--tokens", "3", "--json", "--out", str(tmp_path)) == 0
+    batch = json.loads(capsys.readouterr().out)
+    assert [one["text"] for one in batch["sequences"]] == found
+    assert batch["text"] == found[0]
+    assert batch["max_abs_error"] < 1e-3
+    assert sorted(path.name for path in tmp_path.glob("*.npy")) == [f"logits-{i}.npy" for i in range(3)]
+
+
 def test_version_and_module() -> None:
     done = subprocess.run([sys.executable, "-m", "wse_sim", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"wse-sim {wse_sim.__version__}\n"

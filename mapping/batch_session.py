@@ -1,0 +1,155 @@
+"""Several sequences decoded together, each as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wse_sim.engine.machine import Machine
+from wse_sim.errors import UsageError
+from wse_sim.mapping.batch import BatchDecoder
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.resident import Crowd
+from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.session import NO_STOP, Floats, Generation, OnStep, check_length, with_candidates
+from wse_sim.mapping.turns import Progress, Turn, turns
+from wse_sim.report.report import Report
+
+
+@dataclass(frozen=True)
+class Step:
+    """A launch of a `BatchDecoder`.
+
+    arguments  of the launch
+    writes     what the host writes into SRAM before, by name of the buffer: (most,) each
+    """
+
+    arguments: dict[str, float]
+    writes: dict[str, np.ndarray]
+
+    def run(self, machine: Machine) -> int:
+        """Writes and launches; returns the cycles."""
+        for name, values in self.writes.items():
+            machine.write(name, values)
+        return machine.launch(self.arguments)
+
+
+def step_of(crowd: Crowd, step: Sequence[Turn], sampling: Sampling | None) -> Step:
+    """The launch for the turns of a step."""
+    most = crowd.token.length
+
+    def entries(values: Sequence[float]) -> np.ndarray:
+        return np.array([*values, *[0] * (most - len(values))])
+
+    arguments: dict[str, float] = {"active": len(step), "wanted": sum(turn.wanted for turn in step)}
+    writes = {
+        crowd.token.name: entries([turn.token for turn in step]),
+        crowd.position.name: entries([turn.position for turn in step]),
+        crowd.where.name: entries([turn.sequence for turn in step]),
+    }
+    if sampling is not None:
+        arguments |= sampling.arguments(0) | {"random": 0.0}
+        numbers = [sampling.random(turn.position, sequence=turn.sequence) for turn in step]
+        writes[crowd.random.name] = entries(numbers).astype(np.float32)
+    return Step(arguments, writes)
+
+
+class BatchSession:
+    """A mapped model loaded on a machine, with a cache for each of `layout.batch` sequences.
+
+    sampling  how the next tokens are drawn; None: the likeliest
+    """
+
+    def __init__(
+        self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, engine: str = "auto",
+        threads: int = 1,
+    ) -> None:  # fmt: skip
+        self.layout, self.sampling = with_candidates(layout, sampling), sampling
+        self.decoder = BatchDecoder(self.layout)
+        self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads)
+        self.decoder.load(self.machine, tensors)
+
+    def step(self, step: Sequence[Turn]) -> int:
+        """One token of each sequence that has a turn, those that want logits first; returns the cycles."""
+        return step_of(self.decoder.crowd, step, self.sampling).run(self.machine)
+
+    def logits(self, wanted: int) -> Floats:
+        """Logits (wanted, vocabulary) of the last step, in the order of its turns."""
+        return self.decoder.logits(self.machine, wanted)
+
+    def tokens(self) -> list[int]:
+        """The token chosen last of each sequence."""
+        return self.decoder.chosen(self.machine)
+
+    def report(self) -> Report:
+        """Everything since the session began."""
+        return self.machine.report()
+
+
+@dataclass(frozen=True, eq=False)
+class BatchGeneration:
+    """What a generation of a batch gave.
+
+    sequences  in the order of the prompts; the cycles of each are those of the steps that it took part in
+    cycles     of each step
+    """
+
+    sequences: tuple[Generation, ...]
+    cycles: tuple[int, ...]
+
+
+def generate_batch(
+    session: BatchSession,
+    prompts: Sequence[Sequence[int]],
+    new_tokens: int,
+    *,
+    stop: Set[int] = NO_STOP,
+    every_position: bool = False,
+    on_step: OnStep | None = None,
+) -> BatchGeneration:
+    """Feeds each prompt token by token, then goes on with what the wafer chooses; who is done is dropped.
+
+    As `generate` for each of them, on a new session.
+    """
+    check_batch(session.layout, prompts, new_tokens)
+    vocabulary = session.layout.config.vocab_size
+    progress = [Progress(prompt, new_tokens) for prompt in prompts]
+    kept: list[list[tuple[int, Floats]]] = [[] for _ in prompts]
+    cycles: list[int] = []
+    for step in turns(progress, every_position=every_position):
+        cycles.append(session.step(step))
+        wanted = [turn for turn in step if turn.wanted]
+        logits, tokens = session.logits(len(wanted)), session.tokens()
+        for turn, row in zip(wanted, logits, strict=True):
+            kept[turn.sequence].append((turn.position, row))
+        for turn in step:
+            one = progress[turn.sequence]
+            one.fed += 1
+            one.cycles.append(cycles[-1])
+            one.take(tokens[turn.sequence], stop)
+        if on_step is not None:
+            on_step(len(cycles), cycles[-1])
+    found = tuple(_generation(one, rows, vocabulary) for one, rows in zip(progress, kept, strict=True))
+    return BatchGeneration(found, tuple(cycles))
+
+
+def _generation(one: Progress, rows: list[tuple[int, Floats]], vocabulary: int) -> Generation:
+    return Generation(
+        prompt_ids=tuple(one.prompt),
+        token_ids=tuple(one.chosen),
+        cycles=tuple(one.cycles),
+        positions=tuple(position for position, _ in rows),
+        logits=np.array([row for _, row in rows], np.float32).reshape(len(rows), vocabulary),
+        stopped=one.stopped,
+    )
+
+
+def check_batch(layout: Layout, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+    """UsageError unless the layout has room for the sequences and each of them fits its context."""
+    if not 1 <= len(prompts) <= layout.batch:
+        raise UsageError(f"{len(prompts)} prompts for a batch of {layout.batch}: expected 1 to {layout.batch}")
+    for prompt in prompts:
+        check_length(replace(layout, batch=1), prompt, new_tokens)
