@@ -18,7 +18,7 @@ from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, first_to_last, sp
 from wse_sim.mapping.validation.left_out import why_not
 from wse_sim.mapping.validation.rows import FIGURE, MESH_GEMM, MESH_GEMV, Row
 
-START = 0.1  # seconds that a case takes besides its cycles
+START = 0.04  # seconds that a case takes besides its cycles
 PER_PE = 5e-5  # seconds to make a machine
 PE_CYCLES = 12e6  # of a grid that works all the time, per second
 ELEMENTS = 8e6  # of f16 multiply-adds, per second

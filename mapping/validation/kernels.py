@@ -28,7 +28,7 @@ Arguments = Mapping[str, float]
 GEMM_ARGUMENTS = {"step": 0, "wanted": 0}
 SUMMA_ARGUMENTS = {"step": 0, "a_at": 0, "b_at": 0}
 SCORES_ARGUMENTS = {"step": 0, "block": 0}
-CYCLES_PER_SECOND = 1e7  # of one PE that works all the time
+CYCLES_PER_SECOND = 2e7  # of one PE that works all the time
 
 
 @dataclass(frozen=True)
