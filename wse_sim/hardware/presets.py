@@ -5,6 +5,7 @@ HC34: Sean Lie, Hot Chips 34 (2022), and IEEE Micro 43(3), 2023. HPDC24: Luczyns
 JACQ: Jacquelin et al., arXiv 2204.03775. ROCKI: Rocki et al., arXiv 2010.03660. FABRICA: the WSE-3 measurements of
 the repository luozoupi/FABRICA-CUDA2CSL-Optmization-Benchmark-and-Agentic-Framework, docs/PERFORMANCE_MODEL.md,
 on silicon and on the vendor's simulator. WaferLLM: arXiv 2502.04563 and the repository MeshInfra/WaferLLM.
+FABSIL-n, FABSIM-n, MIMD-n, SUMMA-n: rows of the figures that `wse-sim validate` compares with, by their id.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ _WSE2: Table = {
         "12 cycles per loop: its back edge, and what any vector operation takes to start")),
     "map_step_cycles": (3, inferred(
         _GEMM_FIT, "MeshGEMV, Mt 1 to 8: 3.0 at Nt = 1 and 2.7 at Nt = 8, where the elements alone take as long; "
-        "MeshGEMM: 2.3 to 3.6 on 1 to 8 elements; the vendor's simulator is slower, see WSE3_SIMULATOR")),
+        "MeshGEMM: 2.3 to 3.6 on 1 to 8 elements; the vendor's simulator keeps steps apart, see map_gap_cycles there")),
     "map_gap_cycles": (0, inferred(
         _GEMM_FIT, "MeshGEMV on tiles with 8 columns: 2.7 cycles per step, no more than the elements take")),
     "loop_start_cycles": (2, assumed("two instructions: clear the counter, test the count")),
