@@ -17,6 +17,7 @@ from wse_sim.mapping.sampling import Sampling
 from wse_sim.mapping.session import NO_STOP, Floats, Generation, OnStep, check_length, with_candidates
 from wse_sim.mapping.turns import Progress, Turn, turns
 from wse_sim.report.report import Report
+from wse_sim.report.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,16 @@ class BatchSession:
     """A mapped model loaded on a machine, with a cache for each of `layout.batch` sequences.
 
     sampling  how the next tokens are drawn; None: the likeliest
+    trace     what the machine records
     """
 
     def __init__(
         self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, engine: str = "auto",
-        threads: int = 1,
+        threads: int = 1, trace: Trace | None = None,
     ) -> None:  # fmt: skip
         self.layout, self.sampling = with_candidates(layout, sampling), sampling
         self.decoder = BatchDecoder(self.layout)
-        self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads)
+        self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads, trace=trace)
         self.decoder.load(self.machine, tensors)
 
     def step(self, step: Sequence[Turn]) -> int:

@@ -87,6 +87,9 @@ def run(
     every_position: Annotated[
         bool, typer.Option("--every-position", help="Compute and compare logits at each prompt position, too.")
     ] = False,
+    trace: Annotated[
+        str | None, typer.Option(help="Record these cycles, as 0:2000, for `wse-sim report`, Perfetto and wse-viz.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json, logits.npy and pictures.")] = None,
     json: Json = False,
 ) -> None:
@@ -117,10 +120,22 @@ def run(
             engine=engine,
             threads=threads,
             every_position=every_position,
+            trace=trace,
             out=out,
             json=json,
         )
     )
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that `wse-sim run --out` wrote, or a report.json.")],
+    html: Annotated[Path | None, typer.Option(help="Write one HTML file that needs no network.")] = None,
+) -> None:
+    """Prints the results of a run again, or makes a page of them to look at in a browser."""
+    from wse_sim.mapping.commands.report import report_command
+
+    report_command(run=run, html=html)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.sampling import Sampling
 from wse_sim.report.report import Report
+from wse_sim.report.trace import Recording, Trace
 
 Floats = NDArray[np.float32]
 NO_STOP: Set[int] = frozenset()
@@ -48,16 +49,17 @@ class Session:
 
     sampling  how the next token is drawn; None: the likeliest
     sequence  whose random numbers it takes; see `Sampling`
+    trace     what the machine records
     """
 
     def __init__(
         self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, sequence: int = 0,
-        engine: str = "auto", threads: int = 1,
+        engine: str = "auto", threads: int = 1, trace: Trace | None = None,
     ) -> None:  # fmt: skip
         self.layout = with_candidates(layout, sampling)
         self.sampling, self.sequence = sampling, sequence
         self.decoder = Decoder(self.layout)
-        self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads)
+        self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads, trace=trace)
         self.decoder.load(self.machine, tensors)
         self.position = 0
 
@@ -91,6 +93,10 @@ class Session:
     def report(self) -> Report:
         """Everything since the session began."""
         return self.machine.report()
+
+    def recording(self) -> Recording:
+        """What was recorded since the session began. Raises UsageError without a trace."""
+        return self.machine.recording()
 
 
 def with_candidates(layout: Layout, sampling: Sampling | None) -> Layout:

@@ -172,7 +172,7 @@ def test_a_full_recording_is_right_up_to_its_end(events: int, monkeypatch: pytes
 def test_a_recording_changes_nothing() -> None:
     for seed in range(400, 410):
         case = random_case(Random(seed), phases=6)
-        plain = Machine(case.program, case.wafer)
+        plain = Machine(case.program, case.wafer, engine="cycle")
         traced = Machine(case.program, case.wafer, trace=Trace(window=(5, 70)))
         for arguments in case.launches:
             assert plain.launch(arguments) == traced.launch(arguments)

@@ -93,4 +93,5 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     folders = ("mapping/model/shipped", "mapping/validation/data")
     shipped = {f"wse_sim/{p.relative_to(ROOT)}" for folder in folders for p in (ROOT / folder).iterdir()}
-    assert held == {_name(p) for p in _modules()} | shipped | {"wse_sim/py.typed"}
+    page = {f"wse_sim/report/webpage/page.{ending}" for ending in ("html", "css", "js")}
+    assert held == {_name(p) for p in _modules()} | shipped | page | {"wse_sim/py.typed"}

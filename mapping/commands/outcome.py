@@ -17,6 +17,7 @@ from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.sampling import Sampling
 from wse_sim.report.breakdown import Line, breakdown, kernel_of, phase_of
 from wse_sim.report.report import Report
+from wse_sim.report.trace import Recording
 
 COLUMNS = {"busy": "busy", "memory": "memory", "fabric": "waiting", "issue": "issue", "idle": "idle"}
 """Groups of states that tables show, and what they call them."""
@@ -30,6 +31,7 @@ class Outcome:
     max_abs_error  largest difference between a logit and the numpy reference's; None if no logit was computed
     seed           of the weights; None if they are a checkpoint's
     sampling       how tokens were drawn; None: the likeliest
+    recording      of the cycles that were asked for
     """
 
     layout: Layout
@@ -39,6 +41,7 @@ class Outcome:
     max_abs_error: float | None
     seed: int | None
     sampling: Sampling | None
+    recording: Recording | None = None
 
     @property
     def values(self) -> str:
@@ -228,7 +231,10 @@ def _counts(line: Line) -> tuple[object, ...]:
 
 
 def write_outcome(outcome: Outcome, folder: Path) -> None:
-    """report.json, utilisation.png, links.png and logits.npy, of a batch logits-0.npy and so on."""
+    """report.json, utilisation.png, links.png and logits.npy, of a batch logits-0.npy and so on.
+
+    Of a recording also trace.npz, trace.json.gz and trace.log.
+    """
     import matplotlib.pyplot as plt
 
     plt.switch_backend("Agg")
@@ -238,6 +244,10 @@ def write_outcome(outcome: Outcome, folder: Path) -> None:
     outcome.report.to_json(folder / "report.json")
     for number, one in enumerate(outcome.generation.sequences):
         np.save(folder / (f"logits-{number}.npy" if outcome.layout.batch > 1 else "logits.npy"), one.logits)
+    if outcome.recording is not None:
+        outcome.recording.save(folder / "trace.npz")
+        outcome.recording.to_chrome(folder / "trace.json.gz")
+        outcome.recording.to_wse_viz(folder / "trace.log")
     for name, draw in (("utilisation.png", draw_utilisation), ("links.png", draw_links)):
         figure = draw(outcome.report).get_figure(root=True)
         assert figure is not None

@@ -15,6 +15,7 @@ from wse_sim.mapping.fit import comfortable, fitting
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped, random_checkpoint
 from wse_sim.mapping.sampling import Sampling
+from wse_sim.report.trace import Trace
 
 DEFAULT_PROMPT = "Alice was beginning to"
 DTYPES = {"f32": f32, "f16": f16}
@@ -46,6 +47,7 @@ class Request:
     engine: str
     threads: int | None
     every_position: bool
+    trace: str | None
     out: Path | None
     json: bool
 
@@ -66,6 +68,8 @@ class Request:
             raise UsageError(f"{names} are both given: expected one of them")
         if self.values and self.fidelity == "exact":
             raise UsageError("--values belongs to --fidelity sampled: an exact run computes all numbers anyway")
+        if self.trace is not None and (self.out is None or self.fidelity == "sampled"):
+            raise UsageError("--trace belongs to an exact run with --out: expected a folder to write the recording to")
 
 
 def model_of(request: Request) -> Checkpoint:
@@ -88,6 +92,16 @@ def prompts_of(request: Request, checkpoint: Checkpoint) -> list[list[int]]:
             "and merges.txt; add one, or give token ids with --ids 5,17,9"
         )
     return [checkpoint.text.encode(text) for text in request.prompt or [DEFAULT_PROMPT]]
+
+
+def trace_of(request: Request) -> Trace | None:
+    """The cycles to record, in the run's order."""
+    if request.trace is None:
+        return None
+    first, _, last = request.trace.partition(":")
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit()):
+        raise UsageError(f"--trace {request.trace}: expected the first cycle and the one after the last, as 0:2000")
+    return Trace(window=(int(first), int(last)))
 
 
 def stop_of(request: Request, checkpoint: Checkpoint) -> frozenset[int]:

@@ -16,7 +16,15 @@ from wse_sim.engine.jit import is_cached
 from wse_sim.errors import UsageError
 from wse_sim.mapping.batch_session import BatchGeneration, BatchSession, check_batch, generate_batch
 from wse_sim.mapping.commands.outcome import Outcome, as_json, print_outcome, write_outcome
-from wse_sim.mapping.commands.request import Request, layout_of, model_of, prompts_of, sampling_of, stop_of
+from wse_sim.mapping.commands.request import (
+    Request,
+    layout_of,
+    model_of,
+    prompts_of,
+    sampling_of,
+    stop_of,
+    trace_of,
+)
 from wse_sim.mapping.fit import require_fit
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint
@@ -24,6 +32,7 @@ from wse_sim.mapping.model import logits as reference_logits
 from wse_sim.mapping.sampled_session import generate_sampled
 from wse_sim.mapping.session import Generation, OnStep, Session, generate, steps_of
 from wse_sim.report.report import Report
+from wse_sim.report.trace import Recording
 
 MANY = 64 * 64  # PEs from which on threads pay
 
@@ -55,7 +64,7 @@ def run(request: Request, console: Console) -> Outcome:
     if not is_cached(parallel=threads > 1):
         console.print("compiling the engine: about a minute, once", style="dim")
     with _progress(console, max(steps_of(ids, request.tokens) for ids in prompts)) as on_step:
-        generation, report = _generate(request, checkpoint, layout, prompts, threads, on_step)
+        generation, report, recording = _generate(request, checkpoint, layout, prompts, threads, on_step)
     errors = [_max_abs_error(checkpoint, one) for one in generation.sequences]
     return Outcome(
         layout=layout,
@@ -65,31 +74,34 @@ def run(request: Request, console: Console) -> Outcome:
         max_abs_error=max((error for error in errors if error is not None), default=None),
         seed=request.seed if request.model is not None else None,
         sampling=sampling_of(request),
+        recording=recording,
     )
 
 
 def _generate(
     request: Request, checkpoint: Checkpoint, layout: Layout, prompts: list[list[int]], threads: int,
     on_step: OnStep | None,
-) -> tuple[BatchGeneration, Report]:  # fmt: skip
+) -> tuple[BatchGeneration, Report, Recording | None]:  # fmt: skip
     sampling, stop, every_position = sampling_of(request), stop_of(request, checkpoint), request.every_position
     if request.fidelity == "sampled":
-        return generate_sampled(
+        composed, report = generate_sampled(
             layout, prompts, request.tokens, tensors=checkpoint.tensors if request.values else None,
             sampling=sampling, stop=stop, every_position=every_position, engine=request.engine, threads=threads,
             on_step=on_step,
         )  # fmt: skip
+        return composed, report, None
+    trace, engine, tensors = trace_of(request), request.engine, checkpoint.tensors
     if len(prompts) > 1:
-        many = BatchSession(layout, checkpoint.tensors, sampling=sampling, engine=request.engine, threads=threads)
+        many = BatchSession(layout, tensors, sampling=sampling, engine=engine, threads=threads, trace=trace)
         batch = generate_batch(
             many, prompts, request.tokens, stop=stop, every_position=every_position, on_step=on_step
         )
-        return batch, many.report()
-    session = Session(layout, checkpoint.tensors, sampling=sampling, engine=request.engine, threads=threads)
+        return batch, many.report(), None if trace is None else many.machine.recording()
+    session = Session(layout, tensors, sampling=sampling, engine=engine, threads=threads, trace=trace)
     one = generate(
         session, prompts[0], request.tokens, stop=stop, every_position=every_position, on_step=on_step
     )
-    return BatchGeneration((one,), one.cycles), session.report()
+    return BatchGeneration((one,), one.cycles), session.report(), None if trace is None else session.recording()
 
 
 def _text(checkpoint: Checkpoint, one: Generation) -> str | None:

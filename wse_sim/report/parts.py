@@ -131,6 +131,8 @@ class BufferUse:
     nbytes       per PE
     address      from the start of the data area
     pes          PEs that have it
+    columns      in which it is, as start, stop and step of a range
+    rows         likewise
     shares_with  buffers in the same bytes of some PE, at other times
     """
 
@@ -139,6 +141,8 @@ class BufferUse:
     nbytes: int
     address: int
     pes: int
+    columns: tuple[int, int, int]
+    rows: tuple[int, int, int]
     shares_with: tuple[str, ...]
 
 

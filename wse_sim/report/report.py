@@ -23,6 +23,8 @@ from wse_sim.report.parts import Links, Part, Provenance, Sections, Sram, Work
 if TYPE_CHECKING:
     import pandas as pd
 
+    from wse_sim.report.trace.recording import Recording
+
 By = Literal["state", "section", "phase", "kernel", "pe", "link", "color", "operation", "buffer"]
 _KEPT = 64  # busiest links that a report in tiles remembers
 
@@ -119,6 +121,15 @@ class Report(Part):
             tile=tile,
             kept=self.busiest_links(_KEPT),
         )
+
+    def tiled_to(self, cells: int) -> Report:
+        """The report with the smallest tiles with which its grids have at most so many cells; itself if in tiles."""
+        if cells < 1:
+            raise UsageError(f"cells is {cells}: expected 1 or more")
+        tile = self.tile
+        while self.tile == 1 and -(-self.width // tile) * -(-self.height // tile) > cells:
+            tile += 1
+        return self.tiled(tile)
 
     # -- derived ----------------------------------------------------------------------------------
 
@@ -281,6 +292,16 @@ class Report(Part):
         if path is not None:
             Path(path).write_text(text, "utf-8")
         return text
+
+    def to_html(self, path: str | Path, *, recording: Recording | None = None) -> Path:
+        """Writes one HTML file that needs no network: the wafer to hover over, bars, tables, provenance.
+
+        recording  of the same run, for a timeline
+        Raises UsageError if plotly is not installed, the extra `html`.
+        """
+        from wse_sim.report.webpage import write_html
+
+        return write_html(self, Path(path), recording)
 
     @staticmethod
     def from_json(source: str | Path) -> Report:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
@@ -25,9 +24,7 @@ CELLS = 4096  # of a grid; 64 x 64 PEs are written one by one
 
 def to_json(report: Report, cells: int) -> str:
     """The report, in tiles if its grids have more than `cells` cells, and a summary for readers."""
-    if cells < 1:
-        raise UsageError(f"cells is {cells}: expected 1 or more")
-    written = report.tiled(_tile_for(report, cells)) if report.tile == 1 else report
+    written = report.tiled_to(cells)
     document = {
         "format": FORMAT,
         "grids": _grids(written),
@@ -37,14 +34,6 @@ def to_json(report: Report, cells: int) -> str:
     }
     lines = (f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in document.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _tile_for(report: Report, cells: int) -> int:
-    """Smallest side of a tile with which the grids have at most `cells` cells."""
-    tile = 1
-    while math.ceil(report.width / tile) * math.ceil(report.height / tile) > cells:
-        tile += 1
-    return tile
 
 
 def _grids(report: Report) -> str:

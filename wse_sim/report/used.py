@@ -112,6 +112,10 @@ def buffers_used(program: Program) -> tuple[BufferUse, ...]:
         )  # fmt: skip
         found.append(BufferUse(
             name=one.name, dtype=one.dtype.name, nbytes=one.nbytes, address=one.address, pes=len(one.region),
-            shares_with=tuple(sharing),
+            columns=_bounds(one.region.xs), rows=_bounds(one.region.ys), shares_with=tuple(sharing),
         ))  # fmt: skip
     return tuple(found)
+
+
+def _bounds(span: range) -> tuple[int, int, int]:
+    return span.start, span.stop, span.step
