@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from outcomes import Outcome, assert_same, outcome_of, run_engine
 from strategies import Case, random_case
 
+import wse_sim.engine.machine as machine_module
 from wse_sim import EAST, RAMP, WEST, RunError, f32, toy
 from wse_sim.engine import layout
 from wse_sim.engine.machine import Machine
@@ -21,6 +23,13 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
 
 bounded = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _short_messages_stream_too() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine_module, "LONG_MESSAGE", 0)
+        yield
 
 
 def plain_cases(phases: int = 4) -> st.SearchStrategy[Case]:
@@ -71,6 +80,14 @@ def test_kernels(kernel: Kernel) -> None:
                 machine.write(name, values)
             found.append(outcome_of(machine, [example.arguments]))
         assert_same(found[1], found[0], f"{kernel.name} {shape}")
+
+
+@pytest.mark.parametrize(("words", "engine"), [(63, "cycle"), (64, "stream")])
+def test_short_messages_run_cycle_by_cycle(words: int, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module, "LONG_MESSAGE", 64)
+    machine = Machine(two_rows_meet(3, words), toy(3, 1))
+    machine.launch()
+    assert machine.report().provenance.engine == engine
 
 
 # -- launches and parts -----------------------------------------------------------------------------------

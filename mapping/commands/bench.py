@@ -169,14 +169,14 @@ def bench_command(*, quick: bool, engine: str | None, as_json: bool) -> None:
 
 
 def _print_table(found: list[Measurement]) -> None:
-    title = "per CPU-second of one core: active PE-cycles, all PE-cycles, hops; ns per idle PE-cycle"
+    title = "per CPU-second of one core: active PE-cycles, hops; ns per idle PE-cycle"
     table = Table(title=title, box=None)
-    columns = ("benchmark", "grid", "cycles", "engine", "CPU s", "active", "PE-cycles", "hops", "ns/idle")
+    columns = ("benchmark", "grid", "cycles", "engine", "CPU s", "active", "hops", "ns/idle")
     for column in columns:
         table.add_column(column, justify="left" if column in ("benchmark", "engine") else "right", no_wrap=True)
     shown = ""
     for m in found:
-        rates = (m.active_pe_cycles_per_cpu_s, m.pe_cycles_per_cpu_s, m.hops_per_cpu_s)
+        rates = (m.active_pe_cycles_per_cpu_s, m.hops_per_cpu_s)
         again = shown == f"{m.name} {m.grid}"
         shown = f"{m.name} {m.grid}"
         table.add_row(

@@ -333,8 +333,8 @@ def test_host_copies_are_counted_and_timed() -> None:
 def test_provenance_names_what_the_run_leaned_on() -> None:
     report = run(broadcast(3, 5))
     made = report.provenance
-    assert (made.engine, made.version, made.threads, made.seed) == ("stream", wse_sim.__version__, 1, None)
-    assert made.parts == ("stream: 3 PEs",)
+    assert (made.engine, made.version, made.threads, made.seed) == ("cycle", wse_sim.__version__, 1, None)
+    assert made.parts == ("cycle: 3 PEs",)
     assert made.program_hash == broadcast(3, 5).hash
     assert made.libraries["numpy"] == np.__version__
     assert {"hop_cycles", "ramp_out_cycles", "router_buffer", "dsr_load_cycles", "rates"} <= set(made.used)

@@ -403,7 +403,7 @@ def test_a_machine_that_never_ran() -> None:
 def test_describe_has_every_part(report: Report) -> None:
     text = report.describe()
     for part in ("row on toy, 5 x 3 PEs", "INPUT_WAIT", "prepare", "busiest link: PE (0, 0) EAST, 16 wavelets",
-                 "48 arithmetic operations", "an estimate", "engine stream", "assumed router_buffer"):  # fmt: skip
+                 "48 arithmetic operations", "an estimate", "engine cycle", "assumed router_buffer"):  # fmt: skip
         assert part in text, part
     assert max(len(line) for line in text.splitlines()) < 130
     assert "BROKEN" not in text

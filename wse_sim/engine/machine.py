@@ -13,6 +13,7 @@ from wse_sim.engine.gather import gather_report
 from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.recorder import Recorder
 from wse_sim.engine.shares import Shares, raise_left
+from wse_sim.engine.stream.cover import mean_words
 from wse_sim.engine.stream.engine import StreamEngine
 from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import Wafer
@@ -23,13 +24,14 @@ from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
 
 ENGINES = ("auto", "cycle", "stream")
+LONG_MESSAGE = 64  # words on average with which the stream engine is the faster on any grid
 PES_PER_COPY = 1 << 14
 
 
 class Machine:
     """A program on a wafer. Times go on from launch to launch; SRAM keeps its values.
 
-    engine   `cycle`; `stream`; `auto`: the stream engine for what it can run, the cycle engine for the rest
+    engine   `cycle`; `stream`; `auto`: where messages are long the stream engine for what it can run, else `cycle`
     threads  of the cycle engine
     trace    what to record; the cycle engine then runs everything, inside the window on one thread
     """
@@ -59,7 +61,8 @@ class Machine:
         self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle)
         self._recorder = None if trace is None else Recorder(trace, self._lowered, self.state, start_cycle)
         self._cycles = CycleEngine(self._lowered, self.state, bounds, threads, self._recorder)
-        self._streams = None if engine == "cycle" or trace is not None else StreamEngine(self.state)
+        streams = engine == "stream" or (engine == "auto" and mean_words(self.state) >= LONG_MESSAGE)
+        self._streams = StreamEngine(self.state) if streams and trace is None else None
         self._may_leave = engine != "stream"
         self.shares = Shares(program.width)
         self.start_cycle = start_cycle
@@ -174,7 +177,9 @@ class Machine:
             raise_left(left[0], self._lowered)
         for part in left:
             self.shares.leave(part)
-        pes = np.intersect1d(active, np.concatenate([np.zeros(0, np.int64), *(part.pes for part in left)]))
+        theirs = np.zeros(len(self.state.cores.state), np.bool_)
+        theirs[np.concatenate([np.zeros(0, np.int64), *(part.pes for part in left)])] = True
+        pes: np.ndarray = active[theirs[active]]
         self.shares.add("stream", len(active) - len(pes))
         return pes
 
@@ -202,10 +207,11 @@ class Machine:
     def _settle(self) -> None:
         """Counts the idle time of each PE up to now."""
         core, tally = self.state.cores.state, self.state.tally
-        waited = np.maximum(self.now - core[:, at.SINCE], 0)
-        tally.state[np.arange(len(core)), core[:, at.LABEL]] += waited
+        since, label, within = core[:, [at.SINCE, at.LABEL, at.WITHIN]].T
+        waited = np.maximum(self.now - since, 0)
+        tally.state[np.arange(len(core)), label] += waited
         shape = tally.section[0].shape
-        where = np.ravel_multi_index((core[:, at.WITHIN], core[:, at.LABEL]), shape)
+        where = np.ravel_multi_index((within, label), shape)
         tally.section[0] += np.bincount(where, waited, shape[0] * shape[1]).astype(np.int64).reshape(shape)
         core[:, at.SINCE] = np.maximum(core[:, at.SINCE], self.now)
         core[:, at.READY] = np.minimum(core[:, at.READY], self.now)

@@ -41,6 +41,23 @@ REASONS = (*NOT_COVERED, "has tasks that wavelets start", f"has more than {ROUTE
 DATA_TASKS, MANY_FIFOS = len(NOT_COVERED), len(NOT_COVERED) + 1
 
 
+def mean_words(state: State) -> float:
+    """Words that a stream instruction moves on average over those of all PEs; 0 where only a register knows."""
+    code = state.code
+    row, ends = code.row, np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
+    streams = (row[:, [operand + at.O_KIND for operand in (at.DST, at.A, at.B)]] == at.STREAM).any(axis=1)
+    streams &= row[:, at.KIND] == at.VECTOR
+    words = np.where(streams, -(-row[:, at.LENGTH] // np.maximum(row[:, at.S_LANES], 1)), 0)
+    until = np.cumsum(np.stack([streams, words])[:, code.sequence], axis=1)
+    begins = code.entry.ravel()[code.entry.ravel() >= 0]
+    role = np.nonzero(code.entry >= 0)[0]
+    last = ends[np.searchsorted(ends, begins)]
+    first = np.where(begins > 0, until[:, begins - 1], 0)
+    pes = np.bincount(state.cores.role, minlength=len(code.entry))[role]
+    count, total = ((until[:, last] - first) * pes).sum(axis=1).tolist()
+    return float(total / count) if count else 0.0
+
+
 def _rows(row: np.ndarray) -> np.ndarray:
     """Index of the reason why an instruction is not covered, (rows,) int64; -1: it is."""
     kind = row[:, at.KIND]
