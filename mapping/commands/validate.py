@@ -50,7 +50,7 @@ def _as_dict(row: Compared) -> dict[str, str | float]:
 
 
 def _print_text(found: Validation) -> None:
-    console = Console()
+    console = Console(markup=False, emoji=False)
     console.print(_rows(found))
     if found.skipped:
         console.print(_skipped(found))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from time import monotonic
 
-from wse_sim.errors import FitError, ProgramError, RunError
+from wse_sim.errors import WseError
 from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
 from wse_sim.mapping.validation.rows import Row
 
@@ -75,8 +75,7 @@ def compare(
             continue
         spent = max(spent, 0.0 if begun is None else clock() - begun)
         if spent + case.seconds > max_seconds:
-            reason = f"cost: it takes about {case.seconds:.0f} s, and --max-seconds is {max_seconds:g}"
-            results[i] = Skipped(case.source, case.configuration, reason)
+            results[i] = Skipped(case.source, case.configuration, _cost(case, max_seconds))
             continue
         spent += case.seconds
         done = results[i] = _run(case)
@@ -87,6 +86,15 @@ def compare(
     return Validation(
         tuple(result for result in ordered if isinstance(result, Compared)),
         tuple(result for result in ordered if isinstance(result, Skipped)),
+    )
+
+
+def _cost(case: Case, max_seconds: float) -> str:
+    if case.seconds > max_seconds:
+        return f"cost: it would take about {case.seconds:.3g} s, more than the {max_seconds:g} s of --max-seconds"
+    return (
+        f"cost: the {max_seconds:g} s of --max-seconds were used up by cheaper rows; "
+        f"it would take about {case.seconds:.3g} s"
     )
 
 
@@ -108,5 +116,5 @@ def _run(case: Case) -> Compared | Skipped:
     """The comparison, or why the configuration cannot be run at all."""
     try:
         return Compared(case.source, case.configuration, case.measured, float(case.simulate()))
-    except (FitError, ProgramError, RunError) as error:
+    except WseError as error:
         return Skipped(case.source, case.configuration, f"it does not run: {error}")

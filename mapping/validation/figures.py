@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wse_sim.errors import UsageError
 from wse_sim.hardware import DType, Wafer
 from wse_sim.kernels.published import plain, transfer, vector
 from wse_sim.mapping.validation.harness import TWO_CLOCKS, first_to_last
-from wse_sim.mapping.validation.rows import Row
+from wse_sim.mapping.validation.rows import Row, number, size
 from wse_sim.program.program import Program
 
 SHORT, LONG = 1024, 4096  # elements between which a rate is taken
 WORDS = 8  # of a message whose latency is meant; what the benchmark sent is not published
+HOPS = (1, 32)  # between which the cost of one is taken
 MESSAGES = (64, 4096)  # wavelets between which a rate is taken
 DTYPES = vector.DTYPES
 
@@ -43,7 +45,7 @@ class MicroBenchmark:
     def measured(self, row: Row) -> float:
         """The row's number."""
         found = re.search(self.value, row.cells["value"])
-        return float(found[1]) if found else row.number("value")
+        return number(found[1], "value") if found else row.number("value")
 
 
 # -- runs ---------------------------------------------------------------------------------------------
@@ -55,7 +57,10 @@ def _alone(program: Program, wafer: Wafer) -> int:
 
 
 def _dtype(row: Row) -> DType:
-    return DTYPES[row.cells["dtype"]]
+    name = row.cells["dtype"].strip()
+    if name not in DTYPES:
+        raise UsageError(f"dtype is {name[:40]!r}: expected one of {', '.join(DTYPES)}")
+    return DTYPES[name]
 
 
 Make = Callable[[int, DType], Program]
@@ -82,9 +87,13 @@ def _set_up(make: Make) -> Callable[[Wafer, Row], float]:
 
 
 def _per_hop(wafer: Wafer, _: Row) -> float:
-    near, far = 1, 32
+    near, far = HOPS
     cycles = [first_to_last(transfer.make(hops, WORDS), wafer) for hops in (near, far)]
     return (cycles[1] - cycles[0]) / (far - near)
+
+
+def _hops(wafer: Wafer, text: str) -> int:
+    return size(text, "hops", most=wafer.width - 1)
 
 
 def _per_wavelet(wafer: Wafer, _: Row) -> float:
@@ -94,8 +103,9 @@ def _per_wavelet(wafer: Wafer, _: Row) -> float:
 
 
 def _latency(wafer: Wafer, row: Row) -> float:
-    hops = re.match(r"(\d+) hops", row.cells["size"])
-    return first_to_last(transfer.make(int(hops[1]) if hops else 1, WORDS), wafer) + _two_clocks(row)
+    named = re.match(r"([0-9]+) hops?", row.cells["size"])
+    hops = _hops(wafer, named[1]) if named else 1
+    return first_to_last(transfer.make(hops, WORDS), wafer) + _two_clocks(row)
 
 
 def _two_clocks(row: Row) -> int:
@@ -110,12 +120,13 @@ def _fixed(wafer: Wafer, row: Row) -> float:
 
 def _next_operation(wafer: Wafer, row: Row) -> float:
     """Cycles for which an addition takes the issue slot."""
-    elements = re.match(r"n=(\d+)", row.cells["size"])
-    return _alone(vector.add(int(elements[1]) if elements else SHORT, _dtype(row)), wafer)
+    named = re.match("n=([0-9]+)", row.cells["size"])
+    elements = size(named[1], "n") if named else SHORT
+    return _alone(vector.add(elements, _dtype(row)), wafer)
 
 
 def _addition(wafer: Wafer, row: Row) -> float:
-    return _alone(vector.add(int(row.cells["size"]), DTYPES["i16"]), wafer)
+    return _alone(vector.add(row.integer("size"), DTYPES["i16"]), wafer)
 
 
 def _tiled(form: str) -> Callable[[Wafer, Row], float]:

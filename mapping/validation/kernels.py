@@ -20,7 +20,7 @@ from wse_sim.kernels.published import (
     summa,
 )
 from wse_sim.mapping.validation.harness import longest
-from wse_sim.mapping.validation.rows import Row
+from wse_sim.mapping.validation.rows import Row, size
 from wse_sim.program.program import Program
 
 Sizes = Mapping[str, int]
@@ -51,14 +51,14 @@ class PublishedKernel:
     parts: Callable[[Sizes], list[Part]]
 
     def sizes(self, row: Row) -> Sizes | None:
-        """The row's numbers, None if it is no row of this kernel."""
+        """The row's numbers, None if it is no row of this kernel. Raises UsageError for one that is no size."""
         if not re.search(self.workload, row.cells["workload"]):
             return None
         found = re.search(self.size, row.cells["size"])
         if found is None:
             return None
-        grid = {name: int(row.cells[cell]) for name, cell in GRID if row.cells[cell].strip().isdigit()}
-        return {**grid, **{name: int(text) for name, text in found.groupdict().items()}}
+        grid = {name: row.integer(cell) for name, cell in GRID if row.cells[cell].strip().isdigit()}
+        return {**grid, **{name: size(text, name) for name, text in found.groupdict().items()}}
 
 
 GRID = (("width", "grid_x"), ("height", "grid_y"))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+from contextlib import ExitStack
 from itertools import count
+from math import isfinite
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import Mock, patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from wse_sim.errors import UsageError
 from wse_sim.mapping.cli import app
-from wse_sim.mapping.validation.cases import Case, cases_of
+from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
 from wse_sim.mapping.validation.compare import compare
 from wse_sim.mapping.validation.rows import COLUMNS, FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, read_rows, shipped_rows
 
@@ -92,7 +100,10 @@ def test_columns_are_recognised_by_name_in_any_order(tmp_path: Path) -> None:
     [
         ("a,b\n1,2\n", "mine.csv has the columns a,b: expected those of one kind"),
         ("", "mine.csv has the columns none"),
-        ("P,Mt,Nt,groups,cycles\n16,1,1\n", "mine.csv: a row without groups, cycles"),
+        ("P,Mt,Nt,groups,cycles,cycles\n8,1,1,2,240,999\n", "mine.csv has more than one column cycles"),
+        ("P,Mt,Kt,Nt,groups,cycles\n4,1,1,1,2,240\n", "mine.csv has the columns of MeshGEMM and of MeshGEMV"),
+        ("P,Mt,Nt,groups,cycles\n8,1,1,2," + "1" * 200_000, "mine.csv, line 2: field larger than field limit"),
+        ('P,Mt,Nt,groups,cycles\n"8,1,1,2,240\n', "mine.csv, line 2: unexpected end of data"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -103,12 +114,57 @@ def test_other_files_are_refused(tmp_path: Path, text: str, message: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("P", "x"), ("Mt", "0"), ("groups", "1.5"), ("cycles", "-3"), ("cycles", "nan")]
-)
-def test_cells_that_are_no_sizes_are_refused(column: str, value: str) -> None:
+    ("column", "value"),
+    [
+        ("P", "x"), ("P", "756"), ("P", "9" * 5000), ("Mt", "0"), ("Mt", "10000001"), ("Nt", "８"), ("groups", "1.5"),
+        ("cycles", "-3"), ("cycles", "nan"), ("cycles", "1_240"), ("cycles", "0"), ("cycles", "1e999"),
+    ],
+)  # fmt: skip
+def test_cells_that_are_no_sizes_are_skipped(column: str, value: str) -> None:
     cells = {"P": "16", "Mt": "1", "Nt": "1", "groups": "4", "cycles": "240"} | {column: value}
-    with pytest.raises(UsageError, match=f"{column} is '{value}'"):
-        list(cases_of(Row(MESH_GEMV, cells)))
+    (found,) = cases_of(Row(MESH_GEMV, cells, line=7))
+    assert isinstance(found, Skipped)
+    assert found.reason.startswith(f"line 7: {column} is '{value[:40]}")
+    assert len(found.reason) < 120
+
+
+def test_rows_of_other_lengths_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text('P,Mt,Nt,groups,cycles\n8,1,1\n\n8,1,1,2,1,240\n8,1,1,2,"240"\n', "utf-8")
+    short, long, good = (found for row in read_rows(path) for found in cases_of(row))
+    assert isinstance(short, Skipped)
+    assert short.reason == "line 2: no groups, cycles: expected all columns of the header"
+    assert isinstance(long, Skipped)
+    assert long.reason.startswith("line 4: 6 cells: expected 5")
+    assert isinstance(good, Case)
+
+
+SIZED = st.from_regex(
+    r"(n=|N in |P=4 B=|S=|tile )?[0-9.,_-]{0,6}( hops?|x[0-9]{1,2}|; B in [0-9,]{1,4})?", fullmatch=True
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | SIZED
+
+
+@given(row=st.sampled_from([row for row in SHIPPED if row.kind == FIGURE]), data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_any_text_in_a_figure_gives_a_result_or_a_reason(row: Row, data: st.DataObject) -> None:
+    """Through a file and back; only the runs of programs are stubbed, as what is tried are the cells."""
+    changed = data.draw(st.dictionaries(st.sampled_from(COLUMNS[FIGURE]), TEXT, min_size=1, max_size=3))
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([COLUMNS[FIGURE], [(row.cells | changed)[name] for name in COLUMNS[FIGURE]]])
+    clock = count(100)
+    stubs = ("figures.first_to_last", "cases.first_to_last", "cases.spread", "cases.Machine", "kernels.longest")
+    with ExitStack() as stack:
+        path = Path(stack.enter_context(TemporaryDirectory())) / "mine.csv"
+        path.write_bytes(text.getvalue().encode())
+        for stub in stubs:
+            made = stack.enter_context(patch(f"wse_sim.mapping.validation.{stub}", side_effect=lambda *_: next(clock)))
+            if stub == "cases.Machine":
+                made.side_effect = lambda *_: Mock(launch=lambda: next(clock))
+        found = compare(read_rows(path), max_seconds=100)
+    assert found.rows or found.skipped
+    assert all(isfinite(row.error) for row in found.rows)
+    assert all(row.reason for row in found.skipped)
 
 
 def figure(**cells: str) -> Row:
@@ -163,6 +219,30 @@ def test_other_sizes_of_published_kernels_run(workload: str, sizes: tuple[str, s
         ({"workload": "route turn", "metric": "extra cycles per turn", "value": "about 20"}, "no cost of turns"),
         ({"workload": "decode LLaMA3-8B", "unit": "tokens/s", "value": "2699"}, "whole models"),
         ({"workload": "something", "unit": "GB/s", "value": "1"}, "its unit is no cycles"),
+        ({"workload": "DSD copy", "metric": "throughput", "dtype": "f64", "value": "1"}, "dtype is 'f64'"),
+        ({"workload": "hop latency", "metric": "latency", "value": "1.2.3"}, "value is '1.2.3'"),
+        (
+            {"workload": "point-to-point latency", "metric": "latency", "size": "755 hops", "value": "9"},
+            "from 1 to 754",
+        ),
+        ({"workload": "@add16 memory-memory", "metric": "cycles", "size": "lots", "value": "9"}, "size is 'lots'"),
+        ({"workload": "Attention one PE", "size": "S=0 d=4", "value": "9"}, "tokens is '0'"),
+        ({"workload": "RMSNorm", "size": "32x64", "grid_x": "756", "grid_y": "1", "value": "9"}, "at most 755 x 1170"),
+        ({"workload": "relay chain fit", "size": "N in 9; B in 1,,3", "value": "T = 1*N*B + 1*N + 1"}, "B is ''"),
+        ({"workload": "relay chain fit", "size": "N in 9; B in 3", "value": "T = 1..5*N*B + 1*N + 1"}, "'1..5'"),
+        ({"workload": "relay chain fit", "size": "N in 99999; B in 3", "value": "T = 1*N*B + 1*N + 1"}, "N is '99999'"),
+        (
+            {"workload": "relay chain fit", "size": f"N in {'1,' * 33}; B in 3", "value": "T = 1*N*B + 1*N + 1"},
+            "33 values",
+        ),
+        (
+            {"id": "FYN-9", "size": "P=4 B=4 step=2", "metric": "model cycles", "value": "7", "unit": "(-100% vs raw)"},
+            "is 0.0",
+        ),
+        (
+            {"id": "FYN-9", "size": "P=4 B=4 step=2", "metric": "model cycles", "value": "7", "unit": "9.9.9% vs raw"},
+            "9.9.9",
+        ),
         ({"workload": "something", "value": "1"}, "no kernel here reproduces this figure"),
         ({"id": "FYN-9", "size": "P=10 B=4 step=3", "metric": "cycles", "value": "1"}, "groups of 3 on a line of 10"),
     ],
@@ -232,6 +312,18 @@ def test_text_of_a_file(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     for text in ("P=16 Mt=1 Nt=1 groups=4", "238", "9 groups of 8 PEs", "errors by source", "MeshGEMV: 85 cycles"):
         assert text in done.stdout
+
+
+def test_text_is_printed_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    cells = {"id": "NEW-1", "workload": "[red]x[/red] [/b] :smile:", "unit": "cycles", "value": "7"}
+    path.write_text(
+        f"{','.join(COLUMNS[FIGURE])}\n{','.join(cells.get(name, '') for name in COLUMNS[FIGURE])}\n", "utf-8"
+    )
+    done = CliRunner().invoke(app, ["validate", "--data", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "[red]x[/red]" in done.stdout
+    assert ":smile:" in done.stdout
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan"])
