@@ -57,8 +57,8 @@ def _print_text(found: Validation) -> None:
     console.print(_sources(found.sources))
     for source in found.sources:
         if source in ALLOWANCES:
-            cycles, origin = ALLOWANCES[source]
-            console.print(f"{source}: {cycles} cycles of what is simulated are not the kernel's; {origin}")
+            what, origin = ALLOWANCES[source]
+            console.print(f"{source}: {what}; {origin}")
 
 
 def _rows(found: Validation) -> Table:

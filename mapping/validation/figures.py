@@ -86,8 +86,12 @@ def _set_up(make: Make) -> Callable[[Wafer, Row], float]:
     return simulate
 
 
-def _per_hop(wafer: Wafer, _: Row) -> float:
-    near, far = HOPS
+def _per_hop(wafer: Wafer, row: Row) -> float:
+    """Between the ends of the row's range of hops, or of a range within one die."""
+    named = re.search(r"hops (?:([0-9]+)\.\.|<= ?)([0-9]+)", row.cells["size"])
+    near, far = (_hops(wafer, named[1] or "1"), _hops(wafer, named[2])) if named else HOPS
+    if near >= far:
+        raise UsageError(f"size is hops {near}..{far}: expected more hops at its end")
     cycles = [first_to_last(transfer.make(hops, WORDS), wafer) for hops in (near, far)]
     return (cycles[1] - cycles[0]) / (far - near)
 
