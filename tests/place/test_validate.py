@@ -294,6 +294,14 @@ def test_a_slow_computer_runs_fewer_rows() -> None:
         assert all(row.reason.startswith("cost") for row in found.skipped)
 
 
+def test_rows_left_out_for_their_cost_say_what_used_the_time_up() -> None:
+    rows = [Row(RELAY, {"P": "4", "L": n, "Mt": "1", "Nt": "1", "cycles": "9"}) for n in ("9", "10", "9000000")]
+    times = count(0, 60.0)
+    last, large = compare(rows, max_seconds=50, clock=lambda: next(times)).skipped
+    assert last.reason == "cost: the 50 s of --max-seconds were used up by cheaper rows; it would take about 0.0404 s"
+    assert large.reason == "cost: it would take about 213 s, more than the 50 s of --max-seconds"
+
+
 # -- the command ----------------------------------------------------------------------------------------------
 
 
