@@ -138,7 +138,7 @@ class Layout:
         spare  whether a queue is left for hand-overs; lines within shards take two
         """
         if self.shards > 1:
-            return 3, 3
+            return (3, 2) if spare else (3, 3)
         return (3, 4) if spare else (4, 4)
 
     @property
