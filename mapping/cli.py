@@ -174,6 +174,84 @@ def validate(
     validate_command(data=data, max_seconds=max_seconds, as_json=json)
 
 
+Model = Annotated[
+    str, typer.Option(help="cerebras-gpt-111m ... 13b, gpt2 ... gpt2-xl, a checkpoint's folder, or alice, which ships.")
+]
+WaferName = Annotated[str, typer.Option("--wafer", help="wse1, wse2 or wse3.")]
+Grid = Annotated[str | None, typer.Option("--grid", help="PEs to use at most, as 200x200. Default: the whole wafer.")]
+Type = Annotated[str, typer.Option("--dtype", help="Type of weights, cache and activations: f32 or f16.")]
+Sums = Annotated[str, typer.Option("--accumulate", help="Type in which products are added up: f32, or f16 with f16.")]
+Context = Annotated[
+    int | None,
+    typer.Option("--context", help="Tokens that the KV cache has room for. Default: all the model can.", min=1),
+]
+PhaseName = Annotated[str, typer.Option("--phase", help="decode or prefill.")]
+Dead = Annotated[
+    str | None, typer.Option("--dead", help="PEs that do not work, as '3,7 20,5', or how many random ones.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of random dead PEs.", min=0)]
+
+
+@app.command(name="map")
+def map_model(
+    model: Model,
+    strategy: Annotated[str, typer.Option(help="Name of a strategy; an unknown one lists them.")] = "layer-sequential",
+    wafer: WaferName = "wse2",
+    grid: Grid = None,
+    dtype: Type = "f16",
+    accumulate: Sums = "f32",
+    context: Context = None,
+    phase: PhaseName = "decode",
+    stages: Annotated[int, typer.Option(help="Regions of a pipeline. 0: the strategy's choice.", min=0)] = 0,
+    shards: Annotated[int, typer.Option(help="Tensor-parallel parts of a layer. 0: the strategy's choice.", min=0)] = 0,
+    sequences: Annotated[int, typer.Option(help="In flight in each replica. 0: the strategy's choice.", min=0)] = 0,
+    dead: Dead = None,
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option(help="File for the mapping, as JSON.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="File for a picture of it, as PNG.")] = None,
+    json: Json = False,
+) -> None:
+    """Lays a model over a wafer: which region holds what, whether it fits, how fast it should be."""
+    from wse_sim.mapping.commands.map import map_command
+    from wse_sim.mapping.commands.problem import Asked
+
+    asked = Asked(
+        model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
+        dead=dead, seed=seed, stages=stages, shards=shards, sequences=sequences,
+    )  # fmt: skip
+    map_command(asked, name=strategy, out=out, picture=picture, as_json=json)
+
+
+@app.command()
+def compare(
+    model: Model,
+    strategies: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "all",
+    wafer: WaferName = "wse2",
+    grid: Grid = None,
+    fidelity: Annotated[
+        str,
+        typer.Option(help="estimate: closed forms. sampled: each distinct region simulated once. exact: all of them."),
+    ] = "estimate",
+    dtype: Type = "f16",
+    accumulate: Sums = "f32",
+    context: Context = None,
+    phase: PhaseName = "decode",
+    position: Annotated[int | None, typer.Option(help="Of the token. Default: the last of the context.", min=0)] = None,
+    dead: Dead = None,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Lays a model over a wafer by each strategy and puts the results side by side."""
+    from wse_sim.mapping.commands.compare import compare_command
+    from wse_sim.mapping.commands.problem import Asked
+
+    asked = Asked(
+        model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
+        dead=dead, seed=seed,
+    )  # fmt: skip
+    compare_command(asked, strategies=strategies, fidelity=fidelity, position=position, as_json=json)
+
+
 def main() -> None:
     """Runs the command; an error the user can mend is one line and exit status 2."""
     try:

@@ -25,8 +25,8 @@ def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
 
     The dashed arrow takes a new token back to the embedding. Crosses are dead PEs.
     """
-    wafer = mapping.wafer
-    ax = map_axes(wafer.width, wafer.height) if ax is None else ax
+    wafer, grid = mapping.wafer, mapping.grid
+    ax = map_axes(grid.width, grid.height) if ax is None else ax
     for place in mapping.places:
         _draw_place(ax, mapping, place)
     if mapping.replicas <= _FLOWS:
@@ -35,10 +35,10 @@ def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
     if mapping.dead:
         xs, ys = zip(*sorted(mapping.dead), strict=True)
         ax.plot(xs, ys, "x", color="black", markersize=4, linestyle="", label=f"{len(mapping.dead)} dead PEs")
-    ax.set_xlim(-0.5, wafer.width - 0.5)
-    ax.set_ylim(wafer.height - 0.5, -0.5)
+    ax.set_xlim(-0.5, grid.width - 0.5)
+    ax.set_ylim(grid.height - 0.5, -0.5)
     ax.set_aspect("equal")
-    name_axes(ax, wafer.width, wafer.height)
+    name_axes(ax, grid.width, grid.height)
     c = mapping.config
     area = f"{mapping.area:,} of {wafer.width * wafer.height:,} PEs in {len(mapping.places)} regions"
     set_title(ax, f"{c.name}, {mapping.phase}, {mapping.strategy}", f"{wafer.name}: {area}")

@@ -30,14 +30,20 @@ class Flown:
 
 
 class Flight:
-    """A mapping loaded on a machine, at the beginning of its sequences."""
+    """A mapping loaded on a machine.
 
-    def __init__(self, mapping: Mapping, tensors: Weights, *, threads: int = 1) -> None:
+    tensors  None: all weights 0, where only time matters
+    start    position at which all sequences go on, over an empty cache
+    """
+
+    def __init__(self, mapping: Mapping, tensors: Weights | None, *, start: int = 0, threads: int = 1) -> None:
         self.mapping = mapping
         self.pipeline = Pipeline(mapping)
         self.machine = Machine(self.pipeline.program, mapping.wafer, threads=threads)
-        self.pipeline.load(self.machine, tensors)
-        self.position = 0
+        if tensors is not None:
+            self.pipeline.load(self.machine, tensors)
+        self.pipeline.go_to(self.machine, start)
+        self.position = start
 
     @property
     def sequences(self) -> int:

@@ -19,8 +19,8 @@ from wse_sim.kernels.collective.handover import Handover, lanes, make_handover
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan import Mapping, Part
+from wse_sim.mapping.ring import color_numbers, ring_of
 from wse_sim.mapping.stage import Here, Stage
-from wse_sim.mapping.wiring import color_numbers
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
@@ -206,6 +206,12 @@ class Pipeline:
             for stop in ring.stops:
                 stop.stage.load(machine, tensors)
 
+    def go_to(self, machine: Machine, position: int) -> None:
+        """Sets the position of all sequences."""
+        for ring in self.rings:
+            for stop in ring.stops:
+                machine.write(stop.position, np.array([position]))
+
     def give(self, machine: Machine, tokens: NDArray[np.int32]) -> None:
         """The next token of each sequence, (replicas, sequences); -1 keeps the one that was chosen."""
         for ring, given in zip(self.rings, tokens, strict=True):
@@ -243,8 +249,3 @@ def _check(mapping: Mapping) -> None:
                 f"{mapping.sequences} sequences in flight over {len(parts)} regions: expected one for each at most, "
                 "or the ring would be full"
             )
-
-
-def ring_of(parts: tuple[Part, ...]) -> list[tuple[Part, Part]]:
-    """Each stage and the one it hands the hidden state to; none where there is only one."""
-    return [] if len(parts) == 1 else list(zip(parts, (*parts[1:], parts[0]), strict=True))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 
 from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import DType, Region, Wafer, f32
+from wse_sim.hardware.geometry import Grid
 from wse_sim.mapping.draw import describe_html, draw_mapping
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.rules import check_places, check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,6 +109,8 @@ class Mapping:
     accumulate type of sums
     context    tokens that the KV cache has room for; 0: all positions of the model
     sequences  sequences in flight in each replica
+    tight      no gaps between tensors; see `Layout`
+    turned     the wafer lies on its side: x runs along its columns
     dead       PEs that do not work, (x, y)
     """
 
@@ -118,6 +123,8 @@ class Mapping:
     accumulate: DType = f32
     context: int = 0
     sequences: int = 1
+    tight: bool = False
+    turned: bool = False
     dead: frozenset[Pe] = frozenset()
 
     def __post_init__(self) -> None:
@@ -127,12 +134,18 @@ class Mapping:
             raise UsageError(f"phase {self.phase!r}: expected one of {', '.join(get_args(Phase))}")
         if self.sequences < 1:
             raise UsageError(f"{self.sequences} sequences in flight: expected 1 or more")
-        self._check_places()
-        self._check_whole()
+        check_places(self)
+        check_whole(self)
 
     # -- parts ------------------------------------------------------------------------------------
 
     @property
+    def grid(self) -> Region:
+        """All PEs of the wafer, as it lies."""
+        width, height = self.wafer.width, self.wafer.height
+        return Grid(height, width) if self.turned else Grid(width, height)
+
+    @cached_property
     def replicas(self) -> int:
         """Copies of the model."""
         return 1 + max(place.replica for place in self.places)
@@ -168,6 +181,7 @@ class Mapping:
             accumulate=self.accumulate,
             context=self.context,
             sequences=self.sequences,
+            tight=self.tight,
             layers=place.layers,
             embedding=place.embedding,
             head=place.head,
@@ -199,48 +213,3 @@ class Mapping:
 
     def _repr_html_(self) -> str:
         return describe_html(self)
-
-    # -- rules ------------------------------------------------------------------------------------
-
-    def _check_places(self) -> None:
-        if not self.places:
-            raise UsageError(f"a {self.strategy} mapping without places: expected one or more")
-        for place in self.places:
-            if place.width < 1 or place.height < 1 or not self.wafer.grid.contains(place.region):
-                raise FitError(
-                    f"region {place.region!r} of {place.holds()} on {self.wafer.name}, which has {self.wafer.width}x"
-                    f"{self.wafer.height} usable PEs: expected it inside; give a smaller grid"
-                )
-            if not self.config.n_layer >= place.layers.stop or place.layers.step != 1:
-                raise UsageError(f"{place.layers} of {self.config.name}: expected some of {self.config.n_layer} layers")
-            if not (place.layers or place.embedding or place.head):
-                raise UsageError(f"region {place.region!r} holds nothing: expected a part of the model")
-            if not 0 <= place.shard < place.shards or place.replica < 0:
-                raise UsageError(f"shard {place.shard} of {place.shards}, replica {place.replica}: expected 0 and up")
-        for a, b in combinations(self.places, 2):
-            if a.region.intersects(b.region):
-                raise FitError(f"{a.holds()} on {a.region!r} meets {b.holds()} on {b.region!r}: expected them disjoint")
-        for x, y in sorted(self.dead):
-            hit = next((p for p in self.places if (x, y) in p.region), None)
-            if hit is not None:
-                raise FitError(
-                    f"PE ({x}, {y}) is dead and in {hit.region!r} of {hit.holds()}: expected regions that avoid it; "
-                    "place the mapping anew"
-                )
-
-    def _check_whole(self) -> None:
-        """Every replica holds every shard of every part exactly once."""
-        for index in range(self.replicas):
-            places = self.replica(index)
-            self._check_shards("the embedding", index, [p for p in places if p.embedding])
-            self._check_shards("the head", index, [p for p in places if p.head])
-            for layer in range(self.config.n_layer):
-                self._check_shards(f"layer {layer}", index, [p for p in places if layer in p.layers])
-
-    def _check_shards(self, part: str, replica: int, held: list[Place]) -> None:
-        shards = [p.shard for p in held]
-        if not held or sorted(shards) != list(range(held[0].shards)) or len({p.shards for p in held}) > 1:
-            raise UsageError(
-                f"{part} of replica {replica} is held by shards {shards} of {[p.shards for p in held]}: expected each "
-                "shard exactly once"
-            )

@@ -44,6 +44,8 @@ def to_dict(mapping: Mapping) -> dict[str, Any]:
         "accumulate": mapping.accumulate.name,
         "context": mapping.context,
         "sequences": mapping.sequences,
+        "tight": mapping.tight,
+        "turned": mapping.turned,
         "dead": [list(pe) for pe in sorted(mapping.dead)],
         "places": [_place_to_dict(place) for place in mapping.places],
     }
@@ -63,6 +65,8 @@ def from_dict(given: Any, source: str = "mapping") -> Mapping:
             accumulate=_DTYPES[given["accumulate"]],
             context=given["context"],
             sequences=given["sequences"],
+            tight=given["tight"],
+            turned=given["turned"],
             dead=frozenset((x, y) for x, y in given["dead"]),
             places=tuple(_place_from_dict(place) for place in given["places"]),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wse_sim.hardware import Wafer
 from wse_sim.kernels.collective.timing import Timing
@@ -69,3 +70,9 @@ class Flow:
     def _lost(self, ahead: int, room: int) -> int:
         """Words that pass of another vector while one is under way that is so many cycles ahead of it."""
         return max(0, min(self.stream - max(0, ahead), room - max(0, -ahead)))
+
+
+@lru_cache(maxsize=4096)
+def end_of(wafer: Wafer, tree: Tree, stream: int) -> int:
+    """Cycle in which the root is through; remembered, for estimates of whole models ask again and again."""
+    return Flow(wafer, tree, stream).end

@@ -4,7 +4,7 @@ x        (size,) on each PE of the source: split along y, the same along x
 arrival  (size,) on one PE of each row of the target, where its lane ends; `Line.all_reduce` along x hands it on
 lanes    straight along x between the same rows; else along x, then along y to another row, each lane in a column of its
          own, so that none crosses another and one colour serves all
-takes    regions with as many rows; as many columns as rows where the rows differ; `lanes` tells
+takes    regions with as many rows; a target at least as wide as high where the rows differ; `lanes` tells
 """
 
 from __future__ import annotations
@@ -58,19 +58,30 @@ def lanes(source: Region, target: Region) -> tuple[Lane, ...]:
     if source.height != target.height or source.intersects(target):
         return ()
     rows = list(zip(source.ys, target.ys, strict=True))
-    facing = source.xs[-1] if target.xs[0] > source.xs[-1] else source.xs[0]
     if source.ys == target.ys:
+        facing = source.xs[-1] if target.xs[0] > source.xs[-1] else source.xs[0]
         entry = target.xs[0] if target.xs[0] > source.xs[-1] else target.xs[-1]
         return tuple(Lane((facing, y), (entry, to_y)) for y, to_y in rows)
-    common = range(max(source.xs[0], target.xs[0]), min(source.xs[-1], target.xs[-1]) + 1)
-    if len(common) >= len(rows):
-        return tuple(Lane((x, y), (x, to_y)) for x, (y, to_y) in zip(common, rows, strict=False))
-    if common or target.width < len(rows):
-        return ()
-    east, south = target.xs[0] > facing, target.ys[0] > source.ys[0]
-    near = target.xs[: len(rows)] if east else target.xs[: -len(rows) - 1 : -1]
-    columns = reversed(near) if south else near
-    return tuple(Lane((facing, y), (x, to_y)) for x, (y, to_y) in zip(columns, rows, strict=True))
+    for east in (target.xs[-1] > source.xs[-1], target.xs[0] > source.xs[0]):
+        columns = _columns(source, target, east=east)
+        if len(columns) == len(rows):
+            edge = source.xs[-1] if east else source.xs[0]
+            return tuple(
+                Lane((x if x in source.xs else edge, y), (x, to_y)) for x, (y, to_y) in zip(columns, rows, strict=True)
+            )
+    return ()
+
+
+def _columns(source: Region, target: Region, *, east: bool) -> list[int]:
+    """A column of the target for each row of the source, straight above or below it or to one side of it.
+
+    Of two rows, the one from which a lane would cross the other's gets the farther column.
+    """
+    reached = (
+        [x for x in target.xs if x >= source.xs[0]] if east else [x for x in reversed(target.xs) if x <= source.xs[-1]]
+    )
+    nearest = reached[: source.height]
+    return nearest[::-1] if target.ys[0] > source.ys[0] else nearest
 
 
 def cost(wafer: Wafer, hops: int, n: int, *, dtype: DType = f32) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective import chunks, star
-from wse_sim.kernels.collective.flow import Flow
+from wse_sim.kernels.collective.flow import end_of
 from wse_sim.kernels.collective.member import Operand, Palette, steady
 from wse_sim.kernels.collective.shapes import sides
 from wse_sim.kernels.collective.timing import Timing, wavelets
@@ -63,7 +63,7 @@ def cost(
     pace = max(t.wavelet(operation, to, sends, sends) for to in (dtype, sends))
     words = wavelets(n, sends)
     stream = words * max(pace, t.wavelet("mov", sends, dtype, sends)) + t.pauses(words)
-    return star.cost(wafer, tree, n, stream, sends) if tree.relay else Flow(wafer, tree, stream).end
+    return star.cost(wafer, tree, n, stream, sends) if tree.relay else end_of(wafer, tree, stream)
 
 
 @dataclass(frozen=True)

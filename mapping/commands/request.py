@@ -145,11 +145,11 @@ def layout_of(request: Request, checkpoint: Checkpoint, batch: int) -> Layout:
     )
     if request.grid is None:
         return comfortable(layout)
-    width, height = _grid(request.grid)
+    width, height = grid_of(request.grid)
     return fitting(replace(layout, width=width, height=height))
 
 
-def _grid(text: str) -> tuple[int, int]:
+def grid_of(text: str) -> tuple[int, int]:
     parts = text.lower().split("x")
     if len(parts) != 2 or not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
         raise UsageError(f"--grid {text}: expected WIDTHxHEIGHT in PEs, as 16x16")

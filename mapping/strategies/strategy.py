@@ -18,6 +18,7 @@ class Problem:
     width, height  PEs to use at most; 0: those of the wafer
     context        tokens that the KV cache has room for; 0: all positions of the model
     dead           PEs that do not work
+    stages, shards, sequences  regions of a pipeline, parts of a layer, sequences in flight; 0: the strategy's choice
     """
 
     config: GPTConfig
@@ -29,6 +30,9 @@ class Problem:
     height: int = 0
     context: int = 0
     dead: frozenset[Pe] = frozenset()
+    stages: int = 0
+    shards: int = 0
+    sequences: int = 0
 
     def __post_init__(self) -> None:
         for name, limit in (("width", self.wafer.width), ("height", self.wafer.height)):

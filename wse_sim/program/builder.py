@@ -43,6 +43,7 @@ class Builder:
         self.grid: Region = Grid(width, height)
         self.name = _one_line("program", name)
         self._buffers: list[Buffer] = []
+        self._buffers_of: dict[int, list[Buffer]] = {}  # by identity of their region
         self._released: set[Buffer] = set()
         self._initial: dict[Buffer, np.ndarray] = {}
         self._colors: list[Color] = []
@@ -97,7 +98,7 @@ class Builder:
         made = Buffer(self._unique("buffer", name), dtype, elements, region, address)
         if init is not None:
             self._initial[made] = _initial_values(made, init)
-        self._buffers.append(made)
+        self._keep(made)
         self._own.add(made)
         return made
 
@@ -118,7 +119,7 @@ class Builder:
             Buffer(self._unique("buffer", name), dtype, length, region, address + start)
             for (name, dtype, length), start in zip(shapes, offsets, strict=True)
         )
-        self._buffers += made
+        self._keep(*made)
         self._own.update(made)
         return made
 
@@ -143,11 +144,16 @@ class Builder:
             self.require_own(buffer)
         self._released.update(buffers)
 
+    def _keep(self, *made: Buffer) -> None:
+        self._buffers += made
+        for buffer in made:
+            self._buffers_of.setdefault(id(buffer.region), []).append(buffer)
+
     def _place(self, region: Region, nbytes: int, bank_offset: int) -> int:
         """First fit among the live buffers that share a PE with the region."""
         live = sorted(
-            (b.address, b.end) for b in self._buffers
-            if b not in self._released and b.nbytes and self._share(b.region, region)
+            (b.address, b.end) for held in self._buffers_of.values() if self._share(held[0].region, region)
+            for b in held if b not in self._released and b.nbytes
         )
         address = bank_offset
         for low, high in live:

@@ -1,0 +1,98 @@
+"""Can a mapping be: SRAM, colours, hand-overs, sequences, host link; asked before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wse_sim.kernels.collective.handover import lanes
+from wse_sim.kernels.collective.plan import plan
+from wse_sim.mapping.fit import LARGEST, fit
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.ring import color_numbers, ring_of
+from wse_sim.mapping.strategies.sizing import bytes_needed
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit of the machine.
+
+    needed, limit  in the unit that `text` names
+    text           what was found, and what to try where it does not do
+    """
+
+    name: str
+    ok: bool
+    needed: int
+    limit: int
+    text: str
+
+
+def checks(mapping: Mapping) -> tuple[Check, ...]:
+    """Every limit, met or not."""
+    return (_sram(mapping), _colors(mapping), _handovers(mapping), _sequences(mapping))
+
+
+def why_not(mapping: Mapping) -> str:
+    """The first limit that is not met, in words; nothing if the mapping can be."""
+    return next((check.text for check in checks(mapping) if not check.ok), "")
+
+
+def layouts(mapping: Mapping) -> list[Layout]:
+    """The layouts of a replica's parts."""
+    return [mapping.layout(part) for part in mapping.parts(0)]
+
+
+def _sram(mapping: Mapping) -> Check:
+    worst = max(layouts(mapping), key=bytes_needed)
+    needed, limit = bytes_needed(worst), mapping.wafer.user_sram_bytes
+    text = f"{needed:,} of {limit:,} bytes of SRAM on the fullest PE"
+    if needed > limit:
+        largest = ", ".join(f"{name} {size:,}" for name, size in fit(worst).buffers[:LARGEST])
+        text = (
+            f"{needed:,} bytes on a PE of {worst.width}x{worst.height}, {needed - limit:,} more than the {limit:,} "
+            f"there are; most of it: {largest}; try f16, a shorter context, more PEs, or streamed weights"
+        )
+    return Check("SRAM", needed <= limit, needed, limit, text)
+
+
+def _colors(mapping: Mapping) -> Check:
+    parts = mapping.parts(0)
+    spare = len(parts) > 1
+    lines = max(_line_colors(mapping.layout(part), spare=spare) for part in parts)
+    ends = [(a.region, b.region) for a, b in ring_of(parts)]
+    needed = lines + (1 + max(color_numbers(ends)) if ends else 0)
+    limit = len(mapping.wafer.user_colors)
+    text = f"{needed} of {limit} colours"
+    if needed > limit:
+        text = f"{needed} colours, {lines} for sums, the others for hand-overs, but there are {limit}; place anew"
+    return Check("colours", needed <= limit, needed, limit, text)
+
+
+def _line_colors(layout: Layout, *, spare: bool) -> int:
+    """Those of the trees, and one for each broadcast."""
+    sizes = zip((layout.width, layout.height), layout.line_words, layout.line_queues(spare=spare), strict=True)
+    found = sum(plan(layout.wafer, n, words=words, queues=queues).channels + 1 for n, words, queues in sizes)
+    if layout.shards > 1:
+        found += plan(layout.wafer, layout.width // layout.shards, groups=()).channels + 1
+    return found
+
+
+def _handovers(mapping: Mapping) -> Check:
+    links = ring_of(mapping.parts(0))
+    bad = [(a, b) for a, b in links if not lanes(a.region, b.region)]
+    text = f"{len(links)} hand-overs"
+    if bad:
+        a, b = bad[0]
+        text = (
+            f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: expected regions of one height, "
+            "at least as wide as high where they lie in different rows; place the mapping anew"
+        )
+    return Check("hand-overs", not bad, len(bad), 0, text)
+
+
+def _sequences(mapping: Mapping) -> Check:
+    parts = len(mapping.parts(0))
+    text = f"{mapping.sequences} sequences in flight over {parts} regions"
+    ok = mapping.sequences <= parts
+    return Check("sequences", ok, mapping.sequences, parts, text if ok else f"{text}: expected one for each at most")

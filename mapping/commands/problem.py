@@ -1,0 +1,92 @@
+"""What `wse-sim map`, `compare` and `search` are asked: the model, the machine and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wse_sim.errors import UsageError
+from wse_sim.hardware import Wafer, by_name
+from wse_sim.mapping.commands.request import DTYPES, grid_of
+from wse_sim.mapping.model import GPTConfig, load_checkpoint, load_shipped, preset
+from wse_sim.mapping.plan import Pe
+from wse_sim.mapping.strategies import Problem
+
+SHIPPED = "alice"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The options as given.
+
+    model  a preset, a folder with a checkpoint, or the small model that ships
+    grid   PEs to use at most, as 200x200; None: the wafer
+    dead   PEs as x,y separated by spaces, or how many random ones
+    """
+
+    model: str
+    wafer: str
+    grid: str | None
+    dtype: str
+    accumulate: str
+    context: int | None
+    phase: str
+    dead: str | None
+    seed: int
+    stages: int = 0
+    shards: int = 0
+    sequences: int = 0
+
+
+def problem_of(asked: Asked) -> Problem:
+    """Raises UsageError that names the option and what it takes."""
+    for option, given in (("dtype", asked.dtype), ("accumulate", asked.accumulate)):
+        if given not in DTYPES:
+            raise UsageError(f"--{option} {given}: expected {' or '.join(DTYPES)}")
+    config, wafer = config_of(asked.model), by_name(asked.wafer)
+    width, height = grid_of(asked.grid) if asked.grid else (0, 0)
+    return Problem(
+        config=config,
+        wafer=wafer,
+        phase=asked.phase,  # type: ignore[arg-type]
+        dtype=DTYPES[asked.dtype],
+        accumulate=DTYPES[asked.accumulate],
+        width=width,
+        height=height,
+        context=asked.context or 0,
+        dead=dead_of(asked.dead, asked.seed, wafer),
+        stages=asked.stages,
+        shards=asked.shards,
+        sequences=asked.sequences,
+    )
+
+
+def config_of(model: str) -> GPTConfig:
+    """Sizes of a preset, of a checkpoint in a folder, or of the small model that ships."""
+    if model.lower() == SHIPPED:
+        return load_shipped().config
+    folder = Path(model)
+    return load_checkpoint(folder).config if folder.is_dir() else preset(model)
+
+
+def dead_of(text: str | None, seed: int, wafer: Wafer) -> frozenset[Pe]:
+    """PEs that do not work: given one by one, or so many drawn from a seed."""
+    if text is None:
+        return frozenset()
+    try:
+        if "," not in text:
+            return random_dead(int(text), seed, wafer)
+        found = [pe.split(",") for pe in text.split()]
+        return frozenset((int(x), int(y)) for x, y in found)
+    except ValueError:
+        raise UsageError(f"--dead {text!r}: expected PEs as '3,7 20,5', or how many random ones") from None
+
+
+def random_dead(count: int, seed: int, wafer: Wafer) -> frozenset[Pe]:
+    """Distinct PEs of a wafer, each as likely as any other."""
+    if not 0 <= count <= wafer.width * wafer.height:
+        raise UsageError(f"{count} dead PEs on {wafer.name}: expected 0 to {wafer.width * wafer.height}")
+    drawn = np.random.default_rng(seed).choice(wafer.width * wafer.height, count, replace=False)
+    return frozenset((int(pe) % wafer.width, int(pe) // wafer.width) for pe in drawn)

@@ -1,0 +1,1 @@
+"""Mappings side by side: estimated, sampled or simulated."""

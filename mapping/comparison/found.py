@@ -1,0 +1,132 @@
+"""A decode step of a mapping, found out by closed forms, from parts simulated alone, or from all of it simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Table
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from wse_sim.hardware import f32
+from wse_sim.hardware.states import GROUPS
+from wse_sim.mapping.checks import layouts
+from wse_sim.mapping.comparison.solo import solo_report
+from wse_sim.mapping.estimate import Estimate, estimate, mac_rate
+from wse_sim.mapping.flight import Flight
+from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.strategies.sizing import bytes_needed
+from wse_sim.mapping.traffic import traffic_of
+from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
+from wse_sim.report.report import Report
+
+ROUNDS = 2, 4  # tokens of each sequence in the two launches whose difference is measured
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one token of each sequence.
+
+    cycles           between two tokens of a sequence
+    stalls           shares of PE-cycles by group of states, as far as they are known
+    wavelets         hops, per token
+    busiest          share of cycles in which the busiest link carries a wavelet
+    joules           per token
+    sram_peak_bytes  on the fullest PE
+    """
+
+    cycles: int
+    stalls: Table[str, float]
+    wavelets: float
+    busiest: float
+    joules: float
+    sram_peak_bytes: int
+
+
+def by_estimate(mapping: Mapping, position: int) -> Found:
+    """Closed forms only."""
+    found = estimate(mapping, position=position)
+    spare = len(mapping.parts(0)) > 1
+    sent = [traffic_of(layout, position, spare=spare) for layout in layouts(mapping)]
+    busiest = max(traffic.busiest for traffic in sent)
+    return Found(
+        cycles=found.cycles_per_token,
+        stalls={"idle": found.waiting},
+        wavelets=sum(traffic.wavelets for traffic in sent),
+        busiest=busiest * mapping.sequences / found.cycles_per_token,
+        joules=_joules(found),
+        sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
+    )
+
+
+def _joules(found: Estimate) -> float:
+    """Arithmetic, the SRAM it reads and writes, and what the PEs draw while they are on."""
+    mapping, wafer = found.mapping, found.mapping.wafer
+    lanes, cycles = mac_rate(mapping)
+    macs = found.flops / 2
+    number, total = mapping.dtype.bytes, mapping.accumulate.bytes
+    each = wafer.energy_f32_op_fj if mapping.accumulate is f32 else wafer.energy_f16_op_fj
+    reads = (number + total) / READ_BYTES * wafer.energy_sram_read_fj
+    writes = total / READ_BYTES * wafer.energy_sram_write_fj
+    issue = cycles / lanes * wafer.energy_control_fj
+    area = mapping.area // mapping.replicas
+    static = area * found.cycles_per_token / mapping.sequences * wafer.energy_static_fj
+    return JOULES_PER_FEMTOJOULE * (macs * (each + reads + writes + issue) + static)
+
+
+def by_parts(mapping: Mapping, position: int) -> Found:
+    """Each distinct part simulated alone, the ring composed from them; hand-overs by their closed form."""
+    whole = estimate(mapping, position=position)
+    spare = len(mapping.parts(0)) > 1
+    parts = [
+        solo_report(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare=spare)
+        for layout in layouts(mapping)
+    ]
+    busy = [report.cycles + turn.take + turn.send for report, turn in zip(parts, whole.turns, strict=True)]
+    cycles = max(sum(busy), mapping.sequences * max(busy))
+    area = sum(report.pes for report in parts)
+    counts = {
+        name: sum(report.share(*states) * report.cycles * report.pes for report in parts) * mapping.sequences
+        for name, states in GROUPS.items()
+    }
+    counts["idle"] += area * cycles - sum(counts.values())
+    static = mapping.wafer.energy_static_fj * area * cycles / mapping.sequences
+    moving = sum(sum(report.energy.femtojoules.values()) - report.energy.femtojoules["static"] for report in parts)
+    return Found(
+        cycles=cycles,
+        stalls={name: count / (area * cycles) for name, count in counts.items()},
+        wavelets=sum(int(report.links.wavelets.sum()) for report in parts),
+        busiest=max(_busiest(report) for report in parts) * mapping.sequences / cycles,
+        joules=JOULES_PER_FEMTOJOULE * (moving + static),
+        sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
+    )
+
+
+def by_simulation(mapping: Mapping, position: int) -> Found:
+    """All regions on one machine, every sequence some tokens further; weights are 0, for time depends on no value."""
+    first = max(0, min(position, mapping.context - sum(ROUNDS)))
+    flight = Flight(mapping, None, start=first)
+    reports = []
+    for rounds in ROUNDS:
+        flight.run(rounds)
+        reports.append(flight.report())
+    short, long = reports[0], reports[1] - reports[0]
+    rounds = ROUNDS[1] - ROUNDS[0]
+    cycles = (long.cycles - short.cycles) // rounds
+    tokens = ROUNDS[1] * mapping.sequences * mapping.replicas
+    used = np.zeros((long.height, long.width), np.bool_)
+    for place in mapping.places:
+        used |= place.region.mask(long.width, long.height)
+    inside = long.states[used].sum(axis=0)
+    outside = long.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
+    return Found(
+        cycles=cycles,
+        stalls={name: float(inside[list(states)].sum() / inside.sum()) for name, states in GROUPS.items()},
+        wavelets=int(long.links.wavelets.sum()) / tokens,
+        busiest=_busiest(long) / long.cycles,
+        joules=(long.energy.joules - JOULES_PER_FEMTOJOULE * outside) / tokens,
+        sram_peak_bytes=int(long.sram.peak.max()),
+    )
+
+
+def _busiest(report: Report) -> int:
+    return max((link.wavelets for link in report.busiest_links(1)), default=0)

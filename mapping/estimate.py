@@ -1,0 +1,139 @@
+"""What a mapping costs by closed forms: no program is built, nothing is simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from wse_sim.hardware import VECTOR_OPERATIONS
+from wse_sim.kernels.collective import all_reduce, handover
+from wse_sim.kernels.collective.plan import plan
+from wse_sim.mapping.cycles import StageCycles, stage_cycles
+from wse_sim.mapping.graph import model_graph, totals
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model.operations import Step
+from wse_sim.mapping.plan import Mapping, Part
+from wse_sim.mapping.ring import ring_of
+from wse_sim.mapping.share import step_of
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A part's work on one token, in cycles.
+
+    work  its kernels
+    take  hearing what came in
+    send  until the next part has it, on the way included
+    """
+
+    work: StageCycles
+    take: int = 0
+    send: int = 0
+
+    @property
+    def busy(self) -> int:
+        """Cycles in which it can do nothing else."""
+        return self.work.total + self.take + self.send
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """One decode step of a mapping.
+
+    cycles_per_token  between two tokens of a sequence
+    period            between two tokens of a replica, whichever sequences they belong to
+    turns             of each part of a replica
+    flops             of one token
+    """
+
+    mapping: Mapping
+    position: int
+    cycles_per_token: int
+    period: int
+    turns: tuple[Turn, ...]
+    flops: int
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Of all sequences and replicas, at the wafer's nominal clock."""
+        return self.mapping.replicas * self.mapping.sequences * self.mapping.wafer.clock_hz / self.cycles_per_token
+
+    @property
+    def utilisation(self) -> float:
+        """Floating-point operations done, of those that the PEs in use could do as multiply-adds of the dtype."""
+        lanes, cycles = mac_rate(self.mapping)
+        peak = 2 * lanes / cycles * self.mapping.area * self.mapping.wafer.clock_hz
+        return self.flops * self.tokens_per_s / peak
+
+    @property
+    def waiting(self) -> float:
+        """Share of the parts' time in which they have nothing to do: bubbles of the pipeline."""
+        parts = [sum(p.area for p in part.places) for part in self.mapping.parts(0)]
+        busy = sum(area * turn.busy for area, turn in zip(parts, self.turns, strict=True))
+        return 1 - busy * self.mapping.sequences / (sum(parts) * self.cycles_per_token)
+
+
+def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
+    """A decode step for the token at `position`; by default the last one that the context has room for."""
+    at = mapping.context - 1 if position is None else position
+    turns = turns_of(mapping, at)
+    latency, slowest = sum(turn.busy for turn in turns), max(turn.busy for turn in turns)
+    between = max(latency, mapping.sequences * slowest)
+    return Estimate(
+        mapping=mapping,
+        position=at,
+        cycles_per_token=between,
+        period=-(-between // mapping.sequences),
+        turns=turns,
+        flops=_flops(step_of(mapping, past=at)),
+    )
+
+
+def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
+    """The turns of the parts of a replica."""
+    parts = mapping.parts(0)
+    if len(parts) == 1:
+        return (Turn(_work(mapping.layout(parts[0]), position, spare=False)),)
+    sends = [_send(mapping, a, b) for a, b in ring_of(parts)]
+    layouts = [mapping.layout(part) for part in parts]
+    return tuple(
+        Turn(_work(layout, position, spare=True), take_cycles(layout), send)
+        for layout, send in zip(layouts, sends, strict=True)
+    )
+
+
+def take_cycles(layout: Layout) -> int:
+    """Cycles in which rows hear what has arrived on one PE of each."""
+    words, queues = layout.line_words[0], layout.line_queues(spare=True)[0]
+    tree = plan(layout.wafer, layout.width, words=words, queues=queues)
+    size, dtype = layout.hidden.size, layout.dtype
+    return handover.cost_of_taking(layout.wafer, size, dtype=dtype) + all_reduce.cost(
+        layout.wafer, tree, size, dtype=dtype
+    )
+
+
+def _send(mapping: Mapping, source: Part, target: Part) -> int:
+    layout = mapping.layout(source)
+    laid = handover.lanes(source.region, target.region)
+    hops = max((lane.hops for lane in laid), default=0)
+    return handover.cost(layout.wafer, hops, layout.hidden.size, dtype=layout.dtype)
+
+
+def _work(layout: Layout, position: int, *, spare: bool) -> StageCycles:
+    """Layers are alike, so the cycles depend on their number only."""
+    return _remembered(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(layout: Layout, position: int, spare: bool) -> StageCycles:
+    return stage_cycles(layout, position, spare=spare)
+
+
+def mac_rate(mapping: Mapping) -> tuple[int, int]:
+    """(elements, cycles) of a group of multiply-adds in the mapping's types."""
+    return mapping.wafer.rate(VECTOR_OPERATIONS["mac"], mapping.accumulate, mapping.dtype)
+
+
+@lru_cache(maxsize=256)
+def _flops(step: Step) -> int:
+    return totals(model_graph(step))["flops"]

@@ -1,0 +1,84 @@
+"""What a decode step sends over the links of a region, in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from wse_sim.hardware import f32
+from wse_sim.kernels.collective.plan import plan
+from wse_sim.kernels.collective.timing import wavelets
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.mapping.layout import Layout
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Of one token.
+
+    wavelets  hops over all links
+    busiest   wavelets over the link that carries most
+    """
+
+    wavelets: int
+    busiest: int
+
+
+def traffic_of(layout: Layout, position: int, *, spare: bool = False) -> Traffic:
+    """The all-reduces of a part's kernels; hand-overs, a few wavelets a row, are left out."""
+    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
+    along_x = plan(layout.wafer, layout.width, words=words_x, queues=queues_x)
+    along_y = plan(layout.wafer, layout.height, words=words_y, queues=queues_y)
+    inside = along_x if layout.shards == 1 else plan(layout.wafer, layout.width // layout.shards, groups=())
+    on_x, on_y = list(_along_x(layout)), list(_along_y(layout))
+    scores = _scores(layout, position)
+    hops = sum(on_x) * _hops(along_x) * layout.height + sum(on_y) * _hops(along_y) * layout.width
+    hops += scores * _hops(inside) * layout.height * layout.shards
+    busiest_x = sum(on_x) * _load(along_x) + scores * _load(inside)
+    return Traffic(hops, max(busiest_x, sum(on_y) * _load(along_y)))
+
+
+def _along_x(layout: Layout) -> Iterator[int]:
+    """Wavelets of each vector that is summed over lines along x, scores excepted."""
+    hidden = wavelets(layout.hidden.size, layout.accumulate)
+    if layout.embedding:
+        yield wavelets(layout.hidden.size, layout.dtype)
+    if layout.head:
+        yield from (1, 1)
+    yield from [hidden, hidden] * len(layout.held)
+
+
+def _along_y(layout: Layout) -> Iterator[int]:
+    """The same along y."""
+    features, inner, sums = layout.features.size, layout.inner.size, layout.accumulate
+    layer = [1, 1, wavelets(3 * features, sums), 1, wavelets(features + 1, f32), 1, 1, wavelets(inner, sums)]
+    yield from [*layer, wavelets(inner, layout.dtype)] * len(layout.held)
+    if layout.head:
+        yield from (1, 1, wavelets(layout.vocabulary.size, sums), 1)
+
+
+def _scores(layout: Layout, position: int) -> int:
+    tokens, heads = position // layout.height + 1, layout.config.n_head // layout.shards
+    return len(layout.held) * wavelets(heads * tokens, layout.accumulate)
+
+
+@lru_cache(maxsize=1024)
+def _hops(tree: Tree) -> int:
+    """Links that a wavelet of an all-reduce crosses on a line: the edges to the root, and the broadcast from it."""
+    return sum(abs(edge.sender - edge.taker) for edge in tree.wires) + tree.length - 1
+
+
+@lru_cache(maxsize=1024)
+def _load(tree: Tree) -> int:
+    """Times that a vector of an all-reduce crosses the link that it crosses most."""
+    if tree.length == 1:
+        return 0
+    towards = np.zeros((2, tree.length - 1), np.int64)  # to higher, to lower positions
+    for sender, taker in tree.wires:
+        towards[int(sender > taker), min(sender, taker) : max(sender, taker)] += 1
+    towards[1, : tree.root] += 1
+    towards[0, tree.root :] += 1
+    return int(towards.max())

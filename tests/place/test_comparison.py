@@ -1,0 +1,132 @@
+"""Comparisons: the three fidelities agree as far as they say, and infeasible rows say why."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+
+from wse_sim import WSE2, WSE3, f32, toy
+from wse_sim.errors import UsageError
+from wse_sim.mapping.cli import main
+from wse_sim.mapping.comparison.compare import compare, row_of, row_of_strategy, to_frame
+from wse_sim.mapping.comparison.row import Row
+from wse_sim.mapping.model import GPTConfig, preset
+from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
+
+SMALL = GPTConfig(name="small", n_layer=4, n_embd=96, n_head=6, n_positions=64, vocab_size=500)
+
+
+@pytest.mark.parametrize("wafer", [toy(30, 30), WSE3.crop(30, 30)])
+def test_estimates_samples_and_simulations_agree(wafer) -> None:
+    problem = Problem(config=SMALL, wafer=wafer, dtype=f32)
+    found: dict[str, list[Row]] = {name: [] for name in ("estimate", "sampled", "exact")}
+    for name in STRATEGIES:
+        mapping = strategy(name).plan(problem)
+        for fidelity, rows in found.items():
+            rows.append(row_of(mapping, fidelity=fidelity, position=30))
+    for guess, part, whole in zip(*found.values(), strict=True):
+        assert abs(guess.cycles_per_token / whole.cycles_per_token - 1) < 0.08
+        assert abs(part.cycles_per_token / whole.cycles_per_token - 1) < 0.04
+        assert abs(whole.estimate_error - (guess.cycles_per_token / whole.cycles_per_token - 1)) < 1e-9
+        assert abs(part.wavelets_per_token / whole.wavelets_per_token - 1) < 0.1
+        assert abs(guess.wavelets_per_token / whole.wavelets_per_token - 1) < 0.25
+        assert abs(guess.busiest_link_share / whole.busiest_link_share - 1) < 0.35
+        assert abs(guess.joules_per_token / whole.joules_per_token - 1) < 0.35
+        assert abs(sum(whole.stalls.values()) - 1) < 1e-9
+        assert abs(sum(part.stalls.values()) - 1) < 1e-9
+        assert abs(part.stalls["busy"] / whole.stalls["busy"] - 1) < 0.1
+    for a, b in combinations(range(len(STRATEGIES)), 2):
+        apart = {name: rows[a].tokens_per_s / rows[b].tokens_per_s for name, rows in found.items()}
+        if abs(apart["exact"] - 1) > 0.05:  # closer than that is a tie
+            assert (apart["estimate"] > 1) == (apart["sampled"] > 1) == (apart["exact"] > 1)
+
+
+def test_a_table_has_a_row_for_each_mapping() -> None:
+    problem = Problem(config=SMALL, wafer=toy(40, 40), dtype=f32)
+    frame = compare([strategy(name).plan(problem) for name in STRATEGIES])
+    assert list(frame.strategy) == list(STRATEGIES)
+    assert frame.feasible.all()
+    assert {"tokens_per_s", "stalls.idle", "joules_per_token"} <= set(frame.columns)
+
+
+def test_what_cannot_be_says_why() -> None:
+    problem = Problem(config=preset("cerebras-gpt-13b"), wafer=WSE2, width=50, height=50, dtype=f32)
+    row = row_of_strategy("pipeline", problem)
+    assert not row.feasible
+    assert "no number of regions fits 50x50 PEs" in row.why_not
+    assert row.to_dict()["cycles_per_token"] is None
+    assert len(to_frame([row])) == 1
+
+
+def test_what_is_refused() -> None:
+    mapping = strategy("layer-sequential").plan(Problem(config=SMALL, wafer=toy(20, 20), dtype=f32))
+    with pytest.raises(UsageError, match="fidelity 'guess': expected one of estimate, sampled, exact"):
+        row_of(mapping, fidelity="guess")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="position 64 in a context of 64: expected 0 to 63"):
+        row_of(mapping, position=64)
+
+
+# -- commands -----------------------------------------------------------------------------------------
+
+
+def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    monkeypatch.setattr("sys.argv", ["wse-sim", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out + captured.err
+
+
+def test_compare_prints_the_keys_it_promises(capsys, monkeypatch) -> None:
+    code, out = called(
+        capsys, monkeypatch, "compare", "--model", "alice", "--strategies", "layer-sequential,pipeline", "--grid",
+        "40x40", "--json",
+    )  # fmt: skip
+    rows = json.loads(out)["rows"]
+    assert code == 0
+    assert [row["strategy"] for row in rows] == ["layer-sequential", "pipeline"]
+    keys = {
+        "strategy", "feasible", "why_not", "cycles_per_token", "tokens_per_s", "sram_peak_bytes", "busiest_link_share",
+        "stalls", "fidelity",
+    }  # fmt: skip
+    assert all(keys <= set(row) for row in rows)
+    assert all(row["feasible"] and row["fidelity"] == "estimate" for row in rows)
+
+
+def test_compare_and_map_as_text(capsys, monkeypatch, tmp_path) -> None:
+    code, out = called(capsys, monkeypatch, "compare", "--model", "alice", "--grid", "40x40")
+    assert code == 0
+    assert all(name[:6] in out for name in STRATEGIES)
+    path = tmp_path / "mapping.json"
+    code, out = called(
+        capsys, monkeypatch, "map", "--model", "alice", "--strategy", "pipeline", "--grid", "40x40", "--out", str(path),
+        "--picture", str(tmp_path / "mapping.png"),
+    )  # fmt: skip
+    assert code == 0
+    assert "sequences in flight" in out
+    assert "bytes of SRAM on the fullest PE" in out
+    assert json.loads(path.read_text())["strategy"] == "pipeline"
+    assert (tmp_path / "mapping.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["map", "--model", "alice", "--strategy", "magic"], "unknown strategy 'magic'"),
+        (["map", "--model", "nothing"], "no model preset 'nothing'"),
+        (["compare", "--model", "alice", "--strategies", "pipeline,magic"], "unknown strategy 'magic'"),
+        (["compare", "--model", "alice", "--fidelity", "guess", "--grid", "30x30"], "fidelity 'guess'"),
+        (["compare", "--model", "alice", "--grid", "9000x1"], "width 9000 on WSE-2: expected 1 to 750"),
+        (["map", "--model", "alice", "--dead", "1,x"], "--dead '1,x': expected PEs as"),
+        (["map", "--model", "alice", "--dtype", "f8"], "--dtype f8: expected f32 or f16"),
+        (["map", "--model", "alice", "--phase", "sleep", "--grid", "30x30"], "phase 'sleep'"),
+        (["map", "--model", "gpt2", "--grid", "5x5"], "bytes of SRAM on each of 5x5 PEs"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, monkeypatch, arguments, message) -> None:
+    code, out = called(capsys, monkeypatch, *arguments)
+    assert code == 2
+    assert message in out
+    assert len(out.strip().splitlines()) == 1

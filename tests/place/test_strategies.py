@@ -1,0 +1,140 @@
+"""What strategies make of problems: mappings that fit, near the best of their kind, or a reason why there is none."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from place.small_models import small_models
+
+from wse_sim import WSE2, WSE3, f16, f32, toy
+from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.checks import checks, why_not
+from wse_sim.mapping.cycles import stage_cycles
+from wse_sim.mapping.estimate import estimate
+from wse_sim.mapping.fit import fit
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model import GPTConfig, preset
+from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
+from wse_sim.mapping.strategies.packing import pack
+from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
+from wse_sim.mapping.strategies.sizing import bytes_needed
+
+SMALL = GPTConfig(name="small", n_layer=4, n_embd=48, n_head=6, n_positions=64, vocab_size=300)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    config=small_models(layers=5),
+    name=st.sampled_from(sorted(STRATEGIES)),
+    width=st.integers(1, 40),
+    height=st.integers(1, 40),
+    dead=st.frozensets(st.tuples(st.integers(0, 39), st.integers(0, 39)), max_size=4),
+    dtype=st.sampled_from([f16, f32]),
+)
+def test_a_plan_keeps_to_the_problem_or_says_why_there_is_none(config, name, width, height, dead, dtype) -> None:
+    problem = Problem(config=config, wafer=WSE2, width=width, height=height, dead=dead, dtype=dtype)
+    with contextlib.suppress(FitError):
+        _check(strategy(name).plan(problem), problem, name)
+
+
+def _check(mapping: Mapping, problem: Problem, name: str) -> None:
+    width, height, dead = problem.width, problem.height, problem.dead
+    assert (mapping.strategy, mapping.config, mapping.context) == (name, problem.config, problem.config.n_positions)
+    assert mapping.dead == (frozenset((y, x) for x, y in dead) if mapping.turned else dead)
+    across, down = (height, width) if mapping.turned else (width, height)
+    assert all(p.x + p.width <= across and p.y + p.height <= down for p in mapping.places)
+    assert next(check for check in checks(mapping) if check.name == "SRAM").ok
+    assert estimate(mapping).cycles_per_token > 0
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_plans_for_a_small_model_can_be(name: str) -> None:
+    mapping = strategy(name).plan(Problem(config=SMALL, wafer=toy(60, 60), dtype=f16))
+    assert why_not(mapping) == ""
+    assert mapping.replicas == (1 if name != "replicas" else mapping.replicas) >= 1
+
+
+def test_the_layer_sequential_plan_is_near_the_best_square() -> None:
+    problem = Problem(config=SMALL, wafer=toy(40, 40), dtype=f16)
+    sides = [Layout(config=SMALL, wafer=WSE2, width=n, height=n, dtype=f16) for n in range(4, 41)]
+    best = min(stage_cycles(layout, 63).total for layout in sides if fit(layout).fits)
+    assert estimate(strategy("layer-sequential").plan(problem)).cycles_per_token <= 1.15 * best
+
+
+def test_what_is_asked_for_is_what_comes() -> None:
+    problem = Problem(config=SMALL, wafer=toy(60, 60), dtype=f16)
+    pipeline = strategy("pipeline").plan(replace(problem, stages=3, sequences=2))
+    assert (len(pipeline.parts(0)), pipeline.sequences) == (3, 2)
+    assert strategy("tensor-parallel").plan(replace(problem, shards=3)).places[0].shards == 3
+    with pytest.raises(FitError, match="7 regions for 4 layers of small: expected 2 to 5"):
+        strategy("pipeline").plan(replace(problem, stages=7))
+    with pytest.raises(FitError, match="small has 6 heads and 192 inner features: expected 2 to 8 shards"):
+        strategy("tensor-parallel").plan(replace(problem, shards=5))
+
+
+def test_a_model_that_is_too_large_says_by_how_much() -> None:
+    with pytest.raises(FitError, match=r"13b in f32 with 2,048 tokens of context needs [\d,]+ bytes .*streamed"):
+        strategy("layer-sequential").plan(Problem(config=preset("cerebras-gpt-13b"), wafer=WSE2, dtype=f32))
+
+
+def test_the_largest_model_fits_on_its_side() -> None:
+    mapping = strategy("layer-sequential").plan(Problem(config=preset("cerebras-gpt-13b"), wafer=WSE2, dtype=f16))
+    assert (mapping.turned, mapping.tight) == (True, True)
+    assert why_not(mapping) == ""
+
+
+# -- pieces -------------------------------------------------------------------------------------------
+
+
+@given(
+    widths=st.lists(st.integers(1, 9), min_size=1, max_size=9),
+    height=st.integers(1, 6),
+    dead=st.frozensets(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=6),
+    serpentine=st.booleans(),
+)
+def test_packed_rectangles_are_disjoint_inside_and_alive(widths, height, dead, serpentine) -> None:
+    try:
+        corners = pack(widths, height, 20, 20, dead=dead, serpentine=serpentine)
+    except FitError:
+        return
+    pes = [(x + i, y + j) for (x, y), w in zip(corners, widths, strict=True) for i in range(w) for j in range(height)]
+    assert len(pes) == len(set(pes)) == height * sum(widths)
+    assert all(0 <= x < 20 and 0 <= y < 20 for x, y in pes)
+    assert not set(pes) & dead
+
+
+def test_every_other_row_begins_where_the_one_above_ends() -> None:
+    assert pack([4, 4, 4], 2, 10, 10) == [(0, 0), (4, 0), (4, 2)]
+    assert pack([4, 4, 4, 4, 4], 2, 10, 10) == [(0, 0), (4, 0), (4, 2), (0, 2), (0, 4)]
+    assert pack([4, 4, 4], 2, 10, 10, serpentine=False) == [(0, 0), (4, 0), (0, 2)]
+    assert pack([4, 4], 2, 10, 10, dead={(1, 1)}) == [(2, 0), (6, 0)]
+    with pytest.raises(FitError, match=r"3 regions 6 PEs high, 24 wide together, on 20x10 PEs: only 2 found room"):
+        pack([8, 8, 8], 6, 20, 10)
+
+
+@pytest.mark.parametrize(("wafer", "dtype"), [(WSE2, f16), (WSE3, f32)])
+def test_first_guesses_rank_sizes_as_the_closed_forms_do(wafer, dtype) -> None:
+    config = preset("cerebras-gpt-111m")
+    layouts = [Layout(config=config, wafer=wafer, width=n, height=n, dtype=dtype) for n in (20, 40, 60, 90, 130, 180)]
+    exact = [stage_cycles(layout, 1000).total for layout in layouts]
+    rough = [rough_cycles(layout, 1000) for layout in layouts]
+    assert all(0.6 < b / a < 1.2 for a, b in zip(exact, rough, strict=True))
+    room = [rough_bytes(layout) / bytes_needed(layout) for layout in layouts]
+    assert all(0.85 < share < 1.15 for share in room)
+
+
+@pytest.mark.parametrize("side", [16, 30])
+def test_three_layers_tell_of_all(side: int) -> None:
+    config = GPTConfig(name="deep", n_layer=9, n_embd=60, n_head=6, n_positions=64, vocab_size=100)
+    layout = Layout(config=config, wafer=WSE2, width=side, height=side, dtype=f16)
+    assert abs(bytes_needed(layout) - fit(layout).needed) <= 16
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(UsageError, match="unknown strategy 'magic': expected one of layer-sequential, pipeline"):
+        strategy("magic")
