@@ -82,13 +82,24 @@ def _draw_place(ax: Axes, mapping: Mapping, place: Place) -> None:
         )
     )  # fmt: skip
     ax.add_patch(Rectangle(corner, place.width, place.height, fill=False, edgecolor="white", linewidth=1.0))
-    if len(mapping.places) <= _NAMED:
-        text = place.holds().replace(", ", "\n")
-        size = 8 if len(mapping.places) <= 16 else 6
+    text = place.holds().replace(", ", "\n")
+    size = 8 if len(mapping.places) <= 16 else 6
+    if len(mapping.places) <= _NAMED and _fits(ax, mapping, place, text, size):
         ax.text(
             place.x + place.width / 2 - 0.5, place.y + place.height / 2 - 0.5, text, ha="center", va="center",
             fontsize=size, clip_on=True, zorder=4, path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
+
+
+def _fits(ax: Axes, mapping: Mapping, place: Place, text: str, size: int) -> bool:
+    """Whether letters of so many points have room in a place; both taken from their usual shapes."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    room = ax.get_window_extent()
+    points = 72 / figure.dpi * min(room.width / mapping.wafer.width, room.height / mapping.wafer.height)  # of a PE
+    lines = text.splitlines()
+    wide, high = 0.65 * size * max(map(len, lines)), 1.3 * size * len(lines)
+    return wide <= points * place.width and high <= points * place.height
 
 
 def _draw_flows(ax: Axes, parts: tuple[Part, ...]) -> None:

@@ -89,6 +89,12 @@ def test_one_region_has_no_flows_and_replicas_have_their_own() -> None:
     assert "weights streamed" in {text.get_text() for text in legend.get_texts()}
 
 
+def test_names_that_have_no_room_are_left_out() -> None:
+    whole = Place(x=0, y=0, width=10, height=10, layers=range(4), embedding=True, head=True)
+    corner = Mapping(config=four_layers(), wafer=WSE2, strategy="layer-sequential", places=(whole,))
+    assert not corner.draw().texts
+
+
 def test_given_axes_are_used() -> None:
     _, ax = plt.subplots()
     assert pipeline().draw(ax=ax) is ax

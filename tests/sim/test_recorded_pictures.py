@@ -20,6 +20,7 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware import EAST, RAMP, WEST, State, f32, toy
 from wse_sim.hardware.geometry import Grid
 from wse_sim.program.builder import Builder
+from wse_sim.report.pictures.style import STATE_COLORS, series_color
 from wse_sim.report.trace import Recording, Trace, animate, draw_paths, draw_timeline
 from wse_sim.report.trace.animation import positions
 from wse_sim.report.trace.timeline import states_by_time
@@ -180,6 +181,10 @@ def test_frames_show_states_and_wavelets(recording: Recording, tmp_path: Path) -
     with Image.open(movie.save(tmp_path / "run.gif")) as gif:
         assert gif.n_frames > 5
         assert gif.info["loop"] == 0
+        pixels = np.unique(np.asarray(gif.convert("RGB")).reshape(-1, 3), axis=0).astype(int)
+    for color in (STATE_COLORS[State.IDLE], STATE_COLORS[State.OVERHEAD], series_color(0)):
+        wanted = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+        assert np.abs(pixels - wanted).max(axis=1).min() <= 8, f"{color} is lost"
     html = animate(recording, window=(0, 3))._repr_html_()
     assert html.startswith('<img alt="moving picture" src="data:image/gif;base64,R0lGODlh')
     assert movie.ax.get_title() == f"cycle {recording.end - 1}\none wavelet on toy"
@@ -214,6 +219,9 @@ def test_given_axes_are_used_and_methods_are_the_functions(recording: Recording)
     for draw in (draw_timeline, draw_paths):
         assert draw(recording, ax=left) is left
     assert animate(recording, ax=right).ax is right
+    shown = plt.get_fignums()
+    animate(recording)
+    assert plt.get_fignums() == shown, "a movie's own figure is not shown a second time"
     assert recording.draw_timeline().get_title() == draw_timeline(recording).get_title()
     assert recording.draw_paths(row=0).get_title() == draw_paths(recording).get_title()
     assert recording.animate().cycles == animate(recording).cycles
@@ -224,7 +232,7 @@ def test_pictures_of_any_shape_fit_their_figure(size: tuple[int, int]) -> None:
     recording = random_recording(5, size)
     for ax in (draw_timeline(recording), draw_paths(recording), animate(recording, window=(0, 2)).ax):
         figure = ax.figure
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         box, whole = figure.get_tightbbox(), figure.get_size_inches()
         assert box.x0 > -0.05
         assert box.y0 > -0.05

@@ -51,7 +51,7 @@ def draw_roofline(report: Report, *, ax: Axes | None = None) -> Axes:
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(span[0], span[1])
-    low = min([s for s in (speed, *speeds) if s] or [0.1])
+    low = min([s for s in (speed, *speeds) if s] + [_peaks(report)[0][1]])
     ax.set_ylim(low / 4, 3 * _peaks(report)[-1][1])
     ax.set_xlabel("arithmetic operations per byte")
     ax.set_ylabel("operations per cycle and PE")
@@ -86,12 +86,12 @@ def _roofs(ax: Axes, report: Report, span: np.ndarray) -> None:
     xs = np.geomspace(span[0], span[1], 200)
     for bandwidth, color, style, what in (
         (ports, _SRAM, "-", f"SRAM ports, {ports} bytes per cycle"),
-        (link, _HOST, "--", f"host link, {link:.2g} bytes per cycle and PE"),
+        (link, _HOST, "--", f"host link, {link:.3g} bytes per cycle and PE"),
     ):
         ax.plot(xs, np.minimum(bandwidth * xs, peaks[-1][1]), style, color=color, linewidth=2, label=what)
     for name, peak in peaks:
         ax.axhline(peak, color="black", linewidth=0.8, linestyle=":")
-        ax.text(span[1], peak, f"{name} multiply-adds ", ha="right", va="bottom", fontsize=8)
+        ax.text(span[1], peak, f"{name} multiply-adds ", ha="right", va="bottom", fontsize=8, clip_on=True)
 
 
 def _capacity(ax: Axes, report: Report) -> None:

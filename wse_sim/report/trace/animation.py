@@ -52,7 +52,18 @@ def animate(
     cycles = range(first, last, step or -(-(last - first) // FRAMES))
     stage = _Stage(recording, ax, cycles)
     stage.show(cycles[0])
+    if ax is None:
+        _forget(stage.ax)
     return Movie(stage.ax, cycles, frames_per_second, stage)
+
+
+def _forget(ax: Axes) -> None:
+    """A notebook would show the figure beside the movie."""
+    from matplotlib import pyplot as plt
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    plt.close(figure)
 
 
 class _Stage:

@@ -19,6 +19,7 @@ from wse_sim.errors import UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_SAMPLED = 8  # frames that the colours of a GIF are taken from
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -93,7 +94,10 @@ def _canvas(ax: Axes) -> Any:
 def _write_gif(movie: Movie, path: Path) -> None:
     from PIL import Image
 
-    first, *others = [Image.fromarray(frame).quantize(64) for frame in movie.frames()]
+    frames = list(movie.frames())
+    some = np.concatenate(frames[:: -(-len(frames) // _SAMPLED)])
+    palette = Image.fromarray(some).quantize(256, method=Image.Quantize.FASTOCTREE)  # keeps the colours of small things
+    first, *others = [Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     milliseconds = 1000 // movie.frames_per_second
     first.save(path, save_all=True, append_images=others, duration=milliseconds, loop=0)
 

@@ -1,0 +1,113 @@
+"""Draws the pictures of the README into this folder: python notebooks/pictures/draw.py"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from wse_sim import WSE2, f16, f32
+from wse_sim.engine.machine import Machine
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.line import make_line
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.model import load_shipped, preset
+from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.session import Session, generate
+from wse_sim.program import Builder
+from wse_sim.report.report import Report
+from wse_sim.report.trace import Recording, Trace
+
+FOLDER = Path(__file__).parent
+
+
+def save(ax: Axes, name: str) -> None:
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(FOLDER / name, dpi=90, bbox_inches="tight")
+    plt.close(figure)
+
+
+def decode() -> tuple[Report, Recording]:
+    """Four tokens of the GPT that ships, the first 2500 cycles recorded."""
+    checkpoint = load_shipped()
+    layout = Layout(config=checkpoint.config, wafer=WSE2, width=12, height=12)
+    session = Session(layout, checkpoint.tensors, trace=Trace(window=(0, 2500)))
+    generate(session, checkpoint.text.encode("The Queen"), 3)
+    return session.report(), session.recording()
+
+
+def reduction(length: int, words: int) -> Recording:
+    """A reduction by the generated tree along a row."""
+    wafer = WSE2.crop(length, 1)
+    build = Builder(length, 1, name="reduction")
+    line = make_line(build, build.grid, Axis.X, algorithm="generated", wafer=wafer, words=words)
+    line.reduce(build.main(), build.buffer("x", f32, words))
+    machine = Machine(build.finish(), wafer, trace=Trace())
+    machine.launch()
+    return machine.recording()
+
+
+def all_reduce(width: int, height: int, words: int) -> Recording:
+    """A sum over a rectangle, left on all its PEs: along rows, then along columns."""
+    wafer = WSE2.crop(width, height)
+    build = Builder(width, height, name="all-reduce")
+    x, pe = build.buffer("x", f32, words), build.main()
+    for axis in Axis:
+        make_line(build, build.grid, axis, wafer=wafer, words=words, name=axis.value).all_reduce(pe, x)
+    machine = Machine(build.finish(), wafer, trace=Trace())
+    machine.launch()
+    return machine.recording()
+
+
+def pipeline() -> Mapping:
+    """Cerebras-GPT 111M in five stages of two layers, clockwise."""
+    config, side = preset("cerebras-gpt-111m"), 240
+    corners = [(0, 0), (250, 0), (500, 0), (500, 250), (250, 250)]
+    places = [
+        Place(x=x, y=y, width=side, height=side, layers=range(2 * i, 2 * i + 2), embedding=i == 0, head=i == 4)
+        for i, (x, y) in enumerate(corners)
+    ]
+    return Mapping(
+        config=config, wafer=WSE2.crop(750, 500), strategy="five stages", places=tuple(places), dtype=f16,
+        accumulate=f16, context=256,
+    )  # fmt: skip
+
+
+def photograph(report: Report, recording: Recording) -> None:
+    """The HTML report in a browser, where there is one."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        page = report.to_html(Path(folder) / "report.html", recording=recording)
+        command = [
+            browser, "--headless=new", "--no-sandbox", "--hide-scrollbars", "--window-size=1240,1010",
+            "--virtual-time-budget=20000", f"--screenshot={FOLDER / 'page.png'}", page.as_uri(),
+        ]  # fmt: skip
+        subprocess.run(command, check=True, capture_output=True)
+
+
+def main() -> None:
+    report, recording = decode()
+    save(report.draw_sections(by="kernel"), "kernels.png")
+    save(report.draw_roofline(), "roofline.png")
+    save(report.draw_traffic(), "traffic.png")
+    save(recording.draw_timeline(window=(0, 1500)), "timeline.png")
+    save(reduction(24, 6).draw_paths(), "paths.png")
+    square = all_reduce(8, 5, 4)
+    square.animate(window=(18, square.end), step=2, frames_per_second=10).save(FOLDER / "all_reduce.gif")
+    save(pipeline().draw(), "mapping.png")
+    photograph(report, recording)
+
+
+if __name__ == "__main__":
+    main()
