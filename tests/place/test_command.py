@@ -228,14 +228,25 @@ def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
     assert "llama" in capsys.readouterr().err.lower()
 
 
+def _interrupted(child: subprocess.Popen[str]) -> tuple[str, str]:
+    """Presses Ctrl-C until the child ends: Python drops one that falls into a callback, as while modules load."""
+    for _ in range(10):
+        child.send_signal(signal.SIGINT)
+        try:
+            return child.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            continue
+    child.kill()
+    return child.communicate()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_interrupt_stops_cleanly() -> None:
     long = "run --tokens 110 --grid 60x60"
     program = f"import sys; from wse_sim.mapping.cli import main; sys.argv[1:] = '{long}'.split(); main()"
     child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(6)
-    child.send_signal(signal.SIGINT)
-    _, error = child.communicate(timeout=60)
+    _, error = _interrupted(child)
     assert child.returncode == 130
     assert "Traceback" not in error
     assert "interrupted" in error
