@@ -22,6 +22,11 @@ def blocks_of(pe: Code, count: Register, size: int) -> Register:
     return pe.use(count) if size == 1 else (pe.use(count) + (size - 1)) // size
 
 
+def cost_of_blocks(price: Price, size: int) -> int:
+    """Cycles of `blocks_of`."""
+    return 0 if size == 1 else price.scalar("iadd idiv")
+
+
 @contextmanager
 def each_row(pe: Code, rows: Count, *places: tuple[int | Register, int]) -> Iterator[tuple[Register, ...]]:
     """Repeats what is emitted inside for each row.

@@ -71,6 +71,9 @@ def run(
     ] = None,
     dtype: Annotated[str, typer.Option(help="Type of weights, cache and activations: f32 or f16.")] = "f32",
     accumulate: Annotated[str, typer.Option(help="Type in which products are added up: f32, or f16 with f16.")] = "f32",
+    prefill: Annotated[
+        str, typer.Option(help="The prompt at once: on, off, or auto, where that fits and takes fewer cycles.")
+    ] = "auto",
     fidelity: Annotated[
         str, typer.Option(help="exact: every layer is simulated. sampled: like layers are composed from one.")
     ] = "exact",
@@ -115,6 +118,7 @@ def run(
             context=context,
             dtype=dtype,
             accumulate=accumulate,
+            prefill=prefill,
             fidelity=fidelity,
             values=values,
             engine=engine,

@@ -9,7 +9,9 @@ from wse_sim.errors import FitError
 from wse_sim.hardware import DType, Wafer
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.prefill import Prefill
 from wse_sim.mapping.resident import Resident
+from wse_sim.mapping.stage import Stage
 from wse_sim.program.builder import Builder
 
 LARGEST = 4  # buffers that a message names
@@ -38,7 +40,7 @@ class Fit:
 def fit(layout: Layout) -> Fit:
     """Places the buffers of a layout, and nothing else."""
     build = Builder(layout.width, layout.height)
-    Resident(build, layout, build.grid)
+    place(build, layout)
     sizes: dict[str, int] = {}
     for buffer in build.buffers:
         kind = _kind(buffer.name)
@@ -46,6 +48,14 @@ def fit(layout: Layout) -> Fit:
     ordered = sorted(sizes.items(), key=lambda item: -item[1])
     needed = max(buffer.end for buffer in build.buffers)
     return Fit(needed, layout.wafer.user_sram_bytes, tuple(ordered))
+
+
+def place(build: Builder, layout: Layout) -> None:
+    """The buffers that a `Decoder` makes, at their places."""
+    if layout.prompt:
+        Prefill(build, Stage(build, layout, build.grid))
+    else:
+        Resident(build, layout, build.grid)
 
 
 def _kind(name: str) -> str:
@@ -85,7 +95,8 @@ def _room(wafer: Wafer) -> int:
 def _what(layout: Layout) -> str:
     together = layout.sequences * layout.batch
     many = f", {together} sequences" if together > 1 else ""
-    return f"{layout.config.name} in {layout.dtype.name}, {layout.context:,} tokens of context{many},"
+    prompt = f", prompts of {layout.prompt:,} tokens at once" if layout.prompt else ""
+    return f"{layout.config.name} in {layout.dtype.name}, {layout.context:,} tokens of context{many}{prompt},"
 
 
 def _advice(layout: Layout) -> str:
@@ -127,7 +138,8 @@ def _denser(layout: Layout) -> Iterator[Layout]:
     turned = replace(layout, width=layout.height, height=layout.width)
     upright_and_turned = (layout,) if layout.width == layout.height else (layout, turned)
     yield from upright_and_turned
-    yield from (replace(each, tight=True) for each in upright_and_turned if each.spare)
+    if not layout.prompt:
+        yield from (replace(each, tight=True) for each in upright_and_turned if each.spare)
 
 
 def smallest_side(layout: Layout, share: float, *, low: int = 1) -> int | None:

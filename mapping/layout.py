@@ -22,6 +22,7 @@ class Layout:
     context    tokens that the KV cache holds; token t lives on row t mod height
     sequences  how many have a cache of their own
     batch      sequences that a step works on together, each with a cache of its own
+    prompt     tokens of a prompt that are taken at once, at most; 0: one after the other
     candidates tokens among which the next one is drawn; 0: always the likeliest
     tight      no gaps between tensors, and a bias as one more row of its matrix: takes less room and more cycles
     shards     stretches of columns, each with its own heads and inner features
@@ -41,6 +42,7 @@ class Layout:
     context: int = 0
     sequences: int = 1
     batch: int = 1
+    prompt: int = 0
     candidates: int = 0
     tight: bool = False
     shards: int = 1
@@ -67,6 +69,15 @@ class Layout:
             raise UsageError(
                 f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "
                 f"expected 1 to {self.config.n_positions}"
+            )
+        if not 0 <= self.prompt <= self.context:
+            raise UsageError(
+                f"prompts of {self.prompt} tokens at once: expected 0 to {self.context}, the tokens of the context"
+            )
+        if self.prompt and (self.tight or self.shards > 1 or self.batch > 1 or not (self.embedding and self.head)):
+            raise UsageError(
+                "prompts at once in a tight layout, for a batch or for a part of a model: expected one sequence, and "
+                "all of the model in one shard; give prompt=0"
             )
         if not self.wafer.holds(self.width, self.height) or min(self.width, self.height) < 1:
             raise FitError(

@@ -242,6 +242,12 @@ class Resident:
             search=make_search(build, size, m.batch, region, most=m.candidates, dtype=m.accumulate),
         )
 
+    @property
+    def scratch(self) -> tuple[Buffer, ...]:
+        """What holds nothing from step to step, no zeros in its pads either, and is not for the head."""
+        held = [self.update, self.qkv, self.inner, self.activated, self.gelu_scratch, *self.mix_scratch]
+        return tuple(held if self.sums is None else [*held, self.sums])
+
     def _head(self, norm: Norm, table: Table) -> Head:
         build, region, sums, size = self.build, self.region, self.layout.accumulate, table.rows.size
         most, many, room = self.layout.candidates, self.layout.batch, likeliest.room(table.rows.size)

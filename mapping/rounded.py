@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.kernels.matrix import gemv
+from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv
+from wse_sim.kernels.prefill import causal
 from wse_sim.kernels.transformer import attention, draw, embedding, gelu, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.mapping.layout import Layout
@@ -48,6 +49,28 @@ class RoundedGPT:
         for layer in range(self.layout.config.n_layer):
             self._layer(layer)
 
+    def prefill(self, ids: Sequence[int]) -> Floats:
+        """Takes a whole prompt at once, from the first position on; returns the residual stream (tokens, d)."""
+        w, config, dtype = self.weights, self.layout.config, self.layout.dtype
+        words, places = w["wte.weight"], w["wpe.weight"]
+        rows = np.array([
+            embedding.reference(words, places, token, i, scale=config.embeddings_scale) for i, token in enumerate(ids)
+        ])  # fmt: skip
+        for i in range(config.n_layer):
+            at, scale = f"h.{i}", 1 / config.score_divisor(i)
+            qkv = self._nn(f"{at}.attn.c_attn", self._norm_rows(f"{at}.ln_1", rows))
+            q, self.keys[i], self.values[i] = np.split(qkv, 3, axis=1)
+            scaled = q if scale == 1.0 else rounding.mul(q, rounding.number(scale), dtype.numpy)
+            mixed = causal.reference(
+                self._along_x, self._heads, self.layout.height, scaled, self.keys[i], self.values[i], dtype=dtype,
+                sums=self.layout.accumulate,
+            )  # fmt: skip
+            rows = residual.reference(rows, self._nt(f"{at}.attn.c_proj", mixed))
+            inner = gelu.reference(self._nn(f"{at}.mlp.c_fc", self._norm_rows(f"{at}.ln_2", rows)), self.layout.gelu)
+            rows = residual.reference(rows, self._nt(f"{at}.mlp.c_proj", inner))
+        self.hidden = rows[-1]
+        return rows
+
     def logits(self) -> Floats:
         """Logits (vocabulary,) after the last token."""
         config, layout = self.layout.config, self.layout
@@ -78,6 +101,22 @@ class RoundedGPT:
         inner = self._linear(f"{at}.mlp.c_fc", self._norm(f"{at}.ln_2"), Axis.Y)
         activated = gelu.reference(inner, layout.gelu)
         self.hidden = residual.reference(self.hidden, self._linear(f"{at}.mlp.c_proj", activated, Axis.X))
+
+    def _norm_rows(self, name: str, rows: Floats) -> Floats:
+        gain, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        return layernorm.reference(self._along_x, rows, gain, bias, self.layout.config.layer_norm_epsilon)
+
+    def _nn(self, name: str, x: Floats) -> Floats:
+        """x W + b of many rows, W as decode has it for an input along y."""
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        sums = gemm_nn.reference(x, weight, bias=bias, dtype=self.layout.accumulate)
+        return rounding.rounded(sums, self.layout.dtype.numpy)
+
+    def _nt(self, name: str, x: Floats) -> Floats:
+        """x W + b of many rows, W as decode has it for an input along x."""
+        weight, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
+        sums = gemm_nt.reference(self._along_x, x, weight.T, bias=bias, dtype=self.layout.accumulate)
+        return rounding.rounded(sums, self.layout.dtype.numpy)
 
     def _norm(self, name: str) -> Floats:
         gain, bias = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]

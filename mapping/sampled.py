@@ -62,17 +62,31 @@ def _stated(report: Report, composed: str) -> Report:
 
 
 def _steady(report: Report, last: int) -> bool:
-    """Whether a layer went as the one before it: every section but its first, which may begin in another way."""
+    """Whether a layer went as the one before it, in each kind of launch."""
+    before, here = (_sections_of(report, layer) for layer in (last - 1, last))
+    kinds = {_is_prefill(report, i) for i in here}
+    return bool(kinds) and all(
+        _alike(report, *([i for i in found if _is_prefill(report, i) == kind] for found in (before, here)))
+        for kind in kinds
+    )
+
+
+def _is_prefill(report: Report, section: int) -> bool:
+    return phase_of(kernel_of(report.sections.names[section])) == "prefill"
+
+
+def _alike(report: Report, before: list[int], here: list[int]) -> bool:
+    """Whether sections took the same a constant time apart: all but the first, which may begin in another way."""
     sections = report.sections
-    pairs = list(zip(_sections_of(report, last - 1), _sections_of(report, last), strict=False))[1:]
+    pairs = list(zip(before, here, strict=False))[1:]
     if not pairs:
         return False
     before, here = (list(indices) for indices in zip(*pairs, strict=True))
-    same = [kernel_of(sections.names[i]) == kernel_of(sections.names[j]) for i, j in pairs]
+    names = [[kernel_of(sections.names[i]) for i in found] for found in (before, here)]
     counts = (sections.cycles, sections.operations, sections.wavelets)
     apart = [np.unique(at[here] - at[before]) for at in (sections.first, sections.last)]
     return (
-        all(same)
+        names[0] == names[1]
         and all(np.array_equal(count[here], count[before]) for count in counts)
         and all(len(cycles) == 1 for cycles in apart)
     )

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
-from wse_sim.mapping.decode import OWN_TOKEN, Decoder
+from wse_sim.mapping.decode import HEAD, OWN_TOKEN, Decoder
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.schedule import Launch, schedule, takes_at_once
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
 
@@ -28,12 +29,14 @@ OnStep = Callable[[int, int], None]
 class Generation:
     """What a generation gave.
 
-    prompt_ids  tokens given
-    token_ids   tokens chosen, a stop token included
-    cycles      of each step: one per prompt token, then one per token fed back
-    positions   positions whose logits were computed, in order
-    logits      (len(positions), vocabulary)
-    stopped     whether it ended with a stop token
+    prompt_ids   tokens given
+    token_ids    tokens chosen, a stop token included
+    cycles       of each launch
+    positions    positions whose logits were computed, in order
+    logits       (len(positions), vocabulary)
+    stopped      whether it ended with a stop token
+    at_once      tokens of the prompt that were taken at once, the first ones
+    looked_back  launches for logits at positions of those
     """
 
     prompt_ids: tuple[int, ...]
@@ -42,6 +45,13 @@ class Generation:
     positions: tuple[int, ...]
     logits: Floats
     stopped: bool = False
+    at_once: int = 0
+    looked_back: int = 0
+
+    @property
+    def prompt_launches(self) -> int:
+        """How many of the launches the prompt took; then follows one for each token fed back."""
+        return len(self.prompt_ids) - self.at_once + (self.at_once > 0) + self.looked_back
 
 
 class Session:
@@ -62,6 +72,7 @@ class Session:
         self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads, trace=trace)
         self.decoder.load(self.machine, tensors)
         self.position = 0
+        self._prompt = 0  # tokens of the last prompt whose hidden states are still there
 
     def step(self, token: int = OWN_TOKEN, *, sample: bool = True) -> int:
         """Runs one token at the next position; returns its cycles.
@@ -75,12 +86,39 @@ class Session:
             )
         if not OWN_TOKEN <= token < self.layout.config.vocab_size:
             raise UsageError(f"token {token}: expected 0 to {self.layout.config.vocab_size - 1}")
-        given: dict[str, float] = {"token": token, "position": self.position, "sample": int(sample)}
-        if self.sampling is not None:
-            given |= self.sampling.arguments(self.position, sequence=self.sequence)
-        cycles = self.machine.launch(given)
+        cycles = self._launch(Launch(token, self.position, sample))
         self.position += 1
+        self._prompt = 0
         return cycles
+
+    def prefill(self, ids: Sequence[int], *, sample: bool = True) -> int:
+        """Takes a whole prompt at once, on a new session; returns its cycles.
+
+        sample  whether logits and the next token are computed, after its last token
+        """
+        prefill = self.decoder.prefill
+        if prefill is None or not 1 <= len(ids) <= self.layout.prompt or self.position:
+            raise UsageError(
+                f"a prompt of {len(ids)} tokens at once at position {self.position}: expected 1 to "
+                f"{self.layout.prompt} tokens (the layout's prompt) at position 0; feed the rest token by token"
+            )
+        check_length(self.layout, ids, 0)
+        prefill.write(self.machine, ids)
+        cycles = self._launch(Launch(OWN_TOKEN, len(ids) - 1, sample, prompt_tokens=len(ids)))
+        self.position = self._prompt = len(ids)
+        return cycles
+
+    def look_back(self, position: int) -> int:
+        """Computes logits and the next token after a token of the prompt, before any step; returns its cycles."""
+        if not 0 <= position < self._prompt:
+            raise UsageError(
+                f"look back at position {position}: expected one of the {self._prompt} tokens of a prompt just taken "
+                "at once; a step uses the room of their hidden states"
+            )
+        return self._launch(Launch(OWN_TOKEN, position, True, prompt_tokens=HEAD))
+
+    def _launch(self, launch: Launch) -> int:
+        return self.machine.launch(launch.arguments(self.layout, self.sampling, sequence=self.sequence))
 
     def logits(self) -> Floats:
         """Logits (vocabulary,) of the last step that sampled."""
@@ -113,23 +151,26 @@ def generate(
     every_position: bool = False,
     on_step: OnStep | None = None,
 ) -> Generation:
-    """Feeds the prompt token by token, then goes on with what the wafer chooses.
+    """Feeds the prompt, then goes on with what the wafer chooses.
 
+    As much of the prompt as the layout takes at once begins a new session; the rest goes token by token.
     stop            tokens after which it ends
     every_position  computes logits at each prompt position, not only at the last
     """
     check_length(session.layout, prompt_ids, new_tokens, used=session.position)
+    at_once = takes_at_once(session.layout, prompt_ids, session.position)
+    launches = schedule(prompt_ids, new_tokens, at_once=at_once, every_position=every_position)
     cycles: list[int] = []
     chosen: list[int] = []
     positions: list[int] = []
     logits: list[Floats] = []
-    for i in range(steps_of(prompt_ids, new_tokens)):
-        sample = every_position or i >= len(prompt_ids) - 1
-        cycles.append(session.step(prompt_ids[i] if i < len(prompt_ids) else OWN_TOKEN, sample=sample))
-        if sample:
-            positions.append(session.position - 1)
+    start = session.position
+    for i, launch in enumerate(launches):
+        cycles.append(_run(session, launch, prompt_ids))
+        if launch.sample:
+            positions.append(start + launch.position)
             logits.append(session.logits())
-        if i >= len(prompt_ids) - 1 and len(chosen) < new_tokens:
+        if launch.chooses:
             chosen.append(session.token())
         if on_step is not None:
             on_step(i + 1, cycles[-1])
@@ -142,12 +183,17 @@ def generate(
         positions=tuple(positions),
         logits=np.array(logits, np.float32).reshape(len(logits), session.layout.config.vocab_size),
         stopped=bool(chosen) and chosen[-1] in stop,
+        at_once=at_once,
+        looked_back=at_once if every_position else 0,
     )
 
 
-def steps_of(prompt_ids: Sequence[int], new_tokens: int) -> int:
-    """Launches of a generation that no stop token ends: the last token chosen is not fed back."""
-    return len(prompt_ids) + max(new_tokens - 1, 0)
+def _run(session: Session, launch: Launch, prompt_ids: Sequence[int]) -> int:
+    if launch.prompt_tokens == HEAD:
+        return session.look_back(launch.position)
+    if launch.prompt_tokens:
+        return session.prefill(prompt_ids[: launch.prompt_tokens], sample=launch.sample)
+    return session.step(launch.token, sample=launch.sample)
 
 
 def check_length(layout: Layout, prompt_ids: Sequence[int], new_tokens: int, *, used: int = 0) -> None:
@@ -159,7 +205,7 @@ def check_length(layout: Layout, prompt_ids: Sequence[int], new_tokens: int, *, 
     outside = next((token for token in prompt_ids if not 0 <= token < layout.config.vocab_size), None)
     if outside is not None:
         raise UsageError(f"token {outside}: expected 0 to {layout.config.vocab_size - 1}")
-    needed = used + steps_of(prompt_ids, new_tokens)
+    needed = used + len(prompt_ids) + max(new_tokens - 1, 0)
     if needed > layout.context:
         raise UsageError(
             f"a prompt of {len(prompt_ids)} tokens and {new_tokens} new ones need {needed} positions, but the context "

@@ -58,14 +58,16 @@ class Panels:
     def _bring(self, pe: Code, owner: Register, tile: View, place: Place, index: Register) -> None:
         """Takes the owner's tile to the root."""
         for code, inputs, outputs, _ in self.line.reduction.wires.places(pe, "a panel"):
-            with code.scope():
-                here = code.load(self.here)
-                with code.when(here.equals(owner)):
-                    code.mov(outputs[0] if outputs else place(code.use(index)), tile)
-                for i, color in enumerate(inputs):
-                    with code.when((code.load(self.low[i]) <= owner) & (code.use(owner) < code.load(self.high[i]))):
-                        to = outputs[0] if outputs else place(code.use(index))
-                        code.mov(to, color, n=tile.length, carry=tile.dtype)
+            with code.scope(), code.when(code.load(self.here).equals(owner)):
+                code.mov(outputs[0] if outputs else place(code.use(index)), tile)
+            for i, color in enumerate(inputs):
+                with code.scope(), code.when(self._behind(code, i, owner)):
+                    to = outputs[0] if outputs else place(code.use(index))
+                    code.mov(to, color, n=tile.length, carry=tile.dtype)
+
+    def _behind(self, code: Code, i: int, owner: Register) -> Register:
+        """Whether the owner is behind an input."""
+        return (code.load(self.low[i]) <= owner) & (code.use(owner) < code.load(self.high[i]))
 
 
 def make_panels(build: Builder, line: Line, *, name: str = "panel") -> Panels:

@@ -16,7 +16,7 @@ from wse_sim.kernels.matrix import gemm_panels
 from wse_sim.kernels.matrix.gemm_panels import Panels
 from wse_sim.kernels.prefill.causal_work import Scratch, Sizes
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.rows import blocks_of, cost_of_rows, each_row
+from wse_sim.kernels.rows import blocks_of, cost_of_blocks, cost_of_rows, each_row
 from wse_sim.kernels.transformer import softmax
 from wse_sim.kernels.transformer.heads import Heads
 from wse_sim.kernels.transformer.kv_cache import KVCache
@@ -34,10 +34,12 @@ def cost(
     one = price.scalar("load load load iadd iadd load fdiv iadd iadd")
     one += price.vector("mul", -(-sizes.size // heads.slots), dtype, sums)
     divided = price.scalar("load") + price.loop(heads.slots) + heads.slots * one
-    found = _cost_of_softmax(wafer, along_x, sizes, rows, min(sizes.runs, filled), dtype=dtype, sums=sums)
+    found = _cost_of_softmax(wafer, along_x, sizes, count, dtype=dtype, sums=sums)
     found += price.vector("mov", rows * sizes.size, sums, None) + cost_of_rows(price, rows, divided, places=2)
     a_panel = sizes.spread // sizes.kept
     columns = -(-filled // sizes.runs)
+    found += price.scalar("imul imul imul imul mov mov") + price.loop(-(-columns // a_panel))
+    found += cost_of_blocks(price, a_panel) + cost_of_blocks(price, sizes.runs)
     for first in range(0, columns, a_panel):
         here = min(a_panel, columns - first)
         runs = min(here * sizes.runs, filled - first * sizes.runs)
@@ -57,21 +59,23 @@ def cost(
 
 
 def _cost_of_softmax(
-    wafer: Wafer, along_x: Tree, sizes: Sizes, rows: int, runs: int, *, dtype: DType, sums: DType
+    wafer: Wafer, along_x: Tree, sizes: Sizes, count: int, *, dtype: DType, sums: DType
 ) -> int:
-    """Cycles with `rows` queries on a PE and so many runs of keys, all that it may see."""
+    """Cycles of the PE with most keys to see: in the first column, on the row of the last token."""
     price, heads = Price(wafer), sizes.heads.heads
+    rows, last, runs = -(-count // sizes.height), (count - 1) % sizes.height, min(sizes.runs, count, sizes.height)
     lines = rows * heads
     found = all_reduce.cost(wafer, along_x, lines, operation="max") + all_reduce.cost(wafer, along_x, lines)
     for query in range(rows):
-        seen = query + 1
-        top = price.scalar("ile iadd") + price.vector("max_of", seen, None, sums)
-        power = price.scalar("ile iadd isub iadd") + price.vector("sub", seen, sums, sums, in_place=True)
-        power += price.vector("exp", seen, dtype, sums) + price.vector("sum", seen, None, dtype)
-        power += price.vector("mov", sizes.rows - seen, dtype, None)
-        tops = price.scalar("mov store") + cost_of_rows(price, runs, top, places=2)
-        powers = price.scalar("load mov store") + cost_of_rows(price, runs, power, places=2)
-        found += sum(cost_of_rows(price, heads, one, places=2) for one in (tops, powers)) + 2 * price.scalar("iadd")
+        tops, powers = price.scalar("mov store"), price.scalar("load mov store")
+        for run in range(runs):
+            seen = query + (run <= last)
+            tops += price.scalar("ile iadd iadd iadd") + price.vector("max_of", seen, None, sums)
+            powers += price.scalar("ile iadd isub iadd iadd iadd")
+            powers += price.vector("sub", seen, sums, sums, in_place=True) + price.vector("exp", seen, dtype, sums)
+            powers += price.vector("sum", seen, None, dtype) + price.vector("mov", sizes.rows - seen, dtype, None)
+        both = tops + powers + 2 * (price.scalar("mov mov") + price.loop(runs))
+        found += cost_of_rows(price, heads, both, places=4) + price.loop(heads) + 2 * price.scalar("iadd")
     return found + 2 * cost_of_rows(price, rows, 0, places=2)
 
 

@@ -14,7 +14,7 @@ from wse_sim.kernels.matrix import gemm_panels
 from wse_sim.kernels.matrix.gemm_panels import Panels
 from wse_sim.kernels.prefill.causal_work import Scratch, Sizes
 from wse_sim.kernels.price import Price
-from wse_sim.kernels.rows import blocks_of, cost_of_rows, each_row
+from wse_sim.kernels.rows import blocks_of, cost_of_blocks, cost_of_rows, each_row
 from wse_sim.kernels.transformer.heads import Heads
 from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.program.code import Code
@@ -32,7 +32,7 @@ def cost(
     slot = price.scalar("load iadd imul iadd load load imul iadd") + price.map("mac", 0, wide, sums, cache)
     step = wafer.step_cycles(price.elements("mac", wide, sums, cache))
     row = price.scalar("load") + price.loop(heads.slots) + heads.slots * slot + sizes.size * step
-    found = price.scalar("imul imul mov") + price.loop(-(-filled // a_panel))
+    found = price.scalar("imul imul mov") + cost_of_blocks(price, a_panel) + price.loop(-(-filled // a_panel))
     for first in range(0, filled, a_panel):
         here = min(a_panel, filled - first)
         panel = sizes.size * wide

@@ -55,10 +55,10 @@ class Outcome:
     def tokens_per_second(self) -> float:
         """Tokens fed in the steps after all prompts (in all steps if there are none), at the wafer's nominal clock."""
         sequences, cycles = self.generation.sequences, self.generation.cycles
-        first = max(len(one.prompt_ids) for one in sequences)
-        if first >= len(cycles):
-            first = 0
+        first = max(one.prompt_launches for one in sequences)
         fed = sum(max(0, len(one.cycles) - first) for one in sequences)
+        if not fed:
+            first, fed = 0, sum(len(one.prompt_ids) for one in sequences)
         seconds = self.layout.wafer.seconds(sum(cycles[first:]))
         return fed / seconds if seconds else 0.0
 
@@ -84,6 +84,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
         **sequences[0],
         "sequences": sequences,
         "cycles": report.cycles,
+        "prompt_at_once": generation.sequences[0].at_once,
         "cycles_per_token": list(generation.cycles),
         "tokens_per_second": outcome.tokens_per_second,
         "fidelity": report.provenance.fidelity,
@@ -176,6 +177,9 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if outcome.sampling is not None:
         yield "sampling", outcome.sampling.describe()
     yield "cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"
+    at_once = generation.sequences[0].at_once
+    if at_once:
+        yield "prefill", f"{at_once:,} tokens of the prompt at once, in {generation.cycles[0]:,} cycles"
     yield "speed", f"{outcome.tokens_per_second:,.0f} tokens/s at {clock:g} GHz"
     yield "fabric", f"{int(report.links.wavelets.sum()):,} wavelets over links; busiest links {links or 'none'}"
     yield "SRAM", f"{int(report.sram.peak.max()):,} of {report.sram.limit:,} bytes on the fullest PE"

@@ -11,15 +11,18 @@ import numpy as np
 from wse_sim.engine.machine import ENGINES
 from wse_sim.errors import CheckpointError, UsageError
 from wse_sim.hardware import by_name, f16, f32
-from wse_sim.mapping.fit import comfortable, fitting
+from wse_sim.mapping.cycles import stage_cycles
+from wse_sim.mapping.fit import comfortable, fit, fitting
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped, random_checkpoint
+from wse_sim.mapping.prefill_cycles import prefill_cycles
 from wse_sim.mapping.sampling import Sampling
 from wse_sim.report.trace import Trace
 
 DEFAULT_PROMPT = "Alice was beginning to"
 DTYPES = {"f32": f32, "f16": f16}
 FIDELITIES = ("exact", "sampled")
+PREFILLS = ("auto", "on", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,7 @@ class Request:
     context: int | None
     dtype: str
     accumulate: str
+    prefill: str
     fidelity: str
     values: bool
     engine: str
@@ -55,11 +59,12 @@ class Request:
         for option, given, known in (
             ("dtype", self.dtype, tuple(DTYPES)),
             ("accumulate", self.accumulate, tuple(DTYPES)),
+            ("prefill", self.prefill, PREFILLS),
             ("fidelity", self.fidelity, FIDELITIES),
             ("engine", self.engine, ENGINES),
         ):
             if given not in known:
-                raise UsageError(f"--{option} {given}: expected {' or '.join(known)}")
+                raise UsageError(f"--{option} {given}: expected {', '.join(known[:-1])} or {known[-1]}")
         if self.checkpoint is not None and self.model is not None:
             raise UsageError("--checkpoint and --model are both given: expected one of them")
         prompts = [name for name in ("prompt", "ids", "random_prompt") if getattr(self, name)]
@@ -147,6 +152,21 @@ def layout_of(request: Request, checkpoint: Checkpoint, batch: int) -> Layout:
         return comfortable(layout)
     width, height = grid_of(request.grid)
     return fitting(replace(layout, width=width, height=height))
+
+
+def with_prefill(request: Request, layout: Layout, prompts: Sequence[Sequence[int]]) -> Layout:
+    """The layout for a prompt at once, if that is asked for; left to itself, if it fits and takes fewer cycles."""
+    ids = prompts[0]
+    if request.prefill == "off" or (request.prefill == "auto" and (layout.batch > 1 or layout.tight or len(ids) < 2)):
+        return layout
+    at_once = replace(layout, prompt=len(ids), tight=False)
+    if request.prefill == "on":
+        return comfortable(at_once) if request.grid is None else at_once
+    if not fit(at_once).fits:
+        return layout
+    first, last = (stage_cycles(layout, position) for position in (0, len(ids) - 1))
+    one_by_one = len(ids) * (first.total + last.total) // 2 - (len(ids) - 1) * first.head
+    return at_once if prefill_cycles(at_once, len(ids)).total < one_by_one else layout
 
 
 def grid_of(text: str) -> tuple[int, int]:

@@ -24,13 +24,15 @@ from wse_sim.mapping.commands.request import (
     sampling_of,
     stop_of,
     trace_of,
+    with_prefill,
 )
 from wse_sim.mapping.fit import require_fit
 from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import Checkpoint
 from wse_sim.mapping.model import logits as reference_logits
 from wse_sim.mapping.sampled_session import generate_sampled
-from wse_sim.mapping.session import Generation, OnStep, Session, generate, steps_of
+from wse_sim.mapping.schedule import schedule, takes_at_once
+from wse_sim.mapping.session import Generation, OnStep, Session, generate
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording
 
@@ -59,11 +61,15 @@ def run(request: Request, console: Console) -> Outcome:
     prompts = prompts_of(request, checkpoint)
     layout = layout_of(request, checkpoint, len(prompts))
     check_batch(layout, prompts, request.tokens)
+    layout = with_prefill(request, layout, prompts)
     require_fit(layout)
     threads = _threads(request, layout)
     if not is_cached(parallel=threads > 1):
         console.print("compiling the engine: about a minute, once", style="dim")
-    with _progress(console, max(steps_of(ids, request.tokens) for ids in prompts)) as on_step:
+    steps = max(len(schedule(
+        ids, request.tokens, at_once=takes_at_once(layout, ids), every_position=request.every_position
+    )) for ids in prompts)  # fmt: skip
+    with _progress(console, steps) as on_step:
         generation, report, recording = _generate(request, checkpoint, layout, prompts, threads, on_step)
     errors = [_max_abs_error(checkpoint, one) for one in generation.sequences]
     return Outcome(

@@ -66,8 +66,11 @@ def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tu
     for place, (i, count) in enumerate(zip(index, moved, strict=True)):
         if i in repeated:
             names[place] = names[place].replace(phases[0], phases[count], 1)
+
     def later(cycles: Counts) -> Counts:
-        return _later(cycles[index], moved, np.array(long.launches), np.array(short.launches), np.array(launches))
+        begun_before_it = (moved == 0) & (cycles[index] > cycles[repeated].max())  # and goes on after the phase
+        added = np.where(begun_before_it, len(phases) - 1, moved)
+        return _later(cycles[index], added, np.array(long.launches), np.array(short.launches), np.array(launches))
 
     return Sections(
         names=tuple(names),

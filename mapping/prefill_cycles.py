@@ -1,0 +1,104 @@
+"""Closed forms of a prefill's cycles, summed from the kernels' own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from wse_sim.hardware import i32
+from wse_sim.kernels.collective import broadcast
+from wse_sim.kernels.collective.plan import plan
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemm_panels, turn
+from wse_sim.kernels.prefill import causal, embedding, kv_cache, layernorm
+from wse_sim.kernels.price import Price
+from wse_sim.kernels.rows import cost_of_rows
+from wse_sim.kernels.transformer import gelu, residual
+from wse_sim.mapping.cycles import stage_cycles
+from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.prefill import panel_width
+from wse_sim.mapping.prefill_work import Products, products
+
+
+@dataclass(frozen=True)
+class PrefillCycles:
+    """Cycles of the parts of a prefill.
+
+    embedding  tokens handed round, and their embeddings
+    layer      by kernel, in order, of one layer
+    layers     how many there are
+    end        the last token's hidden state put where decode has it
+    head       logits and the next token
+    """
+
+    embedding: int
+    layer: dict[str, int]
+    layers: int
+    end: int
+    head: int
+
+    @property
+    def of_a_layer(self) -> int:
+        """Cycles of one layer."""
+        return sum(self.layer.values())
+
+    @property
+    def total(self) -> int:
+        """Cycles of all."""
+        return self.embedding + self.layers * self.of_a_layer + self.end + self.head
+
+
+def prefill_cycles(layout: Layout, count: int, *, width: int | None = None) -> PrefillCycles:
+    """For a prompt of `count` tokens, at most the layout's; `width` of panels as in `Prefill`."""
+    wafer, dtype = layout.wafer, layout.dtype
+    lengths = (layout.width, layout.height)
+    along_x, along_y = (
+        plan(wafer, length, words=words, queues=queues)
+        for length, words, queues in zip(lengths, layout.line_words, layout.line_queues(spare=False), strict=True)
+    )
+    sizes = products(layout, panel_width(layout) if width is None else width)
+    rows = -(-layout.prompt // layout.height)
+    begin = broadcast.cost(wafer, along_x.length, along_x.root, rows, dtype=i32)
+    begin += Price(wafer).vector("mov", rows, i32, i32)
+    size, scaled = layout.features.size, layout.config.embeddings_scale != 1.0
+    row = gemm_panels.cost(wafer, along_y, along_y.length // 2, 1, size, dtype=dtype)
+    return PrefillCycles(
+        embedding=begin + embedding.cost(
+            wafer, along_x, along_y, layout.hidden, layout.features, rows, count, dtype=dtype, scaled=scaled
+        ),
+        layer=_layer(layout, along_x, along_y, sizes, count),
+        layers=layout.config.n_layer,
+        end=row + turn.cost(wafer, along_x, layout.features, layout.hidden, 1, dtype=dtype),
+        head=stage_cycles(layout, count - 1).head,
+    )
+
+
+def _layer(layout: Layout, along_x: Tree, along_y: Tree, sizes: Products, count: int) -> dict[str, int]:
+    wafer, dtype, sums, price = layout.wafer, layout.dtype, layout.accumulate, Price(layout.wafer)
+    rows, size, inner = -(-count // layout.height), layout.features.size, layout.inner.size
+
+    def rounded(columns: int) -> int:
+        return price.vector("mov", rows * columns, dtype, sums) if sums is not dtype else 0
+
+    def nn(of: gemm_nn.Sizes) -> int:
+        used = replace(of, rows=rows)
+        product = gemm_nn.cost(wafer, along_x, along_y, used, weights=dtype, dtype=sums, bias=True)
+        return product + rounded(of.columns)
+
+    def nt(of: gemm_nt.Sizes) -> int:
+        used = replace(of, rows=rows)
+        product = gemm_nt.cost(wafer, along_x, along_y, used, weights=dtype, dtype=sums, bias=True)
+        return product + rounded(size) + residual.cost(wafer, rows * size, dtype=dtype)
+
+    norm = layernorm.cost(wafer, along_x, rows, size, dtype=dtype)
+    scale = price.vector("mul", rows * size, dtype, dtype, in_place=True)
+    return {
+        "ln_1": norm,
+        "qkv": nn(sizes.qkv),
+        "append": kv_cache.cost(wafer, size, rows, dtype=dtype),
+        "attention": scale + causal.cost(wafer, along_x, along_y, sizes.attention, count, dtype=dtype, sums=sums),
+        "projection": nt(sizes.out),
+        "ln_2": norm,
+        "up": nn(sizes.up),
+        "gelu": cost_of_rows(price, rows, gelu.cost(wafer, inner, layout.gelu, dtype=dtype)),
+        "down": nt(sizes.down),
+    }
