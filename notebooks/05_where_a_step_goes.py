@@ -28,9 +28,9 @@ if importlib.util.find_spec("wse_sim") is None:
 
 # %%
 from wse_sim import WSE2, State
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.session import Session
 from wse_sim.mapping.model import load_shipped
-from wse_sim.mapping.session import Session
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.report.trace import Trace
 
 checkpoint = load_shipped()

@@ -31,9 +31,9 @@ import numpy as np
 import pandas as pd
 
 from wse_sim import WSE2, WSE3
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import greedy, load_shipped, logits
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.region.layout import Layout
 
 checkpoint = load_shipped()
 config, text = checkpoint.config, checkpoint.text

@@ -33,10 +33,10 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from wse_sim import WSE2, f16
-from wse_sim.mapping.cycles import stage_cycles
-from wse_sim.mapping.fit import fit, smallest_side
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import PRESETS, preset
+from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.fit import fit, smallest_side
+from wse_sim.mapping.region.layout import Layout
 
 MODELS = [name for name in PRESETS if name.startswith("cerebras-gpt")]
 CONTEXT = 256  # tokens of the KV cache
@@ -102,7 +102,7 @@ print(f"best: {best} x {best} PEs, {total[best]:,} cycles, {1 / WSE2.seconds(int
 # mapping strategies are about.
 
 # %%
-from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.plan.mapping import Mapping, Place
 
 place = Place(x=0, y=0, width=best, height=best, layers=range(preset(MODELS[0]).n_layer), embedding=True, head=True)
 one = Mapping(

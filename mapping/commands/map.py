@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from wse_sim.mapping.checks import checks, why_not
 from wse_sim.mapping.commands.problem import Asked, problem_of
-from wse_sim.mapping.estimate import estimate
-from wse_sim.mapping.plan import Mapping
-from wse_sim.mapping.saved import save, to_dict
+from wse_sim.mapping.plan.checks import checks, why_not
+from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.saved import save, to_dict
 from wse_sim.mapping.strategies import strategy
 
 SHOWN = 16  # lines of regions

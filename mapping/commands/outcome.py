@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wse_sim.hardware import f16
-from wse_sim.mapping.batch_session import BatchGeneration
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.generation.batch_session import BatchGeneration
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.report.breakdown import Line, breakdown, kernel_of, phase_of
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording

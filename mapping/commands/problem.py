@@ -11,7 +11,7 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware import Wafer, by_name
 from wse_sim.mapping.commands.request import DTYPES, grid_of
 from wse_sim.mapping.model import GPTConfig, load_checkpoint, load_shipped, preset
-from wse_sim.mapping.plan import Pe
+from wse_sim.mapping.plan.mapping import Pe
 from wse_sim.mapping.strategies import Problem
 
 SHIPPED = "alice"

@@ -11,12 +11,12 @@ import numpy as np
 from wse_sim.engine.machine import ENGINES
 from wse_sim.errors import CheckpointError, UsageError
 from wse_sim.hardware import by_name, f16, f32
-from wse_sim.mapping.cycles import stage_cycles
-from wse_sim.mapping.fit import comfortable, fit, fitting
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped, random_checkpoint
-from wse_sim.mapping.prefill_cycles import prefill_cycles
-from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.fit import comfortable, fit, fitting
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill_cycles import prefill_cycles
 from wse_sim.report.trace import Trace
 
 DEFAULT_PROMPT = "Alice was beginning to"

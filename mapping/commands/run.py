@@ -14,7 +14,6 @@ from rich.console import Console
 
 from wse_sim.engine.jit import is_cached
 from wse_sim.errors import UsageError
-from wse_sim.mapping.batch_session import BatchGeneration, BatchSession, check_batch, generate_batch
 from wse_sim.mapping.commands.outcome import Outcome, as_json, print_outcome, write_outcome
 from wse_sim.mapping.commands.request import (
     Request,
@@ -26,13 +25,14 @@ from wse_sim.mapping.commands.request import (
     trace_of,
     with_prefill,
 )
-from wse_sim.mapping.fit import require_fit
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.batch_session import BatchGeneration, BatchSession, check_batch, generate_batch
+from wse_sim.mapping.generation.sampled_session import generate_sampled
+from wse_sim.mapping.generation.schedule import schedule, takes_at_once
+from wse_sim.mapping.generation.session import Generation, OnStep, Session, generate
 from wse_sim.mapping.model import Checkpoint
 from wse_sim.mapping.model import logits as reference_logits
-from wse_sim.mapping.sampled_session import generate_sampled
-from wse_sim.mapping.schedule import schedule, takes_at_once
-from wse_sim.mapping.session import Generation, OnStep, Session, generate
+from wse_sim.mapping.region.fit import require_fit
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping as Table
 from typing import TYPE_CHECKING
 
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.checks import why_not
 from wse_sim.mapping.comparison.found import Found, by_estimate, by_parts, by_simulation
 from wse_sim.mapping.comparison.row import FIDELITIES, Fidelity, Row
-from wse_sim.mapping.estimate import estimate
-from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.plan.checks import why_not
+from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import numpy as np
 
 from wse_sim.hardware import f32
 from wse_sim.hardware.states import GROUPS
-from wse_sim.mapping.checks import layouts
 from wse_sim.mapping.comparison.solo import solo_report
-from wse_sim.mapping.estimate import Estimate, estimate, mac_rate
-from wse_sim.mapping.flight import Flight
-from wse_sim.mapping.plan import Mapping
-from wse_sim.mapping.strategies.sizing import bytes_needed
-from wse_sim.mapping.traffic import traffic_of
+from wse_sim.mapping.pipeline.flight import Flight
+from wse_sim.mapping.plan.checks import layouts
+from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
+from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.region.fit import bytes_needed
+from wse_sim.mapping.region.traffic import traffic_of
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
 from wse_sim.report.report import Report
 

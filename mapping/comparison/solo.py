@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.sampled import sampled
-from wse_sim.mapping.stage import Stage
+from wse_sim.mapping.generation.sampled import sampled
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
 from wse_sim.report.report import Report

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.plan import Mapping, Pe, Place
+from wse_sim.mapping.plan.mapping import Mapping, Pe, Place
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies.strategy import Problem
 
 

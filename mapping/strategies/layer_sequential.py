@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from wse_sim.mapping.cycles import stage_cycles
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.plan import Mapping, Pe
+from wse_sim.mapping.plan.mapping import Mapping, Pe
+from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.fit import bytes_needed, fits
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies.build import Choice, layout_of, mapping_of
 from wse_sim.mapping.strategies.packing import pack
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
-from wse_sim.mapping.strategies.sizing import best, bytes_needed, fits, ladder
+from wse_sim.mapping.strategies.sizing import best, ladder
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "layer-sequential"

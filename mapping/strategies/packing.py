@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from wse_sim.errors import FitError
-from wse_sim.mapping.plan import Pe
+from wse_sim.mapping.plan.mapping import Pe
 
 
 def pack(

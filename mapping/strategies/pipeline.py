@@ -7,14 +7,15 @@ from dataclasses import replace
 from itertools import accumulate
 
 from wse_sim.errors import FitError
-from wse_sim.mapping.estimate import estimate
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.plan import Mapping
-from wse_sim.mapping.share import shares, step_of
+from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.share import shares, step_of
+from wse_sim.mapping.region.fit import fits
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies.build import Choice, layout_of, mapping_of
 from wse_sim.mapping.strategies.packing import pack
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
-from wse_sim.mapping.strategies.sizing import best, fits, ladder
+from wse_sim.mapping.strategies.sizing import best, ladder
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "pipeline"

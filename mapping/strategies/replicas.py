@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wse_sim.errors import FitError
-from wse_sim.mapping.plan import Mapping, Pe
+from wse_sim.mapping.plan.mapping import Mapping, Pe
 from wse_sim.mapping.strategies.build import mapping_of
 from wse_sim.mapping.strategies.layer_sequential import corner_of, fastest
 from wse_sim.mapping.strategies.packing import pack, shelves

@@ -8,7 +8,7 @@ from wse_sim.hardware import Wafer
 from wse_sim.kernels.collective.timing import Timing
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import gelu
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.region.layout import Layout
 
 BUFFER = 8  # bytes lost between one buffer and the next, on average
 

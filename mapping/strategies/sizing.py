@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from functools import lru_cache
 from typing import TypeVar
 
 from wse_sim.errors import FitError
-from wse_sim.mapping.fit import fit
-from wse_sim.mapping.layout import Layout
 
 T = TypeVar("T")
 RUNG = 1.15  # from one size to the next
 FINALISTS = 3  # candidates that the closed forms look at
-
-
-def bytes_needed(layout: Layout) -> int:
-    """SRAM of the fullest PE: layers are alike, so three tell of all."""
-    count = len(layout.held)
-    if count <= 3:
-        return _few(replace(layout, layers=range(count)))
-    two, three = (_few(replace(layout, layers=range(n))) for n in (2, 3))
-    return three + (count - 3) * (three - two)
-
-
-@lru_cache(maxsize=4096)
-def _few(layout: Layout) -> int:
-    return fit(layout).needed
-
-
-def fits(layout: Layout) -> bool:
-    """Whether the buffers end within the SRAM."""
-    return bytes_needed(layout) <= layout.wafer.user_sram_bytes
 
 
 def ladder(low: int, high: int) -> Iterator[int]:

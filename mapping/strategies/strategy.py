@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from wse_sim.errors import UsageError
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.plan import Mapping, Pe, Phase
+from wse_sim.mapping.plan.mapping import Mapping, Pe, Phase
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,10 @@ from wse_sim import WSE2, f16, f32
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import load_shipped, preset
-from wse_sim.mapping.plan import Mapping, Place
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.plan.mapping import Mapping, Place
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.program import Builder
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace

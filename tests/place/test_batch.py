@@ -13,14 +13,14 @@ from place.test_sampled import PRECISIONS, assert_same
 
 from wse_sim import WSE2, WSE3, f16
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.batch_session import BatchSession, generate_batch
-from wse_sim.mapping.fit import fit, require_fit
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.batch_session import BatchSession, generate_batch
+from wse_sim.mapping.generation.sampled_session import generate_sampled
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.generation.session import Session, generate
+from wse_sim.mapping.generation.turns import Progress, turns
 from wse_sim.mapping.model import GPTConfig, preset, random_weights
-from wse_sim.mapping.sampled_session import generate_sampled
-from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.session import Session, generate
-from wse_sim.mapping.turns import Progress, turns
+from wse_sim.mapping.region.fit import fit, require_fit
+from wse_sim.mapping.region.layout import Layout
 
 DRAWN = Sampling(temperature=1.5, top_k=2, top_p=0.9, seed=3)
 

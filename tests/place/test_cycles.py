@@ -7,10 +7,10 @@ import pytest
 
 from wse_sim import WSE2, WSE3, Wafer, f16, f32
 from wse_sim.hardware import DType
-from wse_sim.mapping.cycles import stage_cycles
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.session import Session
 from wse_sim.mapping.model import GPTConfig, load_shipped, random_weights
-from wse_sim.mapping.session import Session
+from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.layout import Layout
 
 SMALL = GPTConfig(name="small", n_layer=2, n_embd=120, n_head=4, n_positions=64, vocab_size=300)
 CASES = [

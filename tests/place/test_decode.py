@@ -13,12 +13,12 @@ from place.small_models import lively, settings_of, small_models
 
 from wse_sim import WSE2, WSE3, DType, f16, f32
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.decode import Decoder
-from wse_sim.mapping.fit import default_grid, fit, fitting, require_fit
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
-from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.region.decode import Decoder
+from wse_sim.mapping.region.fit import default_grid, fit, fitting, require_fit
+from wse_sim.mapping.region.layout import Layout
 
 TOLERANCE = 1e-4  # of the largest logit
 

@@ -13,9 +13,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 
 from wse_sim.hardware import WSE2
-from wse_sim.mapping.draw import draw_mapping, regions_of
 from wse_sim.mapping.model import GPTConfig, load_shipped
-from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.plan.draw import draw_mapping, regions_of
+from wse_sim.mapping.plan.mapping import Mapping, Place
 
 
 @pytest.fixture(autouse=True)

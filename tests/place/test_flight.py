@@ -14,12 +14,12 @@ from place.small_models import lively, settings_of, small_models
 
 from wse_sim import WSE2, WSE3
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.fit import fit
-from wse_sim.mapping.flight import Flight
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped
-from wse_sim.mapping.plan import Mapping, Place
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.pipeline.flight import Flight
+from wse_sim.mapping.plan.mapping import Mapping, Place
+from wse_sim.mapping.region.fit import fit
+from wse_sim.mapping.region.layout import Layout
 
 CONFIG = GPTConfig(name="four", n_layer=4, n_embd=24, n_head=3, n_positions=24, vocab_size=50)
 

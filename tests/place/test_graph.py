@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wse_sim.errors import UsageError
-from wse_sim.mapping.graph import model_graph, totals
 from wse_sim.mapping.model import GPTConfig, preset
 from wse_sim.mapping.model.operations import STEPS, Step
+from wse_sim.mapping.plan.graph import model_graph, totals
 
 
 @st.composite

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from wse_sim import WSE2, WSE3, f16, f32, toy
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.model import GPTConfig, preset
-from wse_sim.mapping.plan import Mapping, Place
-from wse_sim.mapping.saved import from_dict, load, save, to_dict
+from wse_sim.mapping.plan.mapping import Mapping, Place
+from wse_sim.mapping.plan.saved import from_dict, load, save, to_dict
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 
 CONFIG = GPTConfig(name="four", n_layer=4, n_embd=8, n_head=2, n_positions=16, vocab_size=30)

@@ -13,14 +13,14 @@ from place.small_models import lively, settings_of, small_models
 
 from wse_sim import WSE2, WSE3, f16, f32
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.decode import Decoder
-from wse_sim.mapping.fit import fit, require_fit
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.rounded import RoundedGPT
+from wse_sim.mapping.generation.sampled_session import generate_sampled
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset
-from wse_sim.mapping.prefill_cycles import prefill_cycles
-from wse_sim.mapping.rounded import RoundedGPT
-from wse_sim.mapping.sampled_session import generate_sampled
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.region.decode import Decoder
+from wse_sim.mapping.region.fit import fit, require_fit
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill_cycles import prefill_cycles
 
 PRECISIONS = [(f32, f32), (f16, f32), (f16, f16)]
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]

@@ -13,10 +13,10 @@ from place.small_models import lively, settings_of, small_models
 
 from wse_sim import WSE2, WSE3, f16, f32, i16
 from wse_sim.errors import UsageError
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.rounded import RoundedGPT
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped
-from wse_sim.mapping.rounded import RoundedGPT
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.region.layout import Layout
 
 PRECISIONS = st.sampled_from([(f32, f32), (f16, f32), (f16, f16)])
 

@@ -13,14 +13,14 @@ from place.small_models import lively, small_models
 
 from wse_sim import EAST, RAMP, WEST, WSE2, WSE3, f16, f32, toy
 from wse_sim.engine.machine import Machine
-from wse_sim.mapping.decode import Decoder
-from wse_sim.mapping.fit import fit
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.sampled import sampled
+from wse_sim.mapping.generation.sampled_session import generate_sampled
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.sampled import sampled
-from wse_sim.mapping.sampled_session import generate_sampled
-from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.session import Session, generate
+from wse_sim.mapping.region.decode import Decoder
+from wse_sim.mapping.region.fit import fit
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.program import Builder
 from wse_sim.program.program import Program
 from wse_sim.report.report import Report

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wse_sim import toy
-from wse_sim.mapping.graph import model_graph, totals
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.plan import Mapping, Place
-from wse_sim.mapping.share import flows, shares, step_of
+from wse_sim.mapping.plan.graph import model_graph, totals
+from wse_sim.mapping.plan.mapping import Mapping, Place
+from wse_sim.mapping.plan.share import flows, shares, step_of
 
 
 @st.composite

@@ -12,17 +12,16 @@ from place.small_models import small_models
 
 from wse_sim import WSE2, WSE3, f16, f32, toy
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.checks import checks, why_not
-from wse_sim.mapping.cycles import stage_cycles
-from wse_sim.mapping.estimate import estimate
-from wse_sim.mapping.fit import fit
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig, preset
-from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.plan.checks import checks, why_not
+from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.fit import bytes_needed, fit
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 from wse_sim.mapping.strategies.packing import pack
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
-from wse_sim.mapping.strategies.sizing import bytes_needed
 
 SMALL = GPTConfig(name="small", n_layer=4, n_embd=48, n_head=6, n_positions=64, vocab_size=300)
 

@@ -10,7 +10,7 @@ from wse_sim.kernels.matrix import gemm_nn, gemm_nt
 from wse_sim.kernels.prefill import causal_work, embedding, layernorm
 from wse_sim.kernels.transformer import gelu
 from wse_sim.kernels.transformer.heads import head_slots
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
 

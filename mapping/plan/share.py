@@ -8,10 +8,10 @@ from typing import Literal
 
 import networkx as nx
 
-from wse_sim.mapping.graph import model_graph
 from wse_sim.mapping.model.gpt import Dtype
 from wse_sim.mapping.model.operations import Step
-from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.plan.graph import model_graph
+from wse_sim.mapping.plan.mapping import Mapping, Place
 
 FlowKind = Literal["hidden", "token", "all-reduce"]
 TOKEN_BYTES = 4

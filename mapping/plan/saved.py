@@ -12,7 +12,7 @@ from wse_sim.hardware import DTYPES, WSE2, Wafer
 from wse_sim.hardware.checks import numbers
 from wse_sim.hardware.presets import PRESETS
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.plan import Mapping, Place
+from wse_sim.mapping.plan.mapping import Mapping, Place
 
 FORMAT = "wse-sim mapping 1"
 _DTYPES = {dtype.name: dtype for dtype in DTYPES}

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
-from wse_sim.mapping.decode import HEAD, OWN_TOKEN, Decoder
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.schedule import Launch, schedule, takes_at_once
+from wse_sim.mapping.region.decode import HEAD, OWN_TOKEN, Decoder
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
 

@@ -12,10 +12,10 @@ from wse_sim.kernels.prefill import layernorm
 from wse_sim.kernels.rows import each_row, times
 from wse_sim.kernels.transformer import residual
 from wse_sim.kernels.transformer.draw import Draw, make_draw
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.resident import Crowd, Head, Layer, Linear, Norm
-from wse_sim.mapping.stage import Stage
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.resident import Crowd, Head, Layer, Linear, Norm
+from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

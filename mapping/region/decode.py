@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.transformer.draw import make_draw
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.prefill import Prefill
-from wse_sim.mapping.stage import Here, Stage
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import Prefill
+from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.register import Register

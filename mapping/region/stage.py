@@ -31,9 +31,9 @@ from wse_sim.kernels.transformer import (
 )
 from wse_sim.kernels.transformer.draw import Draw
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.resident import Layer, Linear, Norm, Resident
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.resident import Layer, Linear, Norm, Resident
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

@@ -9,7 +9,7 @@ import networkx as nx
 
 from wse_sim.hardware import Region
 from wse_sim.kernels.collective.handover import lanes
-from wse_sim.mapping.plan import Part
+from wse_sim.mapping.plan.mapping import Part
 
 Ends = tuple[Region, Region]
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
-from wse_sim.mapping.batch import BatchDecoder
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.generation.session import NO_STOP, Floats, Generation, OnStep, check_length, with_candidates
+from wse_sim.mapping.generation.turns import Progress, Turn, turns
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.resident import Crowd
-from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.session import NO_STOP, Floats, Generation, OnStep, check_length, with_candidates
-from wse_sim.mapping.turns import Progress, Turn, turns
+from wse_sim.mapping.region.batch import BatchDecoder
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.resident import Crowd
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Trace
 

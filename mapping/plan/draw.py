@@ -13,7 +13,7 @@ from wse_sim.report.pictures.style import SERIES, legend_beside, name_axes, set_
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from wse_sim.mapping.plan import Mapping, Part, Place
+    from wse_sim.mapping.plan.mapping import Mapping, Part, Place
 
 _ENDS = {"embedding": SERIES[1], "head": SERIES[5], "embedding and head": SERIES[3], "layers": SERIES[0]}
 _NAMED = 64  # places up to which each has its name written in it

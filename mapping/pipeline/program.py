@@ -18,9 +18,9 @@ from wse_sim.hardware import i32
 from wse_sim.kernels.collective.handover import Handover, lanes, make_handover
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.plan import Mapping, Part
-from wse_sim.mapping.ring import color_numbers, ring_of
-from wse_sim.mapping.stage import Here, Stage
+from wse_sim.mapping.plan.mapping import Mapping, Part
+from wse_sim.mapping.plan.ring import color_numbers, ring_of
+from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

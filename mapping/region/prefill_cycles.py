@@ -13,10 +13,10 @@ from wse_sim.kernels.prefill import causal, embedding, kv_cache, layernorm
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.rows import cost_of_rows
 from wse_sim.kernels.transformer import gelu, residual
-from wse_sim.mapping.cycles import stage_cycles
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.prefill import panel_width
-from wse_sim.mapping.prefill_work import Products, products
+from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import panel_width
+from wse_sim.mapping.region.prefill_work import Products, products
 
 
 @dataclass(frozen=True)

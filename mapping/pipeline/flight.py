@@ -10,8 +10,8 @@ import numpy as np
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.pipeline import MOST_ROUNDS, Pipeline
-from wse_sim.mapping.plan import Mapping
+from wse_sim.mapping.pipeline.program import MOST_ROUNDS, Pipeline
+from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.report.report import Report
 
 Prompts = Sequence[Sequence[int]]

@@ -15,9 +15,9 @@ from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv
 from wse_sim.kernels.prefill import causal
 from wse_sim.kernels.transformer import attention, draw, embedding, gelu, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import head_slots
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.region.layout import Layout
 
 Floats = NDArray[np.floating[Any]]
 

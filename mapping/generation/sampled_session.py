@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
-from wse_sim.mapping.batch import BatchDecoder
-from wse_sim.mapping.batch_session import BatchGeneration, check_batch, step_of
-from wse_sim.mapping.decode import HEAD, OWN_TOKEN, Decoder
-from wse_sim.mapping.fit import place
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.generation.batch_session import BatchGeneration, check_batch, step_of
+from wse_sim.mapping.generation.rounded import RoundedGPT
+from wse_sim.mapping.generation.sampled import Make, Step, sampled
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
+from wse_sim.mapping.generation.session import NO_STOP, Floats, Generation, OnStep, with_candidates
+from wse_sim.mapping.generation.turns import Progress, turns
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.prefill import panel_width
-from wse_sim.mapping.rounded import RoundedGPT
-from wse_sim.mapping.sampled import Make, Step, sampled
-from wse_sim.mapping.sampling import Sampling
-from wse_sim.mapping.schedule import Launch, schedule, takes_at_once
-from wse_sim.mapping.session import NO_STOP, Floats, Generation, OnStep, with_candidates
-from wse_sim.mapping.turns import Progress, turns
+from wse_sim.mapping.region.batch import BatchDecoder
+from wse_sim.mapping.region.decode import HEAD, OWN_TOKEN, Decoder
+from wse_sim.mapping.region.fit import place
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.program.builder import Builder
 from wse_sim.report.parts import Sram
 from wse_sim.report.report import Report

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from wse_sim.kernels.collective.handover import lanes
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.mapping.fit import LARGEST, fit
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.plan import Mapping
-from wse_sim.mapping.ring import color_numbers, ring_of
-from wse_sim.mapping.strategies.sizing import bytes_needed
+from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.ring import color_numbers, ring_of
+from wse_sim.mapping.region.fit import LARGEST, bytes_needed, fit
+from wse_sim.mapping.region.layout import Layout
 
 
 @dataclass(frozen=True)

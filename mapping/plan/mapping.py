@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.hardware.geometry import Grid
-from wse_sim.mapping.draw import describe_html, draw_mapping
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.rules import check_places, check_whole
+from wse_sim.mapping.plan.draw import describe_html, draw_mapping
+from wse_sim.mapping.plan.rules import check_places, check_whole
+from wse_sim.mapping.region.layout import Layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from wse_sim.errors import FitError
 from wse_sim.hardware import DType, Wafer
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.prefill import Prefill
-from wse_sim.mapping.resident import Resident
-from wse_sim.mapping.stage import Stage
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import Prefill
+from wse_sim.mapping.region.resident import Resident
+from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 
 LARGEST = 4  # buffers that a message names
@@ -62,6 +63,25 @@ def _kind(name: str) -> str:
     """Buffers of all layers together: `h.3.mlp.c_fc.weight` counts as `mlp.c_fc.weight`."""
     parts = name.split(".")
     return ".".join(parts[2:]) if parts[0] == "h" else name
+
+
+def bytes_needed(layout: Layout) -> int:
+    """SRAM of the fullest PE: layers are alike, so three tell of all."""
+    count = len(layout.held)
+    if count <= 3:
+        return _few(replace(layout, layers=range(count)))
+    two, three = (_few(replace(layout, layers=range(n))) for n in (2, 3))
+    return three + (count - 3) * (three - two)
+
+
+@lru_cache(maxsize=4096)
+def _few(layout: Layout) -> int:
+    return fit(layout).needed
+
+
+def fits(layout: Layout) -> bool:
+    """Whether the buffers end within the SRAM."""
+    return bytes_needed(layout) <= layout.wafer.user_sram_bytes
 
 
 def require_fit(layout: Layout) -> None:

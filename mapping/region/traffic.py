@@ -12,7 +12,7 @@ from wse_sim.hardware import f32
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.region.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wse_sim.mapping.decode import DECODE, HEAD, OWN_TOKEN
-from wse_sim.mapping.layout import Layout
-from wse_sim.mapping.sampling import Sampling
+from wse_sim.mapping.generation.sampling import Sampling
+from wse_sim.mapping.region.decode import DECODE, HEAD, OWN_TOKEN
+from wse_sim.mapping.region.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import HeadSlots, head_slots
-from wse_sim.mapping.layout import Layout
+from wse_sim.mapping.region.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from functools import lru_cache
 from wse_sim.hardware import VECTOR_OPERATIONS
 from wse_sim.kernels.collective import all_reduce, handover
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.mapping.cycles import StageCycles, stage_cycles
-from wse_sim.mapping.graph import model_graph, totals
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.operations import Step
-from wse_sim.mapping.plan import Mapping, Part
-from wse_sim.mapping.ring import ring_of
-from wse_sim.mapping.share import step_of
+from wse_sim.mapping.plan.graph import model_graph, totals
+from wse_sim.mapping.plan.mapping import Mapping, Part
+from wse_sim.mapping.plan.ring import ring_of
+from wse_sim.mapping.plan.share import step_of
+from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
+from wse_sim.mapping.region.layout import Layout
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from wse_sim.kernels.transformer.heads import make_heads
 from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.kernels.transformer.likeliest import Search
 from wse_sim.kernels.transformer.table import Table, make_table
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
-from wse_sim.mapping.decode import OWN_TOKEN
+from wse_sim.mapping.region.decode import OWN_TOKEN
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from wse_sim.errors import FitError, UsageError
 
 if TYPE_CHECKING:
-    from wse_sim.mapping.plan import Mapping, Place
+    from wse_sim.mapping.plan.mapping import Mapping, Place
 
 
 def check_places(mapping: Mapping) -> None:

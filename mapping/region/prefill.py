@@ -21,11 +21,11 @@ from wse_sim.kernels.matrix.turn import make_turn
 from wse_sim.kernels.prefill import causal, embedding, kv_cache, layernorm
 from wse_sim.kernels.rows import each_row
 from wse_sim.kernels.transformer import gelu, residual
-from wse_sim.mapping.layout import Layout
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.prefill_work import WIDTHS, make_work, products
-from wse_sim.mapping.resident import Layer, Linear
-from wse_sim.mapping.stage import Stage
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill_work import WIDTHS, make_work, products
+from wse_sim.mapping.region.resident import Layer, Linear
+from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

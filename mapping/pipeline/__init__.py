@@ -1,0 +1,1 @@
+"""Many sequences at once through the regions of a mapping."""
