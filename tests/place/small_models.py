@@ -6,6 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from wse_sim.mapping.model import GPTConfig, random_weights
+from wse_sim.mapping.region.fit import fit
+from wse_sim.mapping.region.layout import Layout
 
 
 def settings_of(config: GPTConfig) -> dict[str, object]:
@@ -54,3 +56,8 @@ def lively(config: GPTConfig, seed: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     made = random_weights(config, seed)
     return {n: (v + 0.3 * rng.standard_normal(v.shape)).astype(np.float32) for n, v in made.items()}
+
+
+def has_room(layout: Layout) -> bool:
+    """Whether there is room for the layout, and for what kernels keep beside it."""
+    return fit(layout).needed < 0.9 * layout.wafer.user_sram_bytes

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from place.small_models import lively, small_models
+from place.small_models import has_room, lively, small_models
 from place.test_sampled import PRECISIONS, assert_same
 
 from wse_sim import WSE2, WSE3, f16
@@ -45,6 +45,7 @@ def test_each_sequence_is_as_if_alone(config, width, height, wafer, precision, s
     prompts = data.draw(st.lists(prompt, min_size=2, max_size=4))
     stop = frozenset(data.draw(st.lists(token, max_size=1)))
     weights, layout = lively(config, seed), replace(alone, batch=data.draw(st.integers(len(prompts), 4)))
+    assume(has_room(layout))
     session = BatchSession(layout, weights, sampling=sampling)
     found = generate_batch(session, prompts, new, stop=stop, every_position=seed % 3 == 0)
     for number, (given_ids, one) in enumerate(zip(prompts, found.sequences, strict=True)):

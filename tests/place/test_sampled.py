@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from place.small_models import lively, small_models
+from place.small_models import has_room, lively, small_models
 
 from wse_sim import EAST, RAMP, WEST, WSE2, WSE3, f16, f32, toy
 from wse_sim.engine.machine import Machine
@@ -19,7 +19,6 @@ from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig
 from wse_sim.mapping.region.decode import Decoder
-from wse_sim.mapping.region.fit import fit
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.program import Builder
 from wse_sim.program.program import Program
@@ -58,7 +57,7 @@ def test_sampled_equals_exact(config, layers, width, height, wafer, precision, s
     config, (dtype, accumulate) = replace(config, n_layer=layers), precision
     layout = Layout(config=config, wafer=wafer, width=width, height=height, dtype=dtype, accumulate=accumulate)
     layout = replace(layout, tight=layout.spare and seed % 2 == 1)
-    assume(fit(layout).needed < 0.9 * wafer.user_sram_bytes)
+    assume(has_room(layout))
     weights, prompt = lively(config, seed), [1, 0]
     session = Session(layout, weights, sampling=sampling)
     exact = generate(session, prompt, 2)
