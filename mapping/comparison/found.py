@@ -11,15 +11,17 @@ from wse_sim.hardware import f32
 from wse_sim.hardware.states import GROUPS
 from wse_sim.mapping.comparison.solo import solo_report
 from wse_sim.mapping.pipeline.flight import Flight
+from wse_sim.mapping.plan.between import wavelets_between
 from wse_sim.mapping.plan.checks import layouts
 from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
 from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.ring import ring_of
 from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.traffic import traffic_of
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
 from wse_sim.report.report import Report
 
-ROUNDS = 2, 4  # tokens of each sequence in the two launches whose difference is measured
+ROUNDS = 2, 4  # tokens of each sequence in the two launches, from one position on, whose difference is measured
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,16 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     return Found(
         cycles=found.cycles_per_token,
         stalls={"idle": found.waiting},
-        wavelets=sum(traffic.wavelets for traffic in sent),
+        wavelets=sum(traffic.wavelets for traffic in sent) + _between(mapping),
         busiest=busiest * mapping.sequences / found.cycles_per_token,
         joules=_joules(found),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
+
+
+def _between(mapping: Mapping) -> int:
+    """Hops of a token's hand-overs."""
+    return sum(wavelets_between(mapping, *pair) for pair in ring_of(mapping.parts(0)))
 
 
 def _joules(found: Estimate) -> float:
@@ -94,7 +101,7 @@ def by_parts(mapping: Mapping, position: int) -> Found:
     return Found(
         cycles=cycles,
         stalls={name: count / (area * cycles) for name, count in counts.items()},
-        wavelets=sum(int(report.links.wavelets.sum()) for report in parts),
+        wavelets=sum(int(report.links.wavelets.sum()) for report in parts) + _between(mapping),
         busiest=max(_busiest(report) for report in parts) * mapping.sequences / cycles,
         joules=JOULES_PER_FEMTOJOULE * (moving + static),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
@@ -102,11 +109,12 @@ def by_parts(mapping: Mapping, position: int) -> Found:
 
 
 def by_simulation(mapping: Mapping, position: int) -> Found:
-    """All regions on one machine, every sequence some tokens further; weights are 0, for time depends on no value."""
-    first = max(0, min(position, mapping.context - sum(ROUNDS)))
-    flight = Flight(mapping, None, start=first)
+    """All regions on one machine, the tokens up to `position`; weights are 0, for time depends on no value."""
+    first = max(0, min(position + 1, mapping.context) - ROUNDS[1])
+    flight = Flight(mapping, None)
     reports = []
     for rounds in ROUNDS:
+        flight.go_to(first)
         flight.run(rounds)
         reports.append(flight.report())
     short, long = reports[0], reports[1] - reports[0]
@@ -116,7 +124,7 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
     used = np.zeros((long.height, long.width), np.bool_)
     for place in mapping.places:
         used |= place.region.mask(long.width, long.height)
-    inside = long.states[used].sum(axis=0)
+    inside = (long.states - short.states)[used].sum(axis=0)  # without the filling and emptying of the ring
     outside = long.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
     return Found(
         cycles=cycles,

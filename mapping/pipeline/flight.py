@@ -42,8 +42,7 @@ class Flight:
         self.machine = Machine(self.pipeline.program, mapping.wafer, threads=threads)
         if tensors is not None:
             self.pipeline.load(self.machine, tensors)
-        self.pipeline.go_to(self.machine, start)
-        self.position = start
+        self.go_to(start)
 
     @property
     def sequences(self) -> int:
@@ -83,6 +82,11 @@ class Flight:
         cycles = self.machine.launch({"rounds": rounds, "sample": int(sample)})
         self.position += rounds
         return cycles
+
+    def go_to(self, position: int) -> None:
+        """All sequences go on there, over what their caches hold."""
+        self.pipeline.go_to(self.machine, position)
+        self.position = position
 
     def report(self) -> Report:
         """Everything since the flight began."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wse_sim.hardware import VECTOR_OPERATIONS
-from wse_sim.kernels.collective import all_reduce, handover
-from wse_sim.kernels.collective.plan import plan
 from wse_sim.mapping.model.operations import Step
+from wse_sim.mapping.plan.between import send_cycles, take_cycles
 from wse_sim.mapping.plan.graph import model_graph, totals
-from wse_sim.mapping.plan.mapping import Mapping, Part
+from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.ring import ring_of
 from wse_sim.mapping.plan.share import step_of
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
@@ -94,29 +93,12 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     parts = mapping.parts(0)
     if len(parts) == 1:
         return (Turn(_work(mapping.layout(parts[0]), position, spare=False)),)
-    sends = [_send(mapping, a, b) for a, b in ring_of(parts)]
+    sends = [send_cycles(mapping, a, b) for a, b in ring_of(parts)]
     layouts = [mapping.layout(part) for part in parts]
     return tuple(
         Turn(_work(layout, position, spare=True), take_cycles(layout), send)
         for layout, send in zip(layouts, sends, strict=True)
     )
-
-
-def take_cycles(layout: Layout) -> int:
-    """Cycles in which rows hear what has arrived on one PE of each."""
-    words, queues = layout.line_words[0], layout.line_queues(spare=True)[0]
-    tree = plan(layout.wafer, layout.width, words=words, queues=queues)
-    size, dtype = layout.hidden.size, layout.dtype
-    return handover.cost_of_taking(layout.wafer, size, dtype=dtype) + all_reduce.cost(
-        layout.wafer, tree, size, dtype=dtype
-    )
-
-
-def _send(mapping: Mapping, source: Part, target: Part) -> int:
-    layout = mapping.layout(source)
-    laid = handover.lanes(source.region, target.region)
-    hops = max((lane.hops for lane in laid), default=0)
-    return handover.cost(layout.wafer, hops, layout.hidden.size, dtype=layout.dtype)
 
 
 def _work(layout: Layout, position: int, *, spare: bool) -> StageCycles:

@@ -28,15 +28,15 @@ class Traffic:
 
 
 def traffic_of(layout: Layout, position: int, *, spare: bool = False) -> Traffic:
-    """The all-reduces of a part's kernels; hand-overs, a few wavelets a row, are left out."""
+    """The all-reduces of a part's kernels; not the hand-overs between parts."""
     (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
     along_x = plan(layout.wafer, layout.width, words=words_x, queues=queues_x)
     along_y = plan(layout.wafer, layout.height, words=words_y, queues=queues_y)
     inside = along_x if layout.shards == 1 else plan(layout.wafer, layout.width // layout.shards, groups=())
     on_x, on_y = list(_along_x(layout)), list(_along_y(layout))
     scores = _scores(layout, position)
-    hops = sum(on_x) * _hops(along_x) * layout.height + sum(on_y) * _hops(along_y) * layout.width
-    hops += scores * _hops(inside) * layout.height * layout.shards
+    hops = sum(on_x) * hops_of(along_x) * layout.height + sum(on_y) * hops_of(along_y) * layout.width
+    hops += scores * hops_of(inside) * layout.height * layout.shards
     busiest_x = sum(on_x) * _load(along_x) + scores * _load(inside)
     return Traffic(hops, max(busiest_x, sum(on_y) * _load(along_y)))
 
@@ -66,7 +66,7 @@ def _scores(layout: Layout, position: int) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _hops(tree: Tree) -> int:
+def hops_of(tree: Tree) -> int:
     """Links that a wavelet of an all-reduce crosses on a line: the edges to the root, and the broadcast from it."""
     return sum(abs(edge.sender - edge.taker) for edge in tree.wires) + tree.length - 1
 

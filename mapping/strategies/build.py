@@ -16,13 +16,14 @@ class Choice:
 
     cuts    layers of part k are range(cuts[k], cuts[k + 1]); the first part has embedding and head, too
     widths  PEs of each part along x, all its shards together
-    tight, turned  as in `Mapping`
+    sequences, tight, turned  as in `Mapping`
     """
 
     cuts: tuple[int, ...]
     widths: tuple[int, ...]
     height: int
     shards: int = 1
+    sequences: int = 1
     tight: bool = False
     turned: bool = False
 
@@ -32,7 +33,7 @@ class Choice:
         return range(len(self.widths))
 
 
-def layout_of(problem: Problem, choice: Choice, part: int, *, sequences: int) -> Layout:
+def layout_of(problem: Problem, choice: Choice, part: int) -> Layout:
     """The layout of a part."""
     return Layout(
         config=problem.config,
@@ -42,7 +43,7 @@ def layout_of(problem: Problem, choice: Choice, part: int, *, sequences: int) ->
         dtype=problem.dtype,
         accumulate=problem.accumulate,
         context=problem.context,
-        sequences=sequences,
+        sequences=choice.sequences,
         shards=choice.shards,
         tight=choice.tight,
         layers=range(choice.cuts[part], choice.cuts[part + 1]),
@@ -51,9 +52,7 @@ def layout_of(problem: Problem, choice: Choice, part: int, *, sequences: int) ->
     )
 
 
-def mapping_of(
-    problem: Problem, strategy: str, choice: Choice, corners: Sequence[Sequence[Pe]], *, sequences: int
-) -> Mapping:
+def mapping_of(problem: Problem, strategy: str, choice: Choice, corners: Sequence[Sequence[Pe]]) -> Mapping:
     """The mapping with the parts of each replica at some corners."""
     places = [
         Place(
@@ -80,7 +79,7 @@ def mapping_of(
         dtype=problem.dtype,
         accumulate=problem.accumulate,
         context=problem.context,
-        sequences=sequences,
+        sequences=choice.sequences,
         tight=choice.tight,
         turned=choice.turned,
         places=tuple(places),

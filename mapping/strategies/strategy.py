@@ -19,6 +19,7 @@ class Problem:
     context        tokens that the KV cache has room for; 0: all positions of the model
     dead           PEs that do not work
     stages, shards, sequences  regions of a pipeline, parts of a layer, sequences in flight; 0: the strategy's choice
+    replicas       copies of the model at most; 0: as many as find room
     """
 
     config: GPTConfig
@@ -33,6 +34,7 @@ class Problem:
     stages: int = 0
     shards: int = 0
     sequences: int = 0
+    replicas: int = 0
 
     def __post_init__(self) -> None:
         for name, limit in (("width", self.wafer.width), ("height", self.wafer.height)):

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 from wse_sim.errors import FitError
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.strategies.build import mapping_of
-from wse_sim.mapping.strategies.layer_sequential import corner_of, fastest
+from wse_sim.mapping.strategies.arrange import Space, arrange
+from wse_sim.mapping.strategies.layer_sequential import too_large
+from wse_sim.mapping.strategies.sizes import MOST_SHARDS, shards
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "tensor-parallel"
-MOST = 8  # shards that are tried
 
 
 def plan(problem: Problem) -> Mapping:
     """The number of shards and the size with the least latency."""
-    shards = counts(problem)
-    if not shards:
-        raise FitError(
-            f"{problem.config.name} has {problem.config.n_head} heads and {problem.config.n_inner} inner features: "
-            f"expected 2 to {MOST} shards that divide both and the {problem.width} columns"
-        )
-    choice = fastest(problem, shards=shards)
-    return mapping_of(problem, NAME, choice, [corner_of(problem, choice)], sequences=1)
+    counts = shards(problem)
+    if not counts:
+        raise FitError(indivisible(problem))
+    return arrange(problem, NAME, Space([(1, count) for count in counts]), too_large(problem))
 
 
-def counts(problem: Problem) -> list[int]:
-    """Numbers of shards that the model can be dealt to, from 2 on; one if the problem asks for it."""
-    config = problem.config
-    wanted = [problem.shards] if problem.shards > 1 else range(2, min(MOST, problem.width) + 1)
-    return [n for n in wanted if config.n_head % n == 0 and config.n_inner % n == 0]
+def indivisible(problem: Problem) -> str:
+    """Why a model cannot be dealt to shards."""
+    return (
+        f"{problem.config.name} has {problem.config.n_head} heads and {problem.config.n_inner} inner features: "
+        f"expected 2 to {MOST_SHARDS} shards that divide both and the {problem.width} columns"
+    )
 
 
 TENSOR = Strategy(

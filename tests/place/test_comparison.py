@@ -15,10 +15,10 @@ from wse_sim.mapping.comparison.row import Row
 from wse_sim.mapping.model import GPTConfig, preset
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 
-SMALL = GPTConfig(name="small", n_layer=4, n_embd=96, n_head=6, n_positions=64, vocab_size=500)
+SMALL = GPTConfig(name="small", n_layer=3, n_embd=96, n_head=6, n_positions=64, vocab_size=200)
 
 
-@pytest.mark.parametrize("wafer", [toy(30, 30), WSE3.crop(30, 30)])
+@pytest.mark.parametrize("wafer", [toy(24, 24), WSE3.crop(24, 24)])
 def test_estimates_samples_and_simulations_agree(wafer) -> None:
     problem = Problem(config=SMALL, wafer=wafer, dtype=f32)
     found: dict[str, list[Row]] = {name: [] for name in ("estimate", "sampled", "exact")}

@@ -20,8 +20,12 @@ from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.fit import bytes_needed, fit
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
+from wse_sim.mapping.strategies.arrange import Space, arrange
+from wse_sim.mapping.strategies.build import Choice
 from wse_sim.mapping.strategies.packing import pack
+from wse_sim.mapping.strategies.rings import many, room_for
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
+from wse_sim.mapping.strategies.sizes import shards, stages
 
 SMALL = GPTConfig(name="small", n_layer=4, n_embd=48, n_head=6, n_positions=64, vocab_size=300)
 
@@ -55,7 +59,7 @@ def _check(mapping: Mapping, problem: Problem, name: str) -> None:
 def test_plans_for_a_small_model_can_be(name: str) -> None:
     mapping = strategy(name).plan(Problem(config=SMALL, wafer=toy(60, 60), dtype=f16))
     assert why_not(mapping) == ""
-    assert mapping.replicas == (1 if name != "replicas" else mapping.replicas) >= 1
+    assert (mapping.replicas > 1) == (name in ("replicas", "hybrid"))
 
 
 def test_the_layer_sequential_plan_is_near_the_best_square() -> None:
@@ -74,6 +78,52 @@ def test_what_is_asked_for_is_what_comes() -> None:
         strategy("pipeline").plan(replace(problem, stages=7))
     with pytest.raises(FitError, match="small has 6 heads and 192 inner features: expected 2 to 8 shards"):
         strategy("tensor-parallel").plan(replace(problem, shards=5))
+    mixed = strategy("hybrid").plan(replace(problem, stages=2, shards=2, sequences=1))
+    assert (len(mixed.parts(0)), mixed.places[0].shards, mixed.sequences) == (2, 2, 1)
+    assert strategy("replicas").plan(replace(problem, replicas=3)).replicas == 3
+
+
+def test_a_hybrid_mixes_and_one_with_a_single_kind_is_that_strategy() -> None:
+    problem = Problem(config=SMALL, wafer=toy(60, 60), dtype=f16)
+    mixed = strategy("hybrid").plan(problem)
+    assert sum(n > 1 for n in (mixed.replicas, len(mixed.parts(0)), mixed.places[0].shards)) >= 2
+    kinds = {
+        "layer-sequential": Space([(1, 1)]), "pipeline": Space([(n, 1) for n in stages(problem)]),
+        "tensor-parallel": Space([(1, n) for n in shards(problem)]), "replicas": Space([(1, 1)], copies=True),
+    }  # fmt: skip
+    for name, space in kinds.items():
+        assert arrange(problem, name, space, "nothing") == strategy(name).plan(problem)
+        everything = Space([*space.kinds, *Space([(n, m) for n in (1, 3) for m in (1, 2)]).kinds], copies=True)
+        best = estimate(arrange(problem, "all", everything, "nothing")).tokens_per_s
+        assert best >= 0.95 * estimate(strategy(name).plan(problem)).tokens_per_s
+
+
+def test_caches_take_fewer_sequences_where_there_is_no_room_for_all() -> None:
+    config = replace(SMALL, n_positions=1600)
+    wide = Problem(config=config, wafer=toy(12, 12), dtype=f16)
+    roomy, tight = (strategy("pipeline").plan(replace(wide, context=c, stages=4)) for c in (64, 1600))
+    assert roomy.sequences == 4 > tight.sequences >= 1
+    assert why_not(tight) == ""
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    widths=st.lists(st.integers(2, 9), min_size=1, max_size=5), height=st.integers(1, 4), copies=st.integers(0, 6),
+    dead=st.frozensets(st.tuples(st.integers(0, 29), st.integers(0, 19)), max_size=5),
+)  # fmt: skip
+def test_replicas_are_disjoint_alive_and_as_many_as_there_is_room_for(widths, height, copies, dead) -> None:
+    problem = Problem(config=SMALL, wafer=toy(30, 20), dead=dead, replicas=copies)
+    choice = Choice(tuple(range(len(widths) + 1)), tuple(widths), height)
+    with contextlib.suppress(FitError):
+        rings = many(problem, choice)
+        pes = [
+            (x + i, y + j) for ring in rings for (x, y), w in zip(ring, widths, strict=True)
+            for i in range(w) for j in range(height)
+        ]  # fmt: skip
+        assert len(pes) == len(set(pes)) == len(rings) * height * sum(widths)
+        assert all(0 <= x < 30 and 0 <= y < 20 for x, y in pes)
+        assert not set(pes) & dead
+        assert len(rings) >= room_for(problem, choice) or dead
 
 
 def test_a_model_that_is_too_large_says_by_how_much() -> None:
