@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.hardware import DType, Region, Wafer, f16, f32, i32
+from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective import broadcast, example_reductions, gather, handover, message, scatter, shift
 from wse_sim.kernels.collective.example_lines import Lines, random_values
+from wse_sim.kernels.collective.lanes import lanes
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.program.builder import Builder
@@ -89,44 +91,52 @@ def _scatter(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
 
 
 def _two_regions(shape: Shape) -> tuple[Builder, Region, Region]:
-    """A source of rows x columns PEs, and a target as high, to each side of it."""
-    rows, columns, side, gap = (shape[name] for name in ("rows", "columns", "side", "gap"))
-    wide = columns if side < 2 else max(columns, rows)
-    at = [(columns + gap, 0), (-wide - gap, 0), (0, rows + gap), (0, -rows - gap), (columns + gap, rows),
-          (-wide - gap, rows), (columns, -rows - gap), (-wide, -rows - gap)][side]  # fmt: skip
+    """A source of rows x columns PEs, and a target of other rows, to each side of it, with columns enough for lanes."""
+    rows, other, columns, side, gap = (shape[name] for name in ("rows", "other", "columns", "side", "gap"))
+    wide = columns + max(columns, rows)
+    at = [(columns + gap, 0), (-wide - gap, 1), (0, rows + gap), (0, -other - gap), (columns + gap, rows),
+          (-wide - gap, rows), (columns, -other - gap), (-wide, -other - gap)][side]  # fmt: skip
     left, top = max(0, -at[0]), max(0, -at[1])
-    width, height = max(columns, at[0] + wide), max(rows, at[1] + rows)
+    width, height = max(columns, at[0] + wide), max(rows, at[1] + other)
     build = Builder(width + left, height + top)
     source = build.grid[left : left + max(columns, wide if side in (2, 3) else 0), top : top + rows]
-    target = build.grid[left + at[0] : left + at[0] + wide, top + at[1] : top + at[1] + rows]
+    target = build.grid[left + at[0] : left + at[0] + wide, top + at[1] : top + at[1] + other]
     return build, source, target
 
 
 def _handover(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    """With the all-reduce that makes the vector known to whole rows, by the host: ends of lanes hold the rest 0."""
     build, source, target = _two_regions(shape)
-    n = shape["n"]
-    x = build.buffer("x", dtype, n)
-    made = handover.make_handover(build, source, target, size=n, dtype=dtype)
+    total = shape["n"]
+    mine, theirs = Blocks(total, source.height), Blocks(total, target.height)
+    x, to = build.buffer("x", dtype, mine.size, on=source), build.buffer("to", dtype, theirs.size, on=target)
+    made = handover.make_handover(build, source, target, total=total, dtype=dtype)
     made.send(build.main(source), x)
     made.post(build.main(target))
-    made.take(build.main(target), x)
-    values = np.random.default_rng(seed).standard_normal((build.grid.height, 1, n)).astype(dtype.numpy)
-    left = np.zeros((target.height, target.width, n), dtype.numpy)
-    laid = handover.lanes(source, target)
-    for lane in laid:
-        left[lane.end[1] - target.ys[0], lane.end[0] - target.xs[0]] = values[lane.start[1], 0]
-    hops = max(lane.hops for lane in laid)
-    cost = handover.cost(wafer, hops, n, dtype=dtype) + handover.cost_of_taking(wafer, n, dtype=dtype)
-    bound = wavelets(n, dtype) + hops * wafer.hop_cycles
+    made.take(build.main(target), to)
+    values = np.random.default_rng(seed).standard_normal(total).astype(dtype.numpy)
+    dealt = np.broadcast_to(mine.deal(values)[:, None], (mine.parts, source.width, mine.size))
+    left = np.zeros((target.height, target.width, theirs.size), dtype.numpy)
+    laid = lanes(source, target, total)
+    for lane in laid.lanes:
+        sent = np.zeros(theirs.parts * theirs.size, dtype.numpy)
+        first = (lane.start[1] - source.ys[0]) * mine.size
+        part = values[first : first + mine.size]
+        sent[first : first + len(part)] = part
+        for px, py in lane.ends:
+            left[py - target.ys[0], px - target.xs[0]] = sent.reshape(theirs.parts, -1)[py - target.ys[0]]
+    cost = handover.cost(wafer, laid, mine.size, dtype=dtype)
+    cost += handover.cost_of_taking(wafer, min(mine.size, theirs.size), dtype=dtype)
+    bound = wavelets(mine.size, dtype) + laid.hops * wafer.hop_cycles
     return Example(
-        build.finish(), {"x": values}, {"x": Expected(left, region=target)}, wafer.task_switch_cycles + cost, bound
+        build.finish(), {"x": dealt}, {"to": Expected(left, region=target)}, wafer.task_switch_cycles + cost, bound
     )
 
 
 _SIZES = {"axis": (0, 1), "length": (2, 40), "lines": (1, 3)}
 _ROOTED = {**_SIZES, "root": (0, 39)}
 _GRID = {"width": (1, 12), "height": (1, 12)}
-_SIDES = {"rows": (1, 9), "columns": (1, 9), "side": (0, 7), "gap": (0, 4), "n": (1, 40)}
+_SIDES = {"rows": (1, 9), "other": (1, 9), "columns": (1, 9), "side": (0, 7), "gap": (0, 4), "n": (1, 90)}
 _ALL = (f32, f16, i32)
 
 KERNELS = (

@@ -1,21 +1,24 @@
 """Hand-over: a vector that lies on the rows of one region goes to the rows of another, each row by a lane of its own.
 
-x        (size,) on each PE of the source: split along y, the same along x
-arrival  (size,) on one PE of each row of the target, where its lane ends; `Line.all_reduce` along x hands it on
-lanes    straight along x between the same rows; else along x, then along y to another row, each lane in a column of its
-         own, so that none crosses another and one colour serves all
-takes    regions with as many rows; a target at least as wide as high where the rows differ; `lanes` tells
+x        (size,) on each PE of the source: split along y in blocks, the same along x
+to       (size,) on each PE of the target, whose blocks are others where it has more or fewer rows
+arrival  a block of the source on the PEs where its lane ends; `take` puts what a row needs of it where it belongs, and
+         0 elsewhere, so that `Line.all_reduce` along x makes the vector known to whole rows
+lanes    see `lanes`: regions of any heights, if the target is wide enough; dead PEs are gone round
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import DType, Region, Wafer, f32
-from wse_sim.hardware.geometry import EAST, NORTH, RAMP, SOUTH, WEST, Direction
-from wse_sim.kernels.collective.member import Operand, Palette, join_slot, steady
+from wse_sim.hardware.geometry import Route
+from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective.lanes import Lane, Lanes, Pe
+from wse_sim.kernels.collective.lanes import lanes as lay
+from wse_sim.kernels.collective.member import Operand, join_slot, steady
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.kernels.price import Price
 from wse_sim.program.builder import Builder
@@ -23,71 +26,13 @@ from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
 from wse_sim.program.memory import Buffer
 
-Pe = tuple[int, int]
 SLOT = 0  # background slot that receives
 
 
-@dataclass(frozen=True)
-class Lane:
-    """A way along x from `start`, then along y to `end`."""
-
-    start: Pe
-    end: Pe
-
-    @property
-    def hops(self) -> int:
-        """Links on the way."""
-        return abs(self.start[0] - self.end[0]) + abs(self.start[1] - self.end[1])
-
-    def runs(self) -> Iterator[tuple[Region, Direction, Direction]]:
-        """PEs on the way, each run with the port that it takes wavelets from and the one it hands them to."""
-        (x, y), (to_x, to_y) = self.start, self.end
-        across, along = (EAST if to_x > x else WEST), (SOUTH if to_y > y else NORTH)
-        turn = (across if to_x != x else along) if to_y == y else along
-        if to_x != x:
-            yield _run([x], [y]), RAMP, across
-            yield _run(_between(x, to_x), [y]), across.opposite, across
-        if to_y != y:
-            yield _run([to_x], [y]), across.opposite if to_x != x else RAMP, along
-            yield _run([to_x], _between(y, to_y)), along.opposite, along
-        yield _run([to_x], [to_y]), turn.opposite, RAMP
-
-
-def lanes(source: Region, target: Region) -> tuple[Lane, ...]:
-    """A lane for each row of the source; () if there is no way to lay them."""
-    if source.height != target.height or source.intersects(target):
-        return ()
-    rows = list(zip(source.ys, target.ys, strict=True))
-    if source.ys == target.ys:
-        facing = source.xs[-1] if target.xs[0] > source.xs[-1] else source.xs[0]
-        entry = target.xs[0] if target.xs[0] > source.xs[-1] else target.xs[-1]
-        return tuple(Lane((facing, y), (entry, to_y)) for y, to_y in rows)
-    for east in (target.xs[-1] > source.xs[-1], target.xs[0] > source.xs[0]):
-        columns = _columns(source, target, east=east)
-        if len(columns) == len(rows):
-            edge = source.xs[-1] if east else source.xs[0]
-            return tuple(
-                Lane((x if x in source.xs else edge, y), (x, to_y)) for x, (y, to_y) in zip(columns, rows, strict=True)
-            )
-    return ()
-
-
-def _columns(source: Region, target: Region, *, east: bool) -> list[int]:
-    """A column of the target for each row of the source, straight above or below it or to one side of it.
-
-    Of two rows, the one from which a lane would cross the other's gets the farther column.
-    """
-    reached = (
-        [x for x in target.xs if x >= source.xs[0]] if east else [x for x in reversed(target.xs) if x <= source.xs[-1]]
-    )
-    nearest = reached[: source.height]
-    return nearest[::-1] if target.ys[0] > source.ys[0] else nearest
-
-
-def cost(wafer: Wafer, hops: int, n: int, *, dtype: DType = f32) -> int:
-    """Cycles from the start of the sending until the last element has arrived, over lanes of at most `hops`."""
+def cost(wafer: Wafer, laid: Lanes, n: int, *, dtype: DType = f32) -> int:
+    """Cycles from the start of the sending of blocks of `n` elements until the last one has arrived."""
     t, words = Timing(wafer), wavelets(n, dtype)
-    return t.issue(2) + t.stage(hops) + words + t.pauses(words)
+    return t.issue(2) + t.stage(0) + laid.cycles(words, wafer.hop_cycles) + t.pauses(words)
 
 
 def cost_of_taking(wafer: Wafer, n: int, *, dtype: DType = f32) -> int:
@@ -97,36 +42,47 @@ def cost_of_taking(wafer: Wafer, n: int, *, dtype: DType = f32) -> int:
 
 
 @dataclass(frozen=True)
-class Handover:
-    """Lanes with their colour and the room where they end.
+class Arrival:
+    """Lanes that share a colour end on `region`, where `to[at:]` gets elements of the block from `start` on."""
 
-    starts, ends  the PEs of the lanes, grouped to few regions
+    region: Region
+    color: Color
+    start: int
+    at: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Handover:
+    """Lanes with their colours and the room where they end.
+
+    starts    PEs that send, with their colour
+    arrivals  PEs that receive, and what they keep
     """
 
-    target: Region
-    color: Color
-    arrival: Buffer
-    starts: tuple[Region, ...]
-    ends: tuple[Region, ...]
+    room: Buffer
+    starts: tuple[tuple[Region, Color], ...]
+    arrivals: tuple[Arrival, ...]
 
     def send(self, pe: Code, x: Operand) -> None:
         """Waits until every lane has taken its `x`; `pe` covers the source."""
-        for region in self.starts:
-            pe.on(region).mov(self.color, x)
+        for region, color in self.starts:
+            pe.on(region).mov(color, x)
 
     def post(self, pe: Code) -> None:
         """Begins to receive in the background, once for each `send`; `pe` covers the target."""
-        for region in self.ends:
-            pe.on(region).mov(self.arrival, self.color, slot=SLOT)
+        for end in self.arrivals:
+            pe.on(end.region).mov(self.room, end.color, slot=SLOT)
 
     def take(self, pe: Code, x: Operand) -> None:
         """Waits for what was posted and puts it into `x` where the lanes end, 0 elsewhere."""
         to = steady(x)
         pe.mov(to, 0.0)
-        for region in self.ends:
-            here = pe.on(region)
-            join_slot(here, SLOT, self.arrival[:])
-            here.mov(to, self.arrival)
+        for end in self.arrivals:
+            here = pe.on(end.region)
+            join_slot(here, SLOT, self.room[:])
+            kept = replace(to, offset=to.offset + end.at * to.stride, length=end.count)
+            here.mov(kept, self.room[end.start : end.start + end.count])
 
 
 def make_handover(
@@ -134,54 +90,82 @@ def make_handover(
     source: Region,
     target: Region,
     *,
-    size: int,
+    total: int,
     dtype: DType = f32,
     name: str = "handover",
-    color: Palette | None = None,
+    laid: Lanes | None = None,
+    colors: Sequence[Color] = (),
 ) -> Handover:
-    """Takes a colour and paints the lanes for vectors of `size` elements."""
-    laid = lanes(source, target)
+    """Paints the lanes for a vector of `total` elements.
+
+    laid    the lanes, where others than the plain ones are wanted: round dead PEs
+    colors  one for each of their bundles; new ones if there are none
+    """
+    laid = laid or lay(source, target, total)
     if not laid:
-        raise ProgramError(
-            f"no lanes from {source!r} to {target!r}: expected disjoint regions of one height, the target as wide as "
-            "that where the rows differ"
-        )
-    channel = (color or build.color)(name)
-    for region, port, outputs in _merged(laid):
-        build.route(channel, region, port >> outputs)
-    starts, ends = ([lane.start for lane in laid], [lane.end for lane in laid])
-    arrival = build.buffer(f"{name}.arrival", dtype, size, on=_bounds(ends))
-    return Handover(target, channel, arrival, _grouped(starts), _grouped(ends))
+        raise ProgramError(f"no lanes from {source!r} to {target!r}: {laid.why_not}")
+    channels = list(colors) or [build.color(name) for _ in laid.bundles]
+    starts: list[tuple[Region, Color]] = []
+    arrivals: list[Arrival] = []
+    blocks = Blocks(total, source.height), Blocks(total, target.height)
+    for (members, _), color in zip(laid.bundles, channels, strict=True):
+        _paint(build, color, members)
+        starts += [(region, color) for region in _columns([lane.start for lane in members])]
+        arrivals += _arrivals(members, color, source, target, blocks)
+    ends = [pe for lane in laid.lanes for pe in lane.ends]
+    room = build.buffer(f"{name}.arrival", dtype, blocks[0].size, on=_bounds(ends))
+    return Handover(room, tuple(starts), tuple(arrivals))
+
+
+def _arrivals(
+    members: Iterable[Lane], color: Color, source: Region, target: Region, blocks: tuple[Blocks, Blocks]
+) -> list[Arrival]:
+    """PEs of a column that keep like parts of their blocks together."""
+    mine, theirs = blocks
+    total = min(mine.parts * mine.size, theirs.parts * theirs.size)
+    found: dict[tuple[int, int, int], list[Pe]] = {}
+    for lane in members:
+        first = (lane.start[1] - source.ys[0]) * mine.size
+        for x, y in lane.ends:
+            own = (y - target.ys[0]) * theirs.size
+            low, high = max(first, own), min(first + mine.size, own + theirs.size, total)
+            found.setdefault((low - first, low - own, high - low), []).append((x, y))
+    return [Arrival(region, color, *kept) for kept, pes in found.items() for region in _columns(pes)]
+
+
+def _paint(build: Builder, color: Color, members: Iterable[Lane]) -> None:
+    """Routes of lanes; like stretches in neighbouring rows at once."""
+    found: dict[tuple[range, Route], list[range]] = {}
+    for lane in members:
+        for region, port, outputs in lane.runs():
+            found.setdefault((region.xs, Route(port, outputs)), []).append(region.ys)
+    for (xs, route), stretches in found.items():
+        for ys in _joined(stretches):
+            build.route(color, Region(xs, ys), route)
 
 
 # -- regions ------------------------------------------------------------------------------------------
 
 
-def _run(xs: Sequence[int], ys: Sequence[int]) -> Region:
-    return Region(range(xs[0], xs[-1] + 1) if xs else range(0), range(ys[0], ys[-1] + 1) if ys else range(0))
+def _joined(stretches: Iterable[range]) -> list[range]:
+    """Disjoint stretches in order, those that touch as one."""
+    found: list[range] = []
+    for stretch in sorted(stretches, key=lambda s: s.start):
+        if found and found[-1].stop == stretch.start:
+            found[-1] = range(found[-1].start, stretch.stop)
+        else:
+            found.append(stretch)
+    return found
 
 
-def _between(a: int, b: int) -> range:
-    """What lies strictly between two positions, ascending."""
-    return range(min(a, b) + 1, max(a, b))
-
-
-def _merged(laid: Sequence[Lane]) -> list[tuple[Region, Direction, Direction]]:
-    """The runs of all lanes; lanes along x in neighbouring rows as one."""
-    if all(lane.start[1] == lane.end[1] for lane in laid):
-        ys = [lane.start[1] for lane in laid]
-        return [(Region(region.xs, _run([0], ys).ys), a, b) for region, a, b in laid[0].runs() if region]
-    return [run for lane in laid for run in lane.runs() if run[0]]
-
-
-def _grouped(pes: Sequence[Pe]) -> tuple[Region, ...]:
-    """One region if they are a column, else one for each."""
-    xs, ys = [x for x, _ in pes], [y for _, y in pes]
-    if len(set(xs)) == 1:
-        return (_run(xs[:1], ys),)
-    return tuple(_run([x], [y]) for x, y in pes)
+def _columns(pes: Iterable[Pe]) -> list[Region]:
+    """Regions one PE wide that hold them all."""
+    found: dict[int, list[range]] = {}
+    for x, y in pes:
+        found.setdefault(x, []).append(range(y, y + 1))
+    return [Region(range(x, x + 1), ys) for x, stretches in found.items() for ys in _joined(stretches)]
 
 
 def _bounds(pes: Sequence[Pe]) -> Region:
-    xs, ys = sorted(x for x, _ in pes), sorted(y for _, y in pes)
-    return _run(xs, ys)
+    xs, ys = [x for x, _ in pes], [y for _, y in pes]
+    return Region(range(min(xs), max(xs) + 1), range(min(ys), max(ys) + 1))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware import DType, Region, Wafer, f32
-from wse_sim.kernels.collective.handover import Lane
+from wse_sim.kernels.collective.lanes import straight
 from wse_sim.kernels.collective.member import Operand, steady
 from wse_sim.kernels.collective.timing import Timing, wavelets
 from wse_sim.program.builder import Builder
@@ -44,6 +44,6 @@ def make_message(build: Builder, source: Region, target: Region, *, name: str = 
         raise ProgramError(f"a message from {source!r} to {target!r}: expected two single PEs, as in grid[3, 4]")
     color = build.color(name)
     ((start,), (end,)) = source, target
-    for region, port, out in Lane(start, end).runs():
-        build.route(color, region, port >> out)
+    for region, port, outputs in straight(start, end).runs():
+        build.route(color, region, port >> outputs)
     return Message(source, target, color)

@@ -15,7 +15,7 @@ from wse_sim.mapping.plan.between import wavelets_between
 from wse_sim.mapping.plan.checks import layouts
 from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.plan.ring import ring_of
+from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.traffic import traffic_of
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
@@ -62,7 +62,9 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
 
 def _between(mapping: Mapping) -> int:
     """Hops of a token's hand-overs."""
-    return sum(wavelets_between(mapping, *pair) for pair in ring_of(mapping.parts(0)))
+    ring = layouts(mapping)
+    pairs = zip(ring, [*ring[1:], *ring[:1]], ring_lanes(mapping, 0), strict=False)
+    return sum(wavelets_between(*pair) for pair in pairs)
 
 
 def _joules(found: Estimate) -> float:

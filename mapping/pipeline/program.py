@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import i32
-from wse_sim.kernels.collective.handover import Handover, lanes, make_handover
+from wse_sim.kernels.collective.handover import Handover, make_handover
+from wse_sim.kernels.collective.lanes import Lanes
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.mapping import Mapping, Part
-from wse_sim.mapping.plan.ring import color_numbers, ring_of
+from wse_sim.mapping.plan.ring import color_numbers, ring_lanes, ring_of
 from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -65,13 +66,15 @@ class Pipeline:
     def __init__(self, mapping: Mapping) -> None:
         _check(mapping)
         self.mapping = mapping
-        width = max(place.x + place.width for place in mapping.places)
-        height = max(place.y + place.height for place in mapping.places)
-        self._build = Builder(width, height, name=f"{mapping.config.name} {mapping.strategy}")
+        laid = [ring_lanes(mapping, i) for i in range(mapping.replicas)]
+        self._build = Builder(*_extent(mapping, laid), name=f"{mapping.config.name} {mapping.strategy}")
         self._rounds = self._build.argument("rounds", "int")
         self._sample = self._build.argument("sample", "int")
         palette: Palette = cache(self._build.color)
-        self.rings = tuple(self._ring(mapping.parts(i), palette) for i in range(mapping.replicas))
+        numbers = color_numbers(laid)
+        self.rings = tuple(
+            self._ring(mapping.parts(i), laid[i], numbers[i], palette) for i in range(mapping.replicas)
+        )
         for number, ring in enumerate(self.rings):
             with self._build.section(f"replica {number}"):
                 self._emit(ring)
@@ -79,13 +82,15 @@ class Pipeline:
 
     # -- what there is ----------------------------------------------------------------------------
 
-    def _ring(self, parts: tuple[Part, ...], palette: Palette) -> Ring:
+    def _ring(
+        self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
+    ) -> Ring:
         build, count = self._build, self.mapping.sequences
         stages = [
             Stage(build, self.mapping.layout(part), part.region, color=palette, spare=len(parts) > 1)
             for part in parts
         ]
-        links = self._links(parts, stages, palette)
+        links = self._links(parts, laid, numbers, palette)
         stops = tuple(
             Stop(stage, links[k - 1], links[k], build.buffer("position", i32, count, on=stage.region))
             for k, stage in enumerate(stages)
@@ -98,19 +103,18 @@ class Pipeline:
         )
 
     def _links(
-        self, parts: tuple[Part, ...], stages: list[Stage], palette: Palette
+        self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
     ) -> list[Handover] | list[None]:
         """From each region to the next, the last one to the first."""
         if len(parts) == 1:
             return [None]
-        ends = [(a.region, b.region) for a, b in ring_of(parts)]
-        hidden = stages[0].resident.hidden
         return [
             make_handover(
-                self._build, *pair, size=hidden.length, dtype=hidden.dtype, name=f"handover.{number}", color=palette
+                self._build, a.region, b.region, total=self.mapping.config.n_embd, dtype=self.mapping.dtype, laid=lanes,
+                colors=[palette(f"handover.{number}") for number in own],
             )
-            for pair, number in zip(ends, color_numbers(ends), strict=True)
-        ]
+            for (a, b), lanes, own in zip(ring_of(parts), laid, numbers, strict=True)
+        ]  # fmt: skip
 
     # -- code -------------------------------------------------------------------------------------
 
@@ -238,14 +242,20 @@ def _check(mapping: Mapping) -> None:
                 f"{mapping.strategy}: {parts[0].holds()} in the first region: expected embedding and head together, "
                 "so that a chosen token stays where it is needed"
             )
-        for a, b in ring_of(parts):
-            if not lanes(a.region, b.region):
+        for (a, b), laid in zip(ring_of(parts), ring_lanes(mapping, index), strict=True):
+            if not laid:
                 raise FitError(
-                    f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: expected regions of one "
-                    "height, at least as wide as high where they lie in different rows; place the mapping anew"
+                    f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: {laid.why_not}"
                 )
         if mapping.sequences > len(parts):
             raise UsageError(
                 f"{mapping.sequences} sequences in flight over {len(parts)} regions: expected one for each at most, "
                 "or the ring would be full"
             )
+
+
+def _extent(mapping: Mapping, laid: list[list[Lanes]]) -> tuple[int, int]:
+    """Columns and rows that regions and the lanes between them reach into."""
+    ends = [(place.region.xs.stop, place.region.ys.stop) for place in mapping.places]
+    ends += [(x + 1, y + 1) for ring in laid for lanes in ring for lane in lanes.lanes for x, y in lane.corners]
+    return max(x for x, _ in ends), max(y for _, y in ends)

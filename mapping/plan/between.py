@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from wse_sim.kernels.collective import all_reduce, handover
+from wse_sim.kernels.collective.lanes import Lanes
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
-from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.traffic import hops_of
 
 
-def send_cycles(mapping: Mapping, source: Part, target: Part) -> int:
-    """From the start of the sending until the next part has all."""
-    layout = mapping.layout(source)
-    hops = max((lane.hops for lane in handover.lanes(source.region, target.region)), default=0)
-    return handover.cost(layout.wafer, hops, layout.hidden.size, dtype=layout.dtype)
+def send_cycles(layout: Layout, laid: Lanes) -> int:
+    """From the start of the sending by a part until the next one has all, ways round dead PEs included."""
+    return handover.cost(layout.wafer, laid, layout.hidden.size, dtype=layout.dtype)
 
 
 def take_cycles(layout: Layout) -> int:
@@ -26,12 +24,10 @@ def take_cycles(layout: Layout) -> int:
     )
 
 
-def wavelets_between(mapping: Mapping, source: Part, target: Part) -> int:
+def wavelets_between(source: Layout, target: Layout, laid: Lanes) -> int:
     """Hops of the lanes, and of the sums by which rows hear what has arrived."""
-    layout = mapping.layout(target)
-    words = wavelets(layout.hidden.size, layout.dtype)
-    on_lanes = sum(lane.hops for lane in handover.lanes(source.region, target.region))
-    return words * (on_lanes + layout.height * hops_of(_line(layout)))
+    on_lanes = laid.links * wavelets(source.hidden.size, source.dtype)
+    return on_lanes + wavelets(target.hidden.size, target.dtype) * target.height * hops_of(_line(target))
 
 
 def _line(layout: Layout) -> Tree:

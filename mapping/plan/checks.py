@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wse_sim.kernels.collective.handover import lanes
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.plan.ring import color_numbers, ring_of
+from wse_sim.mapping.plan.ring import color_numbers, ring_lanes, ring_of
 from wse_sim.mapping.region.fit import LARGEST, bytes_needed, fit
 from wse_sim.mapping.region.layout import Layout
 
@@ -59,8 +58,8 @@ def _colors(mapping: Mapping) -> Check:
     parts = mapping.parts(0)
     spare = len(parts) > 1
     lines = max(_line_colors(mapping.layout(part), spare=spare) for part in parts)
-    ends = [(a.region, b.region) for a, b in ring_of(parts)]
-    needed = lines + (1 + max(color_numbers(ends)) if ends else 0)
+    numbers = color_numbers([ring_lanes(mapping, i) for i in range(mapping.replicas)])
+    needed = lines + max((1 + n for ring in numbers for bundles in ring for n in bundles), default=0)
     limit = len(mapping.wafer.user_colors)
     text = f"{needed} of {limit} colours"
     if needed > limit:
@@ -78,15 +77,16 @@ def _line_colors(layout: Layout, *, spare: bool) -> int:
 
 
 def _handovers(mapping: Mapping) -> Check:
-    links = ring_of(mapping.parts(0))
-    bad = [(a, b) for a, b in links if not lanes(a.region, b.region)]
+    links = [
+        (a, b, laid)
+        for i in range(mapping.replicas)
+        for (a, b), laid in zip(ring_of(mapping.parts(i)), ring_lanes(mapping, i), strict=True)
+    ]
+    bad = [link for link in links if not link[2]]
     text = f"{len(links)} hand-overs"
     if bad:
-        a, b = bad[0]
-        text = (
-            f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: expected regions of one height, "
-            "at least as wide as high where they lie in different rows; place the mapping anew"
-        )
+        a, b, laid = bad[0]
+        text = f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: {laid.why_not}"
     return Check("hand-overs", not bad, len(bad), 0, text)
 
 

@@ -10,7 +10,7 @@ from wse_sim.mapping.model.operations import Step
 from wse_sim.mapping.plan.between import send_cycles, take_cycles
 from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.plan.ring import ring_of
+from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.plan.share import step_of
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.layout import Layout
@@ -89,15 +89,15 @@ def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
 
 
 def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
-    """The turns of the parts of a replica."""
+    """The turns of the parts of a replica; of ways round dead PEs, in which replicas differ, the longest counts."""
     parts = mapping.parts(0)
     if len(parts) == 1:
         return (Turn(_work(mapping.layout(parts[0]), position, spare=False)),)
-    sends = [send_cycles(mapping, a, b) for a, b in ring_of(parts)]
     layouts = [mapping.layout(part) for part in parts]
+    links = zip(*(ring_lanes(mapping, i) for i in range(mapping.replicas)), strict=True)
     return tuple(
-        Turn(_work(layout, position, spare=True), take_cycles(layout), send)
-        for layout, send in zip(layouts, sends, strict=True)
+        Turn(_work(layout, position, spare=True), take_cycles(layout), max(send_cycles(layout, laid) for laid in own))
+        for layout, own in zip(layouts, links, strict=True)
     )
 
 
