@@ -168,14 +168,16 @@ def validate(
         Path | None, typer.Option(help="CSV file of figures to compare with. Default: the published ones that ship.")
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(help="About how long it may take; rows that do not fit are listed as skipped.")
+        float,
+        typer.Option(help="About how long it may take, compiling aside; rows that do not fit are listed as skipped.")
     ] = 120.0,
     json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the errors by source, as Markdown.")] = False,
 ) -> None:
     """Compares simulated cycles with published ones: every figure, its error, and the errors by source."""
     from wse_sim.mapping.commands.validate import validate_command
 
-    validate_command(data=data, max_seconds=max_seconds, as_json=json)
+    validate_command(data=data, max_seconds=max_seconds, as_json=json, as_markdown=markdown)
 
 
 Model = Annotated[

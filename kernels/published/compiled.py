@@ -1,22 +1,33 @@
 """What a compiler puts around the instructions of a published kernel: addresses, and descriptors kept in memory.
 
-Here an operand knows its address, there it takes instructions. Their numbers were found from loops of plain code on the
-vendor's simulator (FABSIM-082 to 085: 35, 22, 20 and 15 cycles per element) and from MeshGEMM on silicon (42 cycles per
-inner step with one column).
+Here an operand knows its address, there it takes instructions.
 """
 
 from __future__ import annotations
 
 from wse_sim.hardware import f32
+from wse_sim.hardware.origin import Stated, assumed, inferred
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Number, Register
 
-DESCRIPTOR = 6  # instructions that move a descriptor from memory into its register
-ADVANCE = 3  # a descriptor in memory is moved on: its word is loaded, changed and stored
-SCALE = 1  # an index becomes a distance in words, once for all arrays that it is used for
-WIDEN = 1  # a product of 16 bits in a computed index becomes one of 32
-BASE = 1  # the address of an array is added
+_PLAIN = inferred(
+    "plain code on the vendor's simulator: L2 norm, SAXPY, dot product and sum of 512 f32 (FABSIM-082 to 085)",
+    "35, 22, 20 and 15 cycles per element come out with these instructions beside loads, arithmetic and the loop",
+)
+COMPILED = (
+    Stated("DESCRIPTOR", 6, "instructions that move a descriptor from memory into its register", inferred(
+        "MeshGEMM on silicon, Nt = 1: 42 cycles per inner step, with three descriptors and two views that move on")),
+    Stated("ADVANCE", 3, "instructions that move a descriptor in memory on", assumed(
+        "its word is loaded, changed and stored")),
+    Stated("SCALE", 1, "instructions that make an index a distance in words, for all arrays at once", _PLAIN),
+    Stated("WIDEN", 1, "instructions that make a product of 16 bits in a computed index one of 32", assumed(
+        "one conversion; a GEMM of plain code on the vendor's simulator (FABSIM-071) is 4 % short with it")),
+    Stated("BASE", 1, "instructions that add the address of an array", _PLAIN),
+)  # fmt: skip
+"""What the compiler's code takes besides the kernel's own instructions, one number for all kernels."""
+
+DESCRIPTOR, ADVANCE, SCALE, WIDEN, BASE = (number.value for number in COMPILED)
 
 
 def instructions(pe: Code, count: int) -> None:

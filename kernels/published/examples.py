@@ -49,13 +49,15 @@ def _two_phase(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
 
 def _transfer(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     hops, n = shape["hops"], shape["n"]
-    program = transfer.make(hops, n)
-    x = np.random.default_rng(seed).standard_normal((1, hops + 1, n)).astype(dtype.numpy)
+    back = shape["back"] > 0
+    program = transfer.make(hops, n, back=back)
+    x = np.random.default_rng(seed).standard_normal((1, hops + 2, n)).astype(dtype.numpy)
+    sender, receiver = (-1, 1) if back else (1, -1)
     return Example(
         program=program,
         inputs={"x": x},
-        outputs={"x": Expected(x[:, :1], program.grid[-1, :])},
-        cost=transfer.cost(wafer, hops, n),
+        outputs={"x": Expected(transfer.reference(x[:, sender]), program.grid[receiver, :])},
+        cost=transfer.cost(wafer, hops, n, back=back),
         bound=hops * wafer.hop_cycles + n,
     )
 
@@ -73,7 +75,7 @@ def _mesh_gemm(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
         outputs={"c": Expected(c)},
         cost=mesh_gemm.cost(wafer, t),
         bound=t.side * t.k * t.n * -(-t.m // wafer.rate(VECTOR_OPERATIONS["mac"], dtype, dtype)[0]),
-        arguments={"step": 0, "wanted": 0},
+        arguments=mesh_gemm.ARGUMENTS,
     )
 
 
@@ -88,7 +90,7 @@ def _summa(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
         outputs={"c": Expected(summa.tiles(summa.reference(a, b), side))},
         cost=summa.cost(wafer, side, t),
         bound=side * t**3,
-        arguments={"step": 0, "a_at": 0, "b_at": 0},
+        arguments=summa.ARGUMENTS,
     )
 
 
@@ -123,5 +125,5 @@ KERNELS = (
     Kernel("SUMMA", _summa, {"side": (1, 6), "t": (1, 7)}, dtypes=(f32,)),
     Kernel("ring shift", _ring_shift, {"length": (2, 30), "n": (1, 60), "shifts": (0, 5)}, dtypes=(f16,)),
     Kernel("two-phase reduce", _two_phase, {"step": (1, 8), "groups": (1, 8), "n": (1, 64)}, dtypes=(f32,)),
-    Kernel("transfer", _transfer, {"hops": (1, 30), "n": (1, 64)}, dtypes=(f32,)),
+    Kernel("transfer", _transfer, {"hops": (1, 30), "n": (1, 64), "back": (0, 1)}, dtypes=(f32,)),
 )  # fmt: skip

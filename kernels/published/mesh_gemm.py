@@ -10,6 +10,7 @@ tasks    the first end of a send or receipt activates the axis's task, the other
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,17 +127,17 @@ def _map_cycles(wafer: Wafer, t: Tiles) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """Buffers, twice as long where two tiles take turns, registers and tasks.
+class Multiplication:
+    """Buffers, twice as long where two tiles take turns, registers, tasks and rings: skews of x and y, then x and y.
 
     a_places, b_places  where the tile that is held begins, and the spare one; the published program has both in memory
     """
 
+    tiles: Tiles
     a: Buffer
     b: Buffer
     c: Buffer
     shifts: Buffer
-    times: Buffer
     a_places: Buffer
     b_places: Buffer
     step: Register
@@ -146,20 +147,34 @@ class _Parts:
     moved_y: Task
     skew: Task
     multiply: Task
+    rings: tuple[Ring, ...]
+
+    def begin(self, pe: Code) -> None:
+        """Lets the skew begin, on all PEs."""
+        pe.set(self.wanted, pe.load(self.shifts))
+        pe.activate(self.skew)
+
+    def emit(self, build: Builder, then: Callable[[Code], None]) -> None:
+        """The tasks; `then` goes on in the last of them on each PE."""
+        _emit_skew(build, self)
+        _emit_multiply(build, self, then)
+        _emit_moved(build, self)
 
 
-def make(t: Tiles) -> Program:
-    """The program; its launch begins with the skew. `times` holds each PE's clock before and after."""
-    build = Builder(t.side, t.side, name=f"MeshGEMM {t.side} {t.m} {t.k} {t.n}")
+ARGUMENTS = {"step": 0, "wanted": 0}
+"""What a launch of a program with a multiplication is given."""
+
+
+def make_multiplication(build: Builder, t: Tiles, *, y_ring: Ring | None = None) -> Multiplication:
+    """A multiplication on all PEs; `y_ring`: a ring forward along y whose colours it may use."""
     places = ring_places(t.side)
     shifts = np.array([p if y % 2 == 0 else t.side - p for y, p in enumerate(places)])
-    main = build.task("main", start=True)
-    parts = _Parts(
+    return Multiplication(
+        tiles=t,
         a=build.buffer("a", f16, 2 * t.m * t.k),
         b=build.buffer("b", f16, 2 * t.k * t.n),
         c=build.buffer("c", f16, t.m * t.n, init=0.0),
         shifts=build.constant("shifts", i32, shifts[:, None]),
-        times=build.buffer("times", i32, 2),
         a_places=build.buffer("a_places", i32, 2, init=np.array([0, t.m * t.k])),
         b_places=build.buffer("b_places", i32, 2, init=np.array([0, t.k * t.n])),
         step=build.argument("step", "int"),
@@ -169,30 +184,34 @@ def make(t: Tiles) -> Program:
         moved_y=build.task("moved y", blocked=True),
         skew=build.task("skew"),
         multiply=build.task("multiply"),
+        rings=(
+            make_ring(build, build.grid[:, 0::2], Axis.X, forward=False, name="skew backward"),
+            make_ring(build, build.grid[:, 1::2], Axis.X, name="skew forward"),
+            make_ring(build, build.grid, Axis.X, name="x"),
+            y_ring or make_ring(build, build.grid, Axis.Y, name="y"),
+        ),
     )
-    rings = [
-        make_ring(build, build.grid[:, 0::2], Axis.X, forward=False, name="skew backward"),
-        make_ring(build, build.grid[:, 1::2], Axis.X, name="skew forward"),
-        make_ring(build, build.grid, Axis.X, name="x"),
-        make_ring(build, build.grid, Axis.Y, name="y"),
-    ]
+
+
+def make(t: Tiles) -> Program:
+    """The program; its launch begins with the skew. `times` holds each PE's clock before and after."""
+    build = Builder(t.side, t.side, name=f"MeshGEMM {t.side} {t.m} {t.k} {t.n}")
+    main, times = build.task("main", start=True), build.buffer("times", i32, 2)
+    product = make_multiplication(build, t)
     pe = build.on(build.grid, main)
-    pe.store(parts.times[0], pe.clock())
-    pe.set(parts.wanted, pe.load(parts.shifts))
-    pe.activate(parts.skew)
-    _emit_skew(build, parts, t, rings)
-    _emit_multiply(build, parts, t, rings)
-    _emit_moved(build, parts)
+    pe.store(times[0], pe.clock())
+    product.begin(pe)
+    product.emit(build, lambda pe: pe.store(times[1], pe.clock()))
     return build.finish()
 
 
-def _emit_skew(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -> None:
+def _emit_skew(build: Builder, parts: Multiplication) -> None:
     """A shift of a along x; the rows of PEs whose a is in place already drop what comes."""
-    pe = build.on(build.grid, parts.skew)
+    t, pe = parts.tiles, build.on(build.grid, parts.skew)
     step, wanted = pe.use(parts.step), pe.use(parts.wanted)
     with pe.when(step < t.side // 2):
         held, spare = _places(pe, parts.a_places)
-        for first, ring in enumerate(rings[:2]):
+        for first, ring in enumerate(parts.rings[:2]):
             rows = pe.on(build.grid[:, first::2])
             _exchange(rows, ring, parts.a, held, spare, t.m * t.k, (0, 1), parts.skewed)
         with pe.when(step < wanted):
@@ -203,16 +222,16 @@ def _emit_skew(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -> No
         pe.activate(parts.multiply)
 
 
-def _emit_multiply(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -> None:
+def _emit_multiply(build: Builder, parts: Multiplication, then: Callable[[Code], None]) -> None:
     """c += a b, while both go on."""
-    pe = build.on(build.grid, parts.multiply)
+    t, pe = parts.tiles, build.on(build.grid, parts.multiply)
     pe.block(parts.multiply)
     step = pe.use(parts.step)
     with pe.when(step < t.side):
         column, spare_a = _places(pe, parts.a_places)
         row, spare_b = _places(pe, parts.b_places)
-        _exchange(pe, rings[2], parts.a, column, spare_a, t.m * t.k, (0, 1), parts.moved_x)
-        _exchange(pe, rings[3], parts.b, row, spare_b, t.k * t.n, (2, 3), parts.moved_y)
+        _exchange(pe, parts.rings[2], parts.a, column, spare_a, t.m * t.k, (0, 1), parts.moved_x)
+        _exchange(pe, parts.rings[3], parts.b, row, spare_b, t.k * t.n, (2, 3), parts.moved_y)
         _swap(pe, parts.a_places, column, spare_a)
         _swap(pe, parts.b_places, row, spare_b)
         with pe.loop(t.k):
@@ -222,7 +241,7 @@ def _emit_multiply(build: Builder, parts: _Parts, t: Tiles, rings: list[Ring]) -
             advance(pe, row, t.n)
         step += 1
         pe.otherwise()
-        pe.store(parts.times[1], pe.clock())
+        then(pe)
 
 
 def _places(pe: Code, places: Buffer) -> tuple[Register, Register]:
@@ -244,7 +263,7 @@ def _exchange(
         code.mov(sends, buffer.at(held, length), slot=slots[1], then=unblock(moved))
 
 
-def _emit_moved(build: Builder, parts: _Parts) -> None:
+def _emit_moved(build: Builder, parts: Multiplication) -> None:
     """Both messages of an axis are through: the tasks block themselves again and let the next step begin."""
     for task, goes_on in ((parts.skewed, Code.activate), (parts.moved_x, Code.activate), (parts.moved_y, Code.unblock)):
         pe = build.on(build.grid, task)

@@ -10,17 +10,20 @@ tasks   the first end of k's sending or receipt activates the next step, the oth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.hardware import f16, i32
+from wse_sim.hardware import Wafer, f16, i32
 from wse_sim.hardware.geometry import EAST, RAMP, WEST, Direction
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.ring import Ring, make_ring, ring_places
-from wse_sim.kernels.published.compiled import advance, load_descriptors
+from wse_sim.kernels.collective.timing import Timing, wavelets
+from wse_sim.kernels.price import Price
+from wse_sim.kernels.published.compiled import ADVANCE, DESCRIPTOR, advance, load_descriptors
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
@@ -53,14 +56,44 @@ def matrix(parts: Array, t: Tiles) -> Array:
     return parts.reshape(t.side, t.side, t.n, t.m).transpose(0, 3, 1, 2).reshape(t.side * t.m, t.side * t.n)
 
 
+def reference(q: Array, k: Array) -> Array:
+    """Q K^T in double precision."""
+    return np.asarray(q.astype(np.float64) @ k.astype(np.float64).T)
+
+
+def cost(wafer: Wafer, t: Tiles) -> int:
+    """Cycles of a launch: the steps, in each of which a row of PEs adds up along two chains that meet.
+
+    The root of a step is two columns from that of the one before, so its sum comes two stages later and its vector.
+    """
+    price, time = Price(wafer), Timing(wafer)
+    task, control = wafer.task_switch_cycles, wafer.task_control_cycles
+    begin = 2 * task + price.scalar("clock store load mov") + 2 * control
+    issue = 2 * time.asynchronous(2) + price.scalar("load load store store")
+    steps = 3 * wafer.dsr_load_cycles + wafer.map_start_cycles
+    steps += t.n * wafer.step_cycles(price.elements("mac", t.m, f16, f16))
+    moved = (3 * DESCRIPTOR + 2 * ADVANCE) * wafer.scalar_int_cycles
+    multiply = price.vector("mov", t.m * t.n, f16, None) + price.scalar("mov mov") + price.loop(t.d)
+    multiply += t.d * (moved + steps)
+    root = price.scalar("imul ilt isub isub ilt iadd iadd load ieq ilt") + 4 * wafer.branch_taken_cycles
+    words = wavelets(t.m * t.n, f16)
+    chain = (t.side // 2) * (time.issue(3) + time.stage()) + words + time.pauses(words)
+    step = control + issue + multiply + root + task + wafer.branch_not_taken_cycles
+    apart = 2 * (time.issue(3) + time.stage()) + words + time.pauses(words)
+    return begin + t.side * step + chain + (t.side - 1) * apart + task + price.scalar("ilt clock store")
+
+
 @dataclass(frozen=True)
-class _Parts:
+class Scoring:
+    """Buffers, registers, the task of a step, k's ring and the colours of the chains."""
+
+    tiles: Tiles
     q: Buffer
     k: Buffer
     scores: Buffer
     share: Buffer
-    times: Buffer
     places: Buffer
+    own: Buffer
     step: Register
     block: Register
     column: Buffer
@@ -68,32 +101,49 @@ class _Parts:
     ring: Ring
     chains: tuple[tuple[Color, Color], tuple[Color, Color]]
 
+    def begin(self, pe: Code) -> None:
+        """Lets the first step begin, on all PEs."""
+        pe.set(self.block, pe.load(self.own))
+        pe.activate(self.next_step)
+        pe.unblock(self.next_step)
 
-def make(t: Tiles) -> Program:
-    """The program; `times` holds each PE's clock before and after."""
-    build = Builder(t.side, t.side, name=f"Q K^T {t.side} {t.m} {t.n} {t.d}")
-    own = build.constant("own block", i32, np.array(ring_places(t.side))[:, None])
-    parts = _Parts(
+    def emit(self, build: Builder, then: Callable[[Code], None]) -> None:
+        """The task of a step; `then` goes on in its last turn on each PE."""
+        _emit_step(build, self, then)
+
+
+ARGUMENTS = {"scores step": 0, "block": 0}
+"""What a launch of a program with scores is given."""
+
+
+def make_scoring(build: Builder, t: Tiles) -> Scoring:
+    """Scores on all PEs."""
+    return Scoring(
+        tiles=t,
         q=build.buffer("q", f16, t.m * t.d),
         k=build.buffer("k", f16, 2 * t.n * t.d),
         scores=build.buffer("scores", f16, t.m * t.n),
         share=build.buffer("share", f16, t.m * t.n),
-        times=build.buffer("times", i32, 2),
         places=build.buffer("places", i32, 2, init=np.array([0, t.n * t.d])),
-        step=build.argument("step", "int"),
+        own=build.constant("own block", i32, np.array(ring_places(t.side))[:, None]),
+        step=build.argument("scores step", "int"),
         block=build.argument("block", "int"),
         column=build.constant("column", i32, np.arange(t.side)[None, :]),
         next_step=build.task("next step", blocked=True),
         ring=make_ring(build, build.grid, Axis.Y, name="k"),
         chains=(_chain(build, EAST), _chain(build, WEST)),
     )
-    main = build.task("main", start=True)
+
+
+def make(t: Tiles) -> Program:
+    """The program; `times` holds each PE's clock before and after."""
+    build = Builder(t.side, t.side, name=f"Q K^T {t.side} {t.m} {t.n} {t.d}")
+    main, times = build.task("main", start=True), build.buffer("times", i32, 2)
+    scoring = make_scoring(build, t)
     pe = build.on(build.grid, main)
-    pe.store(parts.times[0], pe.clock())
-    pe.set(parts.block, pe.load(own))
-    pe.activate(parts.next_step)
-    pe.unblock(parts.next_step)
-    _emit_step(build, parts, t)
+    pe.store(times[0], pe.clock())
+    scoring.begin(pe)
+    scoring.emit(build, lambda pe: pe.store(times[1], pe.clock()))
     return build.finish()
 
 
@@ -111,8 +161,8 @@ def _chain(build: Builder, ahead: Direction) -> tuple[Color, Color]:
     return colors
 
 
-def _emit_step(build: Builder, parts: _Parts, t: Tiles) -> None:
-    pe = build.on(build.grid, parts.next_step)
+def _emit_step(build: Builder, parts: Scoring, then: Callable[[Code], None]) -> None:
+    t, pe = parts.tiles, build.on(build.grid, parts.next_step)
     pe.block(parts.next_step)
     step = pe.use(parts.step)
     with pe.when(step < t.side):
@@ -130,10 +180,10 @@ def _emit_step(build: Builder, parts: _Parts, t: Tiles) -> None:
         for columns, parity, sides in _columns(t.side):
             _add_up(pe.on(build.grid[columns, :]), parts, parity, sides, (here, root))
         pe.otherwise()
-        pe.store(parts.times[1], pe.clock())
+        then(pe)
 
 
-def _multiply(pe: Code, parts: _Parts, t: Tiles, held: Register) -> None:
+def _multiply(pe: Code, parts: Scoring, t: Tiles, held: Register) -> None:
     """share = q k^T of the tiles that are held."""
     pe.mov(parts.share, 0.0)
     column, row = pe.integer(0), pe.integer(held)
@@ -163,7 +213,7 @@ def _columns(side: int) -> list[tuple[slice, int, tuple[bool, bool]]]:
 
 
 def _add_up(
-    pe: Code, parts: _Parts, parity: int, sides: tuple[bool, bool], columns: tuple[Register, Register]
+    pe: Code, parts: Scoring, parity: int, sides: tuple[bool, bool], columns: tuple[Register, Register]
 ) -> None:
     """Passes the sum on towards the root's column, or takes what comes from both sides there."""
     here, root = (pe.use(column) for column in columns)

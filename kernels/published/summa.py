@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import Region, Route, Wafer, f32, i32
 from wse_sim.hardware.geometry import RAMP, Outputs
+from wse_sim.hardware.origin import Stated, inferred
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.banks import clashes
 from wse_sim.kernels.collective.timing import Timing
@@ -30,8 +31,17 @@ from wse_sim.program.program import Program
 from wse_sim.program.register import Register
 
 Array = NDArray[Any]
-HAND_OVER = 30
-"""Rounds of a loop of 10 cycles, found from SUMMA-014, a tile of 4 on a CS-2; FABSIM-058 is met to 0.1 % with it."""
+ARGUMENTS = {"step": 0, "a_at": 0, "b_at": 0}
+BESIDE = (
+    Stated("HAND_OVER", 30, "rounds of a loop, about 300 cycles, in each of SUMMA's steps", inferred(
+        "SUMMA-014, a tile of 4 on a CS-2",
+        "what the library does between two steps besides its broadcasts is not published; FABSIM-058, on the vendor's "
+        "WSE-3 simulator, is met to 0.1 % with it")),
+    Stated("descriptors_in_memory", 2, "descriptors of the inner loop that come from memory on the WSE-3", inferred(
+        "FABSIM-058 and MIMD-028", "18 and 23 % short without; a switch of the kernel, which the two rows chose")),
+)  # fmt: skip
+"""What is simulated besides the published loops."""
+HAND_OVER, IN_MEMORY = (number.value for number in BESIDE)
 
 
 def tiles(matrix: Array, side: int) -> Array:
@@ -67,7 +77,7 @@ def cost(wafer: Wafer, side: int, t: int, *, descriptors_in_memory: bool = False
     turn, clock = task + price.scalar("ilt"), price.scalar("clock store")
     begin, end = task + clock + control, turn + wafer.branch_taken_cycles + clock
     step = turn + wafer.branch_not_taken_cycles + wafer.branch_taken_cycles
-    loads = 2 * DESCRIPTOR * descriptors_in_memory
+    loads = IN_MEMORY * DESCRIPTOR * descriptors_in_memory
     step += task + control + _multiply_cycles(wafer, t, loads) + price.scalar("iadd") + control
     if side == 1:
         return begin + step + 2 * control + end
@@ -126,7 +136,7 @@ def make(side: int, t: int, *, descriptors_in_memory: bool = False) -> Program:
         pe.store(times[1], pe.clock())
     pe = build.on(build.grid, multiply)
     pe.block(multiply)
-    loads = 2 if descriptors_in_memory else 0
+    loads = IN_MEMORY if descriptors_in_memory else 0
     _multiply(pe, (a, b, c), (pe.use(a_at), pe.use(b_at)), t, loads)
     count = pe.use(step)
     count += 1

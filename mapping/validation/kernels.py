@@ -5,220 +5,301 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
-from wse_sim.errors import ProgramError
-from wse_sim.hardware import Wafer
+from wse_sim.errors import UsageError
+from wse_sim.hardware import DType, Wafer, f16, f32
 from wse_sim.kernels.published import (
+    attention_core,
     mesh_gemm,
     mesh_gemv,
-    mesh_scores,
     parallel,
     plain,
     plain_attention,
+    projection_norm,
     projections,
     row_tiles,
     summa,
 )
-from wse_sim.mapping.validation.harness import longest
-from wse_sim.mapping.validation.rows import Row, size
+from wse_sim.kernels.published.mesh_scores import Tiles as ScoreTiles
+from wse_sim.mapping.validation import cost
+from wse_sim.mapping.validation.grammar import Sizes
+from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP
 from wse_sim.program.program import Program
-
-Sizes = Mapping[str, int]
-Arguments = Mapping[str, float]
-GEMM_ARGUMENTS = {"step": 0, "wanted": 0}
-SUMMA_ARGUMENTS = {"step": 0, "a_at": 0, "b_at": 0}
-SCORES_ARGUMENTS = {"step": 0, "block": 0}
-CYCLES_PER_SECOND = 2e7  # of one PE that works all the time
 
 
 @dataclass(frozen=True)
-class Part:
-    """A program of a kernel, and what its launch is given."""
+class Given:
+    """What a row says of a kernel or a micro-benchmark.
+
+    dtype  None if the row names none
+    unit   of the figure
+    """
+
+    wafer: Wafer
+    sizes: Sizes
+    workload: str = ""
+    dtype: DType | None = None
+    unit: str = ""
+
+    def need(self, what: str, *names: str) -> int:
+        """A size by the first of its names that is given."""
+        found = self.sizes.first(*names)
+        if found is None:
+            raise UsageError(f"size gives no {what}: expected it as {' or '.join(f'{name}=8' for name in names[:3])}")
+        return found
+
+    def matrix(self) -> tuple[int, int]:
+        """Rows and columns."""
+        found = self.sizes.matrix
+        if found is None or len(found) != 2:
+            raise UsageError("size gives no matrix: expected one as 64x128")
+        return found[0], found[1]
+
+    def product(self) -> tuple[int, int, int]:
+        """m, k, n of a matrix (m, k) times one (k, n)."""
+        if self.sizes.product is not None:
+            (m, k), (inner, n) = self.sizes.product
+            if k != inner:
+                raise UsageError(f"size multiplies {m}x{k} by {inner}x{n}: expected as many rows as columns")
+            return m, k, n
+        if self.sizes.matrix is not None and len(self.sizes.matrix) == 3:
+            return self.sizes.matrix
+        if {"m", "k", "n"} <= set(self.sizes.named):
+            return self.sizes.named["m"], self.sizes.named["k"], self.sizes.named["n"]
+        raise UsageError("size gives no product: expected one as 64x64 * 64x128, 64^3 or M=64 K=64 N=128")
+
+    def square_tile(self, side: int | None = None) -> int:
+        """Side of a square tile, by itself or as the share of a square matrix on `side` PEs a side."""
+        tile, matrix = self.sizes.tile, self.sizes.matrix
+        if tile is None and matrix is not None:
+            tile = tuple(share(size, side or 1) for size in matrix)
+        if tile is None and (n := self.sizes.first("t", "mt", "n", "bare")) is not None:
+            tile = (n,)
+        if tile is None or len(set(tile)) > 1:
+            raise UsageError("size gives no square tile: expected one as tile 16x16x16")
+        return tile[0]
+
+    @property
+    def width(self) -> int:
+        return self.sizes.first("width", "p", "pe") or 1
+
+    @property
+    def height(self) -> int:
+        return self.sizes.first("height") or (self.width if self.sizes.first("p") else 1)
+
+    @property
+    def side(self) -> int:
+        """PEs on a side of a square grid."""
+        if self.width != self.height:
+            raise UsageError(f"{self.width} x {self.height} PEs: expected a square")
+        return self.width
+
+    @property
+    def pes(self) -> int:
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program and what its launch is given.
+
+    seconds  about what it takes to simulate; None: as `cost.kernel` says
+    """
 
     program: Callable[[], Program]
-    arguments: Arguments = field(default_factory=dict)
+    arguments: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
 class PublishedKernel:
-    """Rows whose workload and size match patterns; `size` names the numbers of the row's size.
+    """Rows whose workload matches.
 
-    parts    programs that run one after the other; width and height are those of the row's grid
+    not_       workloads that are another's
+    on_one_pe  whether the kernel is for a single PE, or only for several; None: for any grid
+    job        raises UsageError or ProgramError that says what the row lacks
+    beside     cycles on silicon that are not the kernel's
     """
 
     workload: str
-    size: str
-    parts: Callable[[Sizes], list[Part]]
+    job: Callable[[Given], Job]
+    dtype: DType
+    not_: str = "$^"
+    on_one_pe: bool | None = None
+    beside: int = 0
 
-    def sizes(self, row: Row) -> Sizes | None:
-        """The row's numbers, None if it is no row of this kernel. Raises UsageError for one that is no size."""
-        if not re.search(self.workload, row.cells["workload"]):
-            return None
-        found = re.search(self.size, row.cells["size"])
-        if found is None:
-            return None
-        grid = {name: row.integer(cell) for name, cell in GRID if row.cells[cell].strip().isdigit()}
-        return {**grid, **{name: size(text, name) for name, text in found.groupdict().items()}}
-
-
-GRID = (("width", "grid_x"), ("height", "grid_y"))
+    def fits(self, workload: str, pes: int) -> bool:
+        """Whether a row is this kernel's."""
+        if self.on_one_pe is not None and self.on_one_pe != (pes == 1):
+            return False
+        return bool(re.search(self.workload, workload, re.IGNORECASE)) and not re.search(
+            self.not_, workload, re.IGNORECASE
+        )
 
 
-def simulate(parts: list[Part], wafer: Wafer) -> int:
-    """Cycles of all programs together: of each, those of the PE that takes longest."""
-    return sum(longest(part.program(), wafer, part.arguments) for part in parts)
-
-
-def _share(total: int, parts: int) -> int:
+def share(total: int, parts: int) -> int:
+    """What each of so many PEs gets."""
     if parts < 1 or total % parts:
-        raise ProgramError(f"{total} over {parts} PEs: expected a multiple")
+        raise UsageError(f"{total} over {parts} PEs: expected a multiple")
     return total // parts
-
-
-def _square(s: Sizes) -> int:
-    if s["width"] != s["height"]:
-        raise ProgramError(f"{s['width']} x {s['height']} PEs: expected a square")
-    return s["width"]
 
 
 # -- on squares of PEs --------------------------------------------------------------------------------
 
 
-def _mesh_gemv(s: Sizes) -> list[Part]:
-    side = _square(s)
-    m, n = _share(s["k"], side), _share(s["n"], side)
-    return [Part(lambda: mesh_gemv.make(side, m, n, s["groups"]))]
+def _mesh_gemv(g: Given) -> Job:
+    if g.sizes.product is not None:
+        (_, inputs), (_, outputs) = g.sizes.product
+    elif g.sizes.matrix is not None and len(g.sizes.matrix) == 2:
+        inputs, outputs = g.matrix()
+    else:
+        inputs, outputs = g.need("inputs", "k", "m", "d_in"), g.need("outputs", "n", "d_out")
+    side, groups = g.side, g.need("groups", "group", "g", "k-tree group")
+    if groups > side:
+        raise UsageError(f"{groups} groups of {side} PEs: expected no more than PEs")
+    m, n = share(inputs, side), share(outputs, side)
+    return Job(lambda: mesh_gemv.make(side, m, n, groups))
 
 
-def _mesh_gemm(s: Sizes) -> list[Part]:
-    side = _square(s)
-    tiles = mesh_gemm.Tiles(side, *(_share(s[name], side) for name in ("m", "k", "n")))
-    return [Part(lambda: mesh_gemm.make(tiles), GEMM_ARGUMENTS)]
+def _mesh_gemm(g: Given) -> Job:
+    side = g.side
+    if side < 2:
+        raise UsageError(f"a ring of {side} PEs: expected 2 or more")
+    tiles = mesh_gemm.Tiles(side, *(share(size, side) for size in g.product()))
+    return Job(lambda: mesh_gemm.make(tiles), mesh_gemm.ARGUMENTS, cost.gemm(tiles))
 
 
-def _cube(s: Sizes) -> list[Part]:
-    return _mesh_gemm({**s, "m": s["n"], "k": s["n"]})
+def _summa(g: Given) -> Job:
+    side, tile, in_memory = g.side, g.square_tile(g.side), in_memory_on(g.wafer)
+    make = partial(summa.make, side, tile, descriptors_in_memory=in_memory)
+    return Job(make, summa.ARGUMENTS, cost.summa(side, tile))
 
 
-def _summa(s: Sizes) -> list[Part]:
-    side = _square(s)
-    return [Part(lambda: summa.make(side, s["t"], descriptors_in_memory=True), SUMMA_ARGUMENTS)]
-
-
-def _summa_step(s: Sizes) -> list[Part]:
+def _summa_step(g: Given) -> Job:
     """The work of one PE in one step."""
-    return _summa({"width": 1, "height": 1, "t": s["n"]})
+    tile, in_memory = g.square_tile(g.side), in_memory_on(g.wafer)
+    return Job(lambda: summa.make(1, tile, descriptors_in_memory=in_memory), summa.ARGUMENTS)
 
 
-def _projections(s: Sizes) -> list[Part]:
-    side = _square(s)
-    m, n = _share(s["n"], side), _share(s["f"], side)
-    shape = projections.Shape(side, m, n, s["groups"], s["batch"], s["matrices"])
-    return [Part(lambda: projections.make(shape))]
+def in_memory_on(wafer: Wafer) -> bool:
+    """Whether code compiled for the machine keeps SUMMA's descriptors in memory."""
+    return wafer.name.startswith("WSE-3")
 
 
-def _attention_core(s: Sizes) -> list[Part]:
-    """Q K^T, the softmax of its rows, and their product with V."""
-    side = _square(s)
-    tokens, features = _share(s["tokens"], side), _share(s["features"], side)
-    return [
-        Part(lambda: mesh_scores.make(mesh_scores.Tiles(side, tokens, tokens, features)), SCORES_ARGUMENTS),
-        Part(lambda: row_tiles.softmax(row_tiles.Tile(side, tokens, tokens))),
-        Part(lambda: mesh_gemm.make(mesh_gemm.Tiles(side, tokens, tokens, features)), GEMM_ARGUMENTS),
-    ]
+def _projections(g: Given) -> Job:
+    side = g.side
+    m, n = share(g.need("inputs", "n", "k"), side), share(g.need("outputs", "f", "m"), side)
+    groups, batch = g.need("groups", "group", "g"), g.sizes.first("batch", "b") or 1
+    shape = projections.Shape(side, m, n, groups, batch, g.sizes.first("times", "matrice", "matrices") or 1)
+    return Job(lambda: projections.make(shape))
 
 
-def _projection_and_norm(s: Sizes) -> list[Part]:
+def _attention_core(g: Given) -> Job:
+    tokens, features = _tokens(g)
+    tokens, features, side = share(tokens, g.side), share(features, g.side), g.side
+    tiles = ScoreTiles(side, tokens, tokens, features)
+    return Job(lambda: attention_core.make(tiles), attention_core.ARGUMENTS)
+
+
+def _tokens(g: Given) -> tuple[int, int]:
+    if g.sizes.matrix is not None:
+        return g.matrix()
+    return g.need("tokens", "s", "token", "seq"), g.need("features", "d", "n", "feature")
+
+
+def _projection_and_norm(g: Given) -> Job:
     """A GEMM with a square matrix, the residual, and the norm of its rows."""
-    side = _square(s)
-    tile = row_tiles.Tile(side, _share(s["tokens"], side), _share(s["features"], side))
-    gemm = _mesh_gemm({**s, "m": s["tokens"], "k": s["features"], "n": s["features"]})
-    return [*gemm, Part(lambda: row_tiles.rms_norm(tile, residual=True))]
+    side, (tokens, features) = g.side, _tokens(g)
+    m, n = share(tokens, side), share(features, side)
+    tiles = mesh_gemm.Tiles(side, m, n, n)
+    return Job(lambda: projection_norm.make(tiles), projection_norm.ARGUMENTS)
 
 
 # -- on rows of PEs -----------------------------------------------------------------------------------
 
 
-def _tile(s: Sizes) -> row_tiles.Tile:
-    """The rows of a matrix over the first number of a grid, features over the second, as its size is written."""
-    return row_tiles.Tile(s["height"], _share(s["rows"], s["width"]), _share(s["features"], s["height"]))
+def _rows(make: Callable[[row_tiles.Tile], Program]) -> Callable[[Given], Job]:
+    """Rows of a matrix over the first number of a grid, features over the second, as published sizes are written."""
+
+    def job(g: Given) -> Job:
+        rows, features = g.matrix()
+        tile = row_tiles.Tile(g.height, share(rows, g.width), share(features, g.height))
+        return Job(lambda: make(tile))
+
+    return job
 
 
-def _rms_norm(s: Sizes) -> list[Part]:
-    return [Part(lambda: row_tiles.rms_norm(_tile(s)))]
+def _gate(tile: row_tiles.Tile) -> Program:
+    return row_tiles.silu_gate(tile.rows * tile.cols)
 
 
-def _layer_norm(s: Sizes) -> list[Part]:
-    return [Part(lambda: row_tiles.layer_norm(_tile(s)))]
+def _parallel(make: Callable[[int, int], Program]) -> Callable[[Given], Job]:
+    def job(g: Given) -> Job:
+        n = g.need("elements per PE", "per pe", "n", "element", "bare")
+        return Job(lambda: make(g.width, n))
 
-
-def _softmax(s: Sizes) -> list[Part]:
-    return [Part(lambda: row_tiles.softmax(_tile(s)))]
-
-
-def _mapped_softmax(s: Sizes) -> list[Part]:
-    return [Part(lambda: row_tiles.softmax(_tile(s), mapped=True))]
-
-
-def _gate(s: Sizes) -> list[Part]:
-    tile = _tile(s)
-    return [Part(lambda: row_tiles.silu_gate(tile.rows * tile.cols))]
-
-
-def _parallel(make: Callable[[int, int], Program]) -> Callable[[Sizes], list[Part]]:
-    return lambda s: [Part(lambda: make(s["width"], s["n"]))]
+    return job
 
 
 # -- on one PE ----------------------------------------------------------------------------------------
 
 
-def _alone(make: Callable[[int], Program]) -> Callable[[Sizes], list[Part]]:
-    return lambda s: [Part(lambda: make(s["n"]))]
+def _vector(make: Callable[[int], Program]) -> Callable[[Given], Job]:
+    def job(g: Given) -> Job:
+        n = g.need("elements", "n", "element", "value", "word", "bare")
+        return Job(lambda: make(n))
+
+    return job
 
 
-def _attention(*, vectors: bool) -> Callable[[Sizes], list[Part]]:
+def _matrix(make: Callable[[int], Program]) -> Callable[[Given], Job]:
+    def job(g: Given) -> Job:
+        n = g.square_tile(g.side)
+        return Job(lambda: make(n))
+
+    return job
+
+
+def _attention(g: Given) -> Job:
     """Queries are dealt to the PEs of a grid, keys and values copied to all."""
-
-    def parts(s: Sizes) -> list[Part]:
-        queries = _share(s["tokens"], s["width"] * s["height"])
-        return [Part(lambda: plain_attention.make(queries, s["tokens"], s["d"], vectors=vectors))]
-
-    return parts
+    tokens, d = g.need("tokens", "s", "token", "seq"), g.need("features", "d", "feature")
+    queries, vectors = share(tokens, g.pes), not (g.pes > 1 and re.search("scalar", g.workload, re.IGNORECASE))
+    return Job(lambda: plain_attention.make(queries, tokens, d, vectors=vectors))
 
 
-_N, _MATRIX, _SEQUENCE = r"^n=(?P<n>\d+)", r"^(?P<rows>\d+)x(?P<features>\d+)", r"S=(?P<tokens>\d+) d=(?P<d>\d+)"
-_TOKENS = r"^(?P<tokens>\d+)x(?P<features>\d+)"
-_BATCH = r"batch (?P<batch>\d+), N=(?P<n>\d+), F=(?P<f>\d+) x(?P<matrices>\d+), group (?P<groups>\d+)"
-_TILE = r"^(?P<n>\d+)x\d+(x\d+)? tile"
+_GEMM = r"gemm|mat-?mul|matrix.?multipl"
+_STEP = r"local|per round|per step|tile"
 
 KERNELS = (
-    PublishedKernel("^MeshGEMV$", r"\[1,\d+\]x\[(?P<k>\d+),(?P<n>\d+)\].*group (?P<groups>\d+)", _mesh_gemv),
-    PublishedKernel("^MeshGEMM two-hop", r"^(?P<n>\d+)\^3", _cube),
-    PublishedKernel("^Aligned matmul", r"^(?P<m>\d+)x(?P<k>\d+) ?\* ?\d+x(?P<n>\d+)", _mesh_gemm),
-    PublishedKernel("^QKV projection", _BATCH, _projections),
-    PublishedKernel("^Attention core", _TOKENS, _attention_core),
-    PublishedKernel(r"^Projection\+residual\+RMS", _TOKENS, _projection_and_norm),
-    PublishedKernel("^RMSNorm$", _MATRIX, _rms_norm),
-    PublishedKernel("^LayerNorm$", _MATRIX, _layer_norm),
-    PublishedKernel("^Softmax, scalar", _MATRIX, _softmax),
-    PublishedKernel("^Softmax, @map", _MATRIX, _mapped_softmax),
-    PublishedKernel("^SiLU gate", _MATRIX, _gate),
-    PublishedKernel("^GEMM collectives_2d", r"tile (?P<t>\d+)x", _summa),
-    PublishedKernel("^SUMMA local GEMM per round, DSD", _TILE, _summa_step),
-    PublishedKernel("^SUMMA local GEMM per round, scalar", _TILE, _alone(plain.matrix_matrix)),
-    PublishedKernel("^local GEMV, scalar", _TILE, _alone(plain.matrix_vector)),
-    PublishedKernel(r"^GEMM one PE \(scalar\)", r"^(?P<n>\d+)\^3", _alone(plain.matrix_matrix)),
-    PublishedKernel("^Attention one PE", _SEQUENCE, _attention(vectors=True)),
-    PublishedKernel("^Attention, queries split", _SEQUENCE, _attention(vectors=True)),
-    PublishedKernel("^Attention scalar", _SEQUENCE, _attention(vectors=False)),
-    PublishedKernel("^RMSNorm one PE", _N, _alone(plain.rms_norm)),
-    PublishedKernel("^SiLU one PE", _N, _alone(plain.silu)),
-    PublishedKernel("^ReLU one PE", _N, _alone(plain.relu)),
-    PublishedKernel("^L2 norm one PE", _N, _alone(plain.l2_norm)),
-    PublishedKernel("^SAXPY one PE", _N, _alone(plain.axpy)),
-    PublishedKernel("^Dot one PE", _N, _alone(plain.dot_of)),
-    PublishedKernel("^Sum reduction one PE", _N, _alone(plain.sum_of)),
-    PublishedKernel("^Cross entropy one PE", _N, _alone(lambda n: plain.cross_entropy(n, 0))),
-    PublishedKernel("^Parallel sum", r"^(?P<n>\d+) per PE", _parallel(parallel.sum_of)),
-    PublishedKernel("^Parallel dot", r"^(?P<n>\d+) per PE", _parallel(parallel.dot_of)),
+    PublishedKernel(r"mesh.?gemv|k-?tree gemv", _mesh_gemv, f16, beside=MESH_GEMV_LOOP),
+    PublishedKernel(rf"mesh.?gemm|two-?hop|aligned ({_GEMM})", _mesh_gemm, f16),
+    PublishedKernel(r"projection.*(fan-?out|batch)|qkv projection|fan-?out", _projections, f16),
+    PublishedKernel(r"projection.*(residual|norm)", _projection_and_norm, f16),
+    PublishedKernel(r"attention", _attention_core, f16, r"tail|cache|decode|one PE|quer|scalar", on_one_pe=False),
+    PublishedKernel(r"rms.?norm", _rows(row_tiles.rms_norm), f16, "one PE", on_one_pe=False),
+    PublishedKernel(r"layer.?norm", _rows(row_tiles.layer_norm), f16, "one PE", on_one_pe=False),
+    PublishedKernel(r"soft-?max.*map", _rows(lambda t: row_tiles.softmax(t, mapped=True)), f16),
+    PublishedKernel(r"soft-?max", _rows(row_tiles.softmax), f16, "cross|attention"),
+    PublishedKernel(r"(silu|swiglu|activation).*gat|\bgate", _rows(_gate), f16),
+    PublishedKernel(rf"(summa|collectives_2d).*({_STEP})(?!.*scalar)|local ({_GEMM}).*(dsd|vector)", _summa_step, f32),
+    PublishedKernel(rf"(summa|collectives_2d).*({_STEP}).*scalar|({_GEMM}).*scalar", _matrix(plain.matrix_matrix), f32),
+    PublishedKernel(rf"summa|({_GEMM}).*collectives|collectives.*({_GEMM})", _summa, f32),
+    PublishedKernel(r"gemv.*scalar|scalar.*gemv", _matrix(plain.matrix_vector), f32),
+    PublishedKernel(r"attention", _attention, f32, r"tail|cache|decode|core"),
+    PublishedKernel(r"rms.?norm", _vector(plain.rms_norm), f32),
+    PublishedKernel(r"l2.?norm", _vector(plain.l2_norm), f32),
+    PublishedKernel(r"silu", _vector(plain.silu), f32),
+    PublishedKernel(r"relu", _vector(plain.relu), f32),
+    PublishedKernel(r"^(?!.*(dsd|roofline)).*(saxpy|axpy)", _vector(plain.axpy), f32),
+    PublishedKernel(r"cross.?entropy", _vector(lambda n: plain.cross_entropy(n, 0)), f32),
+    PublishedKernel(r"parallel (sum|reduc)", _parallel(parallel.sum_of), f32),
+    PublishedKernel(r"parallel dot", _parallel(parallel.dot_of), f32),
+    PublishedKernel(r"^dot|dot (product )?(on )?one PE", _vector(plain.dot_of), f32, on_one_pe=True),
+    PublishedKernel(r"^sum|sum (reduction )?(on )?one PE", _vector(plain.sum_of), f32, "summa", on_one_pe=True),
 )  # fmt: skip
+
+
+def kernel_of(workload: str, pes: int) -> PublishedKernel | None:
+    """The first that fits."""
+    return next((kernel for kernel in KERNELS if kernel.fits(workload, pes)), None)

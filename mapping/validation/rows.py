@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
@@ -55,19 +55,22 @@ def _short(text: str) -> str:
 class Row:
     """A line of a file: its kind, a key of COLUMNS, and its cells by column.
 
-    line  where it ends in the file, 0 if it is of no file
-    flaw  what is wrong with it as a whole
+    line   where it ends in the file, 0 if it is of no file
+    flaw   what is wrong with it as a whole
+    apart  whether it is the simulator's in a source that is mostly of silicon
     """
 
     kind: str
     cells: Cells
     line: int = 0
     flaw: str = ""
+    apart: bool = False
 
     @property
     def source(self) -> str:
         """What rows are summed up by: the table, or the letters of a figure's id."""
-        return self.cells["id"].rsplit("-", 1)[0] if self.kind == FIGURE else self.kind
+        name = self.cells["id"].rsplit("-", 1)[0] if self.kind == FIGURE else self.kind
+        return f"{name} (simulator)" if self.apart else name
 
     @property
     def configuration(self) -> str:
@@ -84,11 +87,6 @@ class Row:
     def number(self, column: str) -> float:
         """A cell that must hold a number above 0."""
         return number(self.cells[column], column)
-
-    def leading_number(self, column: str) -> float:
-        """As `number`, but the first one of a range like 13276-13279."""
-        head = re.match(r"\s*([0-9.]+)-[0-9.]+\s*$", self.cells[column])
-        return number(head[1] if head else self.cells[column], column)
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -110,9 +108,18 @@ def _rows(name: str, text: str) -> list[Row]:
     try:
         given = [column.strip() for column in next(reader, ())]
         kind = _kind(name, given)
-        return [_row(kind, given, cells, reader.line_num) for cells in reader if any(cell.strip() for cell in cells)]
+        rows = [_row(kind, given, cells, reader.line_num) for cells in reader if any(cell.strip() for cell in cells)]
+        return _split(rows) if kind == FIGURE else rows
     except csv.Error as error:
         raise UsageError(f"{name}, line {reader.line_num}: {error}: expected comma-separated values") from None
+
+
+def _split(rows: list[Row]) -> list[Row]:
+    """Silicon and simulator are different machines: of sources with rows of both the simulator's are set apart."""
+    silicon = {row.source for row in rows if "silicon" in row.cells["hardware"].lower()}
+    return [
+        replace(row, apart=row.source in silicon and "simulator" in row.cells["hardware"].lower()) for row in rows
+    ]
 
 
 def _kind(name: str, given: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from wse_sim import WSE2, WSE3, Wafer, f16, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import ProgramError
+from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.ring import flows, ring_order, ring_places
 from wse_sim.kernels.matrix import gemv
 from wse_sim.kernels.published import mesh_gemm, mesh_gemv, relay, ring_shift, summa, transfer, two_phase
@@ -86,9 +87,12 @@ def test_two_phases_reduce(step: int, n: int) -> None:
 @pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=["WSE-2", "WSE-3"])
 def test_messages_arrive(wafer: Wafer) -> None:
     values = np.arange(20, dtype=np.float32)
-    for program in (relay.make(3, 20), relay.make(3, 20, tasks=False), transfer.make(3, 20)):
+    for program in (relay.make(3, 20), relay.make(3, 20, tasks=False), transfer.make(2, 20)):
         machine = Machine(program, wafer)
-        machine.write("x", np.array([values, *np.zeros((3, 20))])[None])
+        first = 1 if program.name.startswith("transfer") else 0
+        sent = np.zeros((1, 4, 20), np.float32)
+        sent[0, first] = values
+        machine.write("x", sent)
         machine.launch()
         np.testing.assert_array_equal(machine.read("x")[0, -1], values)
 
@@ -124,3 +128,19 @@ def test_summa_takes_what_the_closed_form_says(wafer: Wafer, side: int, t: int) 
 def test_ring_shifts_take_what_the_closed_form_says(wafer: Wafer, length: int, n: int, shifts: int) -> None:
     cycles = Machine(ring_shift.make(length, n, shifts), wafer).launch({"left": 0})
     assert cycles == pytest.approx(ring_shift.cost(wafer, n, shifts), rel=0.08)
+
+
+def test_clocks_that_a_signal_sets_hide_edges_of_dies_on_its_way_and_double_them_against_it() -> None:
+    """West to east nothing is seen of a crossing, east to west twice of it; rows of dies are longer than 128 PEs."""
+    excess = {}
+    for axis in Axis:
+        for back in (False, True):
+            machine = Machine(transfer.make(64, 8, axis=axis, back=back), WSE3)
+            machine.launch()
+            found = transfer.latency(WSE3, machine.read("times").reshape(-1, transfer.EVENTS), back=back)
+            machine = Machine(transfer.make(32, 8, axis=axis, back=back), WSE3)
+            machine.launch()
+            near = transfer.latency(WSE3, machine.read("times").reshape(-1, transfer.EVENTS), back=back)
+            excess[axis, back] = found - near - 32 * WSE3.hop_cycles
+    crossing = WSE3.die_crossing_cycles
+    assert excess == {(Axis.X, False): 0, (Axis.X, True): 2 * crossing, (Axis.Y, False): 0, (Axis.Y, True): 0}

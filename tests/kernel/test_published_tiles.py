@@ -83,7 +83,7 @@ def test_scores_are_where_rows_and_columns_meet(sizes: tuple[int, int, int, int]
     machine.write("q", mesh_scores.tiles(q.astype(np.float16), side))
     tiles = mesh_scores.tiles(k.astype(np.float16), side)
     machine.write("k", np.concatenate([tiles, np.zeros_like(tiles)], axis=-1))
-    machine.launch({"step": 0, "block": 0})
+    machine.launch(mesh_scores.ARGUMENTS)
     np.testing.assert_array_equal(mesh_scores.matrix(machine.read("scores"), t), q @ k.T)
 
 

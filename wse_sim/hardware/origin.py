@@ -38,6 +38,19 @@ class Origin:
         return f"{self.kind}: {self.source}" + (f" ({self.note})" if self.note else "")
 
 
+@dataclass(frozen=True)
+class Stated:
+    """A number that is none of a machine's, with what it is and where it comes from."""
+
+    name: str
+    value: int
+    meaning: str
+    origin: Origin
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value}: {self.meaning}; {self.origin}"
+
+
 def published(source: str, note: str = "") -> Origin:
     return Origin("published", source, note)
 
