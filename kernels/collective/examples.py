@@ -11,7 +11,7 @@ import numpy as np
 
 from wse_sim.hardware import DType, Region, Wafer, f16, f32, i32
 from wse_sim.kernels.blocks import Blocks
-from wse_sim.kernels.collective import broadcast, example_reductions, gather, handover, message, scatter, shift
+from wse_sim.kernels.collective import broadcast, example_reductions, gather, handover, message, redeal, scatter, shift
 from wse_sim.kernels.collective.example_lines import Lines, random_values
 from wse_sim.kernels.collective.lanes import lanes
 from wse_sim.kernels.collective.timing import wavelets
@@ -133,10 +133,37 @@ def _handover(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     )
 
 
+def _redeal(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    """Three vectors, one right after the other."""
+    rows, columns, wide, n, gap = (shape[name] for name in ("rows", "columns", "wide", "n", "gap"))
+    build = Builder(wide + gap + columns, rows)
+    target, source = build.grid[:wide, :], build.grid[wide + gap :, :]
+    given, taken = Blocks(n, source.width), Blocks(n, target.width)
+    x = build.buffer("x", dtype, 3 * given.size, on=source)
+    to = build.buffer("to", dtype, 3 * taken.size, on=target)
+    made = redeal.make_redeal(build, (source, given), (target, taken), dtype=dtype)
+    for region, buffer, blocks, move in ((source, x, given, made.give), (target, to, taken, made.take)):
+        pe = build.main(region)
+        shares = made.shares(pe)
+        for k in range(3):
+            move(pe, buffer[k * blocks.size : (k + 1) * blocks.size], shares)
+    values = random_values(dtype, (rows, 3, n), seed)
+    dealt, expected = given.deal(values), redeal.reference(given.deal(values), given, taken)  # (rows, 3, parts, size)
+    sent = wavelets(n, redeal.carried(dtype, given, taken))
+    return Example(
+        build.finish(),
+        {"x": dealt.swapaxes(1, 2).reshape(rows, source.width, -1)},
+        {"to": Expected(expected.swapaxes(1, 2).reshape(rows, target.width, -1), target)},
+        wafer.task_switch_cycles + redeal.cost(wafer, given, taken, gap=gap, dtype=dtype, times=3),
+        3 * sent + (gap + 1) * wafer.hop_cycles,
+    )
+
+
 _SIZES = {"axis": (0, 1), "length": (2, 40), "lines": (1, 3)}
 _ROOTED = {**_SIZES, "root": (0, 39)}
 _GRID = {"width": (1, 12), "height": (1, 12)}
 _SIDES = {"rows": (1, 9), "other": (1, 9), "columns": (1, 9), "side": (0, 7), "gap": (0, 4), "n": (1, 90)}
+_DEALT = {"rows": (1, 3), "columns": (1, 9), "wide": (1, 9), "gap": (0, 4), "n": (1, 60)}
 _ALL = (f32, f16, i32)
 
 KERNELS = (
@@ -146,5 +173,6 @@ KERNELS = (
     Kernel("shift", _shift, {**_SIZES, "n": (1, 70), "forward": (0, 1), "ring": (0, 1)}, _ALL),
     Kernel("gather", _gather, {**_ROOTED, "words": (1, 24)}, _ALL),
     Kernel("scatter", _scatter, {**_ROOTED, "words": (1, 24)}, _ALL),
+    Kernel("redeal", _redeal, _DEALT, (f32, f16), margin=48),
     Kernel("handover", _handover, _SIDES, (f32, f16), margin=24),
 )
