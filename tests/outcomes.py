@@ -29,7 +29,7 @@ class Outcome:
     states   cycles of each PE by `State`, of all launches
     pops     words taken from each FIFO by (x, y, colour, port); the port of an input queue is QUEUE
     blocked  cycles that words waited in them
-    memory   contents of each buffer, (height, width, length)
+    memory   contents of each buffer, (height, width, length); none of a machine without numbers
     """
 
     width: int
@@ -80,7 +80,8 @@ def outcome_of(machine: Machine, launches: Launches, before: Callable[[], None] 
         finish.append(np.maximum(ends, 0).tolist())  # a PE that did nothing keeps the end of a launch before
     pops, blocked = _fifo_counts(machine)
     states = machine.state.tally.state.tolist()
-    return Outcome(machine.program.width, cycles, finish, states, pops, blocked, _memory(machine))
+    memory = _memory(machine) if machine.values else {}
+    return Outcome(machine.program.width, cycles, finish, states, pops, blocked, memory)
 
 
 def _fifo_counts(machine: Machine) -> tuple[Counts, Counts]:

@@ -9,10 +9,11 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycles import NEVER, CycleEngine, Progress, raise_limit, strip_bounds
+from wse_sim.engine.faults import raise_fault
 from wse_sim.engine.gather import gather_report
 from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.recorder import Recorder
-from wse_sim.engine.shares import Shares, raise_left
+from wse_sim.engine.shares import Left, Shares, raise_left
 from wse_sim.engine.stream.cover import mean_words
 from wse_sim.engine.stream.engine import StreamEngine
 from wse_sim.errors import RunError, UsageError
@@ -33,6 +34,7 @@ class Machine:
 
     engine   `cycle`; `stream`; `auto`: where messages are long the stream engine for what it can run, else `cycle`
     threads  of the cycle engine
+    values   False: only cycles and counts are asked for, and the stream engine computes no numbers; SRAM is not read
     trace    what to record; the cycle engine then runs everything, inside the window on one thread
     """
 
@@ -43,6 +45,7 @@ class Machine:
         *,
         engine: str = "auto",
         threads: int = 1,
+        values: bool = True,
         start_cycle: int = 0,
         trace: Trace | None = None,
     ) -> None:
@@ -64,6 +67,8 @@ class Machine:
         streams = engine == "stream" or (engine == "auto" and mean_words(self.state) >= LONG_MESSAGE)
         self._streams = StreamEngine(self.state) if streams and trace is None else None
         self._may_leave = engine != "stream"
+        self.values = values
+        self._without = np.zeros(len(self.state.cores.state), np.bool_)  # PEs that have run without numbers
         self.shares = Shares(program.width)
         self.start_cycle = start_cycle
         self.now = start_cycle
@@ -71,8 +76,8 @@ class Machine:
         self._failed = False
         self.host_bytes_in = 0
         self.host_bytes_out = 0
-        for buffer, values in program.initial.items():
-            self._copy(buffer, values, write=True)
+        for buffer, initial in program.initial.items():
+            self._copy(buffer, initial, write=True)
 
     # -- memory -----------------------------------------------------------------------------------
 
@@ -95,6 +100,8 @@ class Machine:
     def read(self, buffer: Buffer | str) -> np.ndarray:
         """SRAM to host: (height, width, length) of the buffer's region, in its own dtype."""
         source = self._buffer(buffer)
+        if not self.values:
+            raise UsageError(f"{source!r} is read from a machine with values=False: expected one with values=True")
         values = np.empty(_shape(source), source.dtype.numpy)
         self._copy(source, values, write=False)
         self.host_bytes_out += values.nbytes
@@ -157,6 +164,7 @@ class Machine:
                 self._cycles.run(active, begin, limit, progress)
             finally:
                 self.now = self._cycles.now
+        raise_fault(self.state, self._lowered, NEVER)
         finished = int(self.state.cores.state[:, at.FINISH].max())
         self.now = max(finished, begin)
         if limit is not None and self.now > limit:
@@ -172,7 +180,7 @@ class Machine:
                      progress: Progress | None) -> np.ndarray:
         """Runs what the stream engine can; returns the PEs that it has left."""
         most = NEVER if limit is None else limit - self.now
-        left = streams.run(begin=self.now, limit=most, values=True, progress=progress)
+        left = streams.run(begin=self.now, limit=most, values=self.values, progress=progress)
         if left and not self._may_leave:
             raise_left(left[0], self._lowered)
         for part in left:
@@ -181,7 +189,20 @@ class Machine:
         theirs[np.concatenate([np.zeros(0, np.int64), *(part.pes for part in left)])] = True
         pes: np.ndarray = active[theirs[active]]
         self.shares.add("stream", len(active) - len(pes))
+        if not self.values:
+            self._require_numbers(left, pes)
+            self._without[active[~theirs[active]]] = True
         return pes
+
+    def _require_numbers(self, left: list[Left], pes: np.ndarray) -> None:
+        """The cycle engine goes by numbers, which must have been computed so far."""
+        for part in left:
+            if self._without[part.pes].any() and np.isin(part.pes, pes).any():
+                x, y = part.pe % self.program.width, part.pe // self.program.width
+                raise RunError(
+                    f"the numbers of {len(part.pes)} PEs were left out in an earlier launch, and now PE ({x}, {y}) "
+                    f"{part.why}; expected control that depends on no data in all launches; choose values=True"
+                )
 
     def _set_arguments(self, arguments: Mapping[str, float]) -> None:
         expected = {name for name in self.program.arguments if not name.endswith(".wavelet")}
@@ -196,6 +217,8 @@ class Machine:
                 raise UsageError(f"launch argument {name!r} is {value}: expected a whole number of 32 bits")
             target = self.state.cores.ints if register.kind == "int" else self.state.cores.floats
             target[:, register.index] = value
+            if self._streams is not None:
+                self._streams.know(register.index)
 
     def _activate(self) -> None:
         """Activates the entry tasks where they have code."""

@@ -184,11 +184,16 @@ def element_cycles(state: State, thread: int, row: int) -> tuple[int, int, int, 
 def do_in_memory(state: State, pe: int, thread: int, row: int, element_b: float, cycles: tuple[int, int, int, int],
                  strip: int) -> None:
     """All elements of an operation in memory, and the cycles they take."""
-    record, rows = state.cores.thread, state.code.row
+    record = state.cores.thread
     dst, a, b = record[thread, at.T_DST], record[thread, at.T_A], record[thread, at.T_B]
     compute_elements(state.code, state.cores, state.memory, pe, row, dst, a, b, record[thread, at.T_COUNT], element_b)
+    hold_for_elements(state, pe, row, cycles, strip)
+
+
+@jit
+def hold_for_elements(state: State, pe: int, row: int, cycles: tuple[int, int, int, int], strip: int) -> None:
     busy, port, bank, pending = cycles
-    hold(state, pe, strip, rows[row, at.STATE], busy)
+    hold(state, pe, strip, state.code.row[row, at.STATE], busy)
     hold(state, pe, strip, _PORT, port)
     hold(state, pe, strip, _BANK, bank)
     hold(state, pe, strip, _PENDING, pending)
@@ -205,14 +210,28 @@ def map_on(state: State, pe: int, time: int, strip: int) -> None:
         advance_all(state, pe, row)
         return
     where = element(state.code, row, EACH, record[thread, at.T_EACH], record[thread, at.T_STEP])
-    dtype = rows[row, EACH + at.O_DTYPE]
-    state.tally.work[pe, READ] += bytes_of(dtype)
+    scalar = load(state.memory, rows[row, EACH + at.O_DTYPE], where)
+    cycles = begin_map_step(state, pe, thread, row, time, strip)
+    do_in_memory(state, pe, thread, row, scalar, cycles, strip)
+    next_map_step(state, thread, row)
+
+
+@jit
+def begin_map_step(state: State, pe: int, thread: int, row: int, time: int, strip: int) -> tuple[int, int, int, int]:
+    """The overhead of a step; returns the cycles of its elements."""
+    rows = state.code.row
+    state.tally.work[pe, READ] += bytes_of(rows[row, EACH + at.O_DTYPE])
     cycles = element_cycles(state, thread, row)
     idle = max(rows[row, at.MAP_GAP], rows[row, at.MAP_STEP] - cycles[0] - cycles[1] - cycles[2] - cycles[3])
     begin_segment(state, pe, time, strip, _OVERHEAD, rows[row, at.RELOAD] + idle)
-    do_in_memory(state, pe, thread, row, load(state.memory, dtype, where), cycles, strip)
-    record[thread, at.T_DST] += rows[row, DST + at.O_STEP]
-    record[thread, at.T_A] += rows[row, A + at.O_STEP]
+    return cycles
+
+
+@jit
+def next_map_step(state: State, thread: int, row: int) -> None:
+    record = state.cores.thread
+    record[thread, at.T_DST] += state.code.row[row, DST + at.O_STEP]
+    record[thread, at.T_A] += state.code.row[row, A + at.O_STEP]
     record[thread, at.T_STEP] += 1
 
 

@@ -13,20 +13,30 @@ from wse_sim.engine.stream.dates import (
     of_operation,
     start_of_operation,
 )
+from wse_sim.engine.stream.filing import IN_SECTION
+from wse_sim.engine.stream.origin import CONSTANT, DATA
 from wse_sim.engine.stream.router import last_of_before, turn_before
 from wse_sim.engine.stream.stairs import date_of, last_date, same
 from wse_sim.engine.stream.tables import (
+    C_CODE,
+    C_COUNT,
+    C_NOTE,
+    C_PES,
     COMPONENT,
     G_AFTER,
     G_COUNT,
     G_TREE,
+    K_COLUMN,
+    K_ROW,
+    K_TABLE,
+    K_VALUE,
     MESSAGES,
+    N_CUE,
     N_LEAVES,
-    N_OPERATION,
     N_SECTION,
     N_TIME,
-    NOTES,
     O_A,
+    O_AFTER,
     O_B,
     O_COUNT,
     O_LAST,
@@ -38,10 +48,10 @@ from wse_sim.engine.stream.tables import (
     O_ROW,
     O_START,
     OPERATIONS,
+    SCRIPTS,
     UNKNOWN_TURN,
     Stream,
 )
-from wse_sim.engine.stream.thread import mark
 from wse_sim.hardware.states import State as Doing
 
 _INPUT_WAIT, _OUTPUT_BLOCKED = np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT_BLOCKED)
@@ -51,7 +61,7 @@ LOW = np.int64(0xFFFFFFFF)
 
 @jit
 def count_component(stream: Stream) -> None:
-    """Writes a component's dates into the machine's counters; before it, none of them has changed but its cores'."""
+    """Writes a component's dates into the machine's counters; before it, none of them has changed."""
     component, parts = stream.counter[COMPONENT], stream.components
     for index in range(parts.first[component], parts.first[component + 1]):
         turn = turn_at_end(stream, parts.pe[index])
@@ -65,12 +75,10 @@ def count_component(stream: Stream) -> None:
         tree = stream.trace.message[message, G_TREE]
         for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
             count_fifo(stream, message, node)
-    for place in range(stream.counter[NOTES]):
-        operation = stream.trace.note[place, N_OPERATION]
-        time = stream.trace.note[place, N_TIME] + delay_until(stream, operation) + stream.begin[0]
-        mark(stream, stream.trace.note[place, N_SECTION], time, stream.trace.note[place, N_LEAVES])
     for index in range(parts.first[component], parts.first[component + 1]):
-        end_core(stream, parts.pe[index])
+        if stream.progress.script[parts.pe[index]] >= 0:
+            count_script(stream, parts.pe[index])
+    count_scripts(stream)
 
 
 @jit
@@ -79,16 +87,80 @@ def delay_until(stream: Stream, operation: int) -> int:
     return end_of(stream, operation) - stream.trace.operation[operation, O_START]
 
 
+# -- scripts --------------------------------------------------------------------------------------------
+
+
+@jit
+def count_script(stream: Stream, pe: int) -> None:
+    """A PE's own cycles and work, and when its sections began and ended."""
+    scripts, tally, trace = stream.scripts, stream.state.tally, stream.trace
+    script = np.int64(stream.progress.script[pe])
+    scripts.script[script, C_PES] += 1
+    for column in range(scripts.states.shape[1]):
+        tally.state[pe, column] += scripts.states[script, column]
+    for column in range(scripts.work.shape[1]):
+        tally.work[pe, column] += scripts.work[script, column]
+    operation, cue, delay = np.int64(stream.progress.first[pe]), np.int64(-1), stream.begin[0]
+    for place in range(scripts.script[script, C_NOTE], scripts.script[script + 1, C_NOTE]):
+        if scripts.note[place, N_CUE] > cue:
+            cue += 1
+            while cue < scripts.note[place, N_CUE]:
+                operation = np.int64(trace.operation[operation, O_AFTER])
+                cue += 1
+            delay = stream.begin[0] + delay_until(stream, operation)
+            operation = np.int64(trace.operation[operation, O_AFTER])
+        mark(stream, scripts.note[place, N_SECTION], scripts.note[place, N_TIME] + delay,
+             scripts.note[place, N_LEAVES])
+
+
+@jit
+def mark(stream: Stream, section: int, cycle: int, leaves: int) -> None:
+    if leaves:
+        stream.span[section, 1] = max(stream.span[section, 1], cycle)
+    else:
+        stream.span[section, 0] = min(stream.span[section, 0], cycle)
+
+
+@jit
+def count_scripts(stream: Stream) -> None:
+    """What counts for all PEs together, of each script as often as it was followed."""
+    scripts, tally = stream.scripts, stream.state.tally
+    for script in range(stream.counter[SCRIPTS]):
+        times = np.int64(scripts.script[script, C_PES])
+        if times == 0:
+            continue
+        scripts.script[script, C_PES] = 0
+        for place in range(scripts.script[script, C_COUNT], scripts.script[script + 1, C_COUNT]):
+            row, column = scripts.count[place, K_ROW], scripts.count[place, K_COLUMN]
+            value = times * scripts.count[place, K_VALUE]
+            if scripts.count[place, K_TABLE] == IN_SECTION:
+                tally.section[0, row, column] += value
+            else:
+                tally.instruction[0, row, column] += value
+
+
 @jit
 def end_core(stream: Stream, pe: int) -> None:
-    """The cycle at which a core rests."""
-    operation = stream.progress.last[pe]
+    """A core at rest; its registers hold what the code computed, or else are stale."""
+    scripts, cores = stream.scripts, stream.state.cores
+    script, operation = np.int64(stream.progress.script[pe]), np.int64(stream.progress.last[pe])
+    if script < 0:
+        return
+    core, end = cores.state, scripts.core
+    for column in (at.MODE, at.ROW, at.PC, at.BUBBLE, at.ACTIVE, at.BLOCKED, at.LABEL, at.WITHIN):
+        core[pe, column] = end[script, column]
+    delay = stream.begin[0]
     if operation >= 0:
-        core, delay = stream.state.cores.state, delay_until(stream, operation)
-        core[pe, at.READY] += delay
-        core[pe, at.OCCUPIED] += delay
-        core[pe, at.SINCE] += delay
-        core[pe, at.FINISH] += delay
+        delay += delay_until(stream, operation)
+    for column in (at.READY, at.OCCUPIED, at.SINCE, at.FINISH):
+        core[pe, column] = end[script, column] + delay
+    if not stream.begin[2]:
+        code = scripts.script[script, C_CODE]
+        for register in range(cores.ints.shape[1]):
+            if scripts.origin[script, register] == CONSTANT:
+                cores.ints[pe, register] = scripts.ints[script, register]
+            elif scripts.origin[script, register] == DATA:
+                scripts.stale[code, register] = 1
 
 
 @jit

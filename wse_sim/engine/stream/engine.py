@@ -8,35 +8,39 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.shares import Left
-from wse_sim.engine.state import State
+from wse_sim.engine.state import Cores, State, Tally
 from wse_sim.engine.stream.cover import REASONS, uncovered, written
-from wse_sim.engine.stream.run import begin_component, end_component, run_rounds
-from wse_sim.engine.stream.settle import NOTHING
-from wse_sim.engine.stream.stash import restore
+from wse_sim.engine.stream.run import begin_component, go
 from wse_sim.engine.stream.tables import (
     COMPONENT,
+    CONTROL,
     COUNTERS,
+    COUNTS,
+    CUES,
     DEADLOCK,
     FAULT,
     FINE,
     FULL,
     LAG,
-    LOWEST,
     MESSAGE,
-    NOTE,
+    NODE,
+    NODES,
+    NOTES,
     O_AT,
     O_SHIFT,
     OPERATION,
     OPERATIONS,
     PLACE,
-    QUEUE_LENGTH,
+    RISKS,
     ROUTER_FIFOS,
+    SCRIPT,
+    SCRIPTS,
     TOO_LONG,
     UNKNOWN_TURN,
     UNMATCHED,
     UNSETTLED,
     Progress,
-    Stash,
+    Scripts,
     Stream,
     Trace,
 )
@@ -48,6 +52,8 @@ MOST_BYTES = 8 << 30  # of a trace
 ROUNDS = 1 << 10  # in one go
 DRAFT = 4096
 TURNS = 4096
+SCRATCH = 4096  # nodes of a script in the making
+KEPT_SCRIPTS = 1 << 14  # beyond so many, scripts are written anew in each launch
 _WHY = {
     int(FAULT): "meets a fault",
     int(DEADLOCK): "is among PEs that wait for ever",
@@ -56,7 +62,17 @@ _WHY = {
     int(UNKNOWN_TURN): "is among PEs whose routers pass too much side by side",
     int(UNSETTLED): "is among PEs whose dates did not settle",
     int(FULL): "is among PEs that do too much in a launch",
+    int(CONTROL): "has control that depends on data",
 }
+_POOLS = {
+    int(SCRIPTS): ("script", "core", "ints", "origin", "states", "work"),
+    int(CUES): ("cue",),
+    int(NOTES): ("note",),
+    int(COUNTS): ("count",),
+    int(NODES): ("node",),
+    int(RISKS): ("risk",),
+}
+"""Arrays of the scripts that grow together, by their counter."""
 
 
 class StreamEngine:
@@ -68,17 +84,23 @@ class StreamEngine:
         self._trees, self._parts = make_trees(state, Table(state), self._why < 0)
         pes, nodes = len(self._why), len(self._trees.fifo)
         self._progress = Progress(
+            script=np.full(pes, -1, np.int32),
+            done=np.zeros(pes, np.int32),
+            first=np.full(pes, -1, np.int32),
             last=np.full(pes, -1, np.int32),
             head=np.full(len(self._trees.leaves), -1, np.int32),
             tail=np.full(len(self._trees.leaves), -1, np.int32),
             read=np.full(nodes, -1, np.int32),
             waits=np.zeros(nodes, np.uint8),
+            parked=np.zeros(pes, np.uint8),
             queue=np.zeros(pes, np.int32),
             contended=np.zeros(pes, np.uint8),
         )
         longest = int(state.code.row[:, at.LENGTH].max(initial=0)) + 2
         self._trace = _new_trace(max(DRAFT, longest), self._most_pes(), nodes)
-        self._stash = self._new_stash()
+        self._scripts = _new_scripts(state)
+        self._solo = _solo(state)
+        self._counter = np.zeros(COUNTERS, np.int64)
 
     def run(self, *, begin: int, limit: int, values: bool, progress: Callable[[int], None] | None) -> list[Left]:
         """Runs what it can of a launch that has been activated, and says what it has left as it was.
@@ -88,23 +110,34 @@ class StreamEngine:
         """
         active = self._active()
         left = self._uncovered(active)
+        if self._counter[SCRIPTS] > KEPT_SCRIPTS:
+            self._forget()
         stream, table = self._stream(begin, min(limit, LONGEST), values)
         for component in np.flatnonzero(active & (self._parts.streams > 0)).tolist():
-            stream.counter[COMPONENT] = component
+            self._counter[COMPONENT] = component
             begin_component(table)
-            while stream.counter[COMPONENT] == component:
-                run_rounds(table, ROUNDS)
-                if stream.counter[QUEUE_LENGTH] == 0 and stream.counter[LOWEST] >= NOTHING and stream.failed[0] == FINE:
-                    end_component(table)
+            while self._counter[COMPONENT] == component:
+                go(table, ROUNDS)
                 if stream.failed[0] == FULL and self._grow(stream):
-                    stream.failed[0] = FINE
-                    stream = stream._replace(trace=self._trace)
+                    stream.failed[:] = FINE, -1, -1
+                    stream = stream._replace(trace=self._trace, scripts=self._scripts)
                     table = Table(stream)
                 elif stream.failed[0] != FINE:
-                    left.append(self._fail(stream, table))
+                    left.append(self._fail(stream))
                 if progress is not None:
                     progress(_latest(stream))
         return left
+
+    def _forget(self) -> None:
+        """Drops all scripts."""
+        self._counter[[int(n) for n in (SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS)]] = 0
+        for array in (self._scripts.head, self._scripts.tried):
+            array[:] = -1
+        self._scripts.script[0] = 0
+
+    def know(self, register: int) -> None:
+        """The register holds the same whole number on all PEs from now on, and a true one."""
+        self._scripts.stale[:, register] = 0
 
     def _active(self) -> np.ndarray:
         """Whether anything starts in each component, (components,) bool."""
@@ -121,10 +154,11 @@ class StreamEngine:
             components=self._parts,
             progress=self._progress,
             trace=self._trace,
-            stash=self._stash,
+            scripts=self._scripts,
+            solo=self._solo,
             router=np.zeros((ROUTER_FIFOS, 10), np.int64),
             turns=np.zeros(TURNS, np.int64),
-            counter=np.zeros(COUNTERS, np.int64),
+            counter=self._counter,
             failed=np.full(3, -1, np.int64),
             span=state.tally.span[0],
             begin=np.array([begin, limit, values], np.int64),
@@ -132,14 +166,13 @@ class StreamEngine:
         stream.failed[0] = FINE
         return stream, Table(stream)
 
-    def _fail(self, stream: Stream, table: Table) -> Left:
-        """Puts the component back as it was, and goes on with the next."""
+    def _fail(self, stream: Stream) -> Left:
+        """Leaves the component as it was, and goes on with the next."""
         pes = self._pes(int(stream.counter[COMPONENT]))
-        restore(table)
         why, pe, row = stream.failed.tolist()
         stream.failed[:] = FINE, -1, -1
         stream.counter[COMPONENT] += 1
-        return Left(pes, int(pes[0]) if pe < 0 else pe, _WHY[why], row)
+        return Left(pes, int(pes[0]) if pe < 0 or why == FULL else pe, _WHY[why], row)
 
     def _uncovered(self, active: np.ndarray) -> list[Left]:
         """The components that it does not try."""
@@ -161,44 +194,26 @@ class StreamEngine:
         """PEs of the largest component that it tries."""
         return int((np.diff(self._parts.first) * self._parts.streams).max(initial=1))
 
-    def _new_stash(self) -> Stash:
-        state, most = self._state, self._most_pes()
-        first, ranges = written(state)
-        until = np.concatenate([[0], np.cumsum(ranges[:, 1] - ranges[:, 0])])
-        by_pe = np.diff(until[first])[state.cores.role][self._parts.pe]
-        total = np.concatenate([[0], np.cumsum(by_pe)])
-        words = int((np.diff(total[self._parts.first]) * self._parts.streams).max(initial=0)) // 2
-        return Stash(
-            core=np.empty((most, at.CORE), np.int64),
-            ints=np.empty((most, state.cores.ints.shape[1]), np.int32),
-            states=np.empty((most, state.tally.state.shape[1]), np.int64),
-            work=np.empty((most, 4), np.int64),
-            turn=np.empty(most, np.int64),
-            memory=np.empty(max(words, 1), np.uint16),
-            section=np.empty_like(state.tally.section[0]),
-            instruction=np.empty_like(state.tally.instruction[0]),
-            span=np.empty_like(state.tally.span[0]),
-            first=first,
-            range=ranges,
-        )
-
     def _grow(self, stream: Stream) -> bool:
-        """Makes those parts of the trace longer that are more than half full; False when that is too much."""
-        used = stream.counter[:6].tolist()
-        names = ("operation", "message", "place", "step", "note", "word")
-        longer = {}
-        for name, count in zip(names, used, strict=True):
-            old = getattr(self._trace, name)
-            if 2 * count > len(old):
-                longer[name] = np.empty((2 * len(old), *old.shape[1:]), old.dtype)
-                longer[name][:count] = old[:count]
-        if "operation" in longer:
-            longer["due"] = np.empty(len(longer["operation"]), np.uint8)
-            longer["due"][: used[0]] = self._trace.due[: used[0]]
-        if sum(array.nbytes for array in {**self._trace._asdict(), **longer}.values()) > MOST_BYTES or not longer:
-            return False
-        self._trace = self._trace._replace(**longer)
-        return True
+        """Makes longer what is full; False when that is too much."""
+        pool = int(stream.failed[1])
+        if pool in _POOLS:
+            longer = {name: _longer(getattr(self._scripts, name)) for name in _POOLS[pool]}
+            self._scripts = self._scripts._replace(**longer)
+            return sum(array.nbytes for array in self._scripts) <= MOST_BYTES
+        used = stream.counter[:5].tolist()
+        names = ("operation", "message", "place", "step", "word")
+        full = [name for name, n in zip(names, used, strict=True) if 2 * n > len(getattr(self._trace, name))]
+        if "operation" in full:
+            full.append("due")
+        self._trace = self._trace._replace(**{name: _longer(getattr(self._trace, name)) for name in full})
+        return bool(full) and sum(array.nbytes for array in self._trace) <= MOST_BYTES
+
+
+def _longer(old: np.ndarray) -> np.ndarray:
+    longer = np.empty((2 * len(old), *old.shape[1:]), old.dtype)
+    longer[: len(old)] = old
+    return longer
 
 
 def _latest(stream: Stream) -> int:
@@ -219,9 +234,69 @@ def _new_trace(draft: int, pes: int, nodes: int) -> Trace:
         message=np.empty((few, MESSAGE), np.int32),
         place=np.empty((4 * nodes + 1024, PLACE), np.int32),
         step=np.empty((8 * draft + 16 * few, 2), np.int32),
-        note=np.empty((few, NOTE), np.int32),
         due=np.empty(few, np.uint8),
         word=np.empty(8 * draft + 16 * few, np.uint32),
         free=np.zeros(33, np.int64),
         draft=np.empty((2 * ROUTER_FIFOS, draft, 2), np.int32),
+    )
+
+
+def _new_scripts(state: State) -> Scripts:
+    _, code = np.unique(state.code.entry, axis=0, return_inverse=True)
+    code = code.ravel().astype(np.int32)
+    first, ranges = written(state)
+    of_code = [int(np.flatnonzero(code == each)[0]) for each in range(code.max() + 1)]
+    parts = [ranges[first[role] : first[role + 1]] for role in of_code]
+    registers, states, rows = state.cores.ints.shape[1], state.tally.state.shape[1], len(state.code.row)
+    few = len(of_code) + 16
+    return Scripts(
+        code=code,
+        head=np.full(len(of_code), -1, np.int32),
+        tried=np.full(len(of_code), -1, np.int32),
+        stale=np.zeros((len(of_code), registers), np.uint8),
+        first=np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64),
+        range=np.concatenate([np.zeros((0, 2), np.int64), *parts]),
+        script=np.zeros((few, SCRIPT), np.int32),
+        core=np.empty((few, at.CORE), np.int64),
+        ints=np.empty((few, registers), np.int32),
+        origin=np.empty((few, registers), np.int32),
+        states=np.empty((few, states), np.int64),
+        work=np.empty((few, 4), np.int64),
+        cue=np.empty((16 * few, 3), np.int32),
+        note=np.empty((16 * few, 4), np.int32),
+        count=np.empty((16 * few, 4), np.int64),
+        node=np.empty((16 * few, NODE), np.int64),
+        risk=np.empty((few, 3), np.int32),
+        scratch=np.empty((SCRATCH, NODE), np.int64),
+        touched=np.zeros(rows, np.uint8),
+        rows=np.empty(rows, np.int32),
+        value=np.empty(SCRATCH, np.int64),
+    )
+
+
+def _solo(state: State) -> State:
+    """A machine of one PE with the code and the memory of all."""
+    threads, registers = state.cores.threads, state.cores.ints.shape[1]
+    ints = np.zeros((1, registers), np.int32)
+    sections, states, rows = *state.tally.section.shape[1:], len(state.code.row)
+    return state._replace(
+        fabric=state.fabric._replace(first=np.zeros(2, np.int64), queue=np.zeros(2, np.int64)),
+        cores=Cores(
+            state=np.zeros((1, at.CORE), np.int64),
+            thread=np.zeros((threads, at.THREAD), np.int64),
+            ints=ints,
+            floats=ints.view(np.float32),
+            role=np.zeros(1, np.int64),
+            threads=threads,
+        ),
+        tally=Tally(
+            state=np.zeros((1, states), np.int64),
+            section=np.zeros((1, sections, states), np.int64),
+            span=np.zeros((1, sections, 2), np.int64),
+            work=np.zeros((1, 4), np.int64),
+            instruction=np.zeros((1, rows, 2), np.int64),
+            strips=1,
+            fault=np.zeros((1, 5), np.int64),
+        ),
+        memory=state.memory._replace(base=np.zeros(1, np.int64)),
     )

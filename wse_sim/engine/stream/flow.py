@@ -1,7 +1,7 @@
-"""Who does what: cores run from stream operation to stream operation as their words come, whatever the time.
+"""Who does what: cores go from stream operation to stream operation as their words come, whatever the time.
 
-Without background slots a core is a sequential process, and a FIFO has one giver and one taker; so values and the order
-of operations do not depend on time. An operation is done when all words that it takes have been sent. A core that
+Without background slots a core is a sequential process, and a FIFO has one giver and one taker; so the order of
+operations does not depend on time. An operation is done when all words that it takes have been sent. A core that
 waits in vain here waits in vain on the machine.
 """
 
@@ -10,13 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine import layout as at
-from wse_sim.engine.cycle.stream import advance_all
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, A, B
 from wse_sim.engine.stream.due import operation_due, place_due
 from wse_sim.engine.stream.tables import (
+    C_CUE,
     DEADLOCK,
-    FAULT,
     FINE,
     FULL,
     G_AFTER,
@@ -53,14 +52,12 @@ from wse_sim.engine.stream.tables import (
     PLACES,
     QUEUE_FIRST,
     QUEUE_LENGTH,
-    TOO_LONG,
+    U_COUNT,
+    U_ROW,
+    U_START,
     UNMATCHED,
-    WORDS,
     Stream,
 )
-from wse_sim.engine.stream.thread import FAILS, IS_FULL, IS_LONG, STREAMS, run_ahead
-from wse_sim.engine.stream.values import compute_operation
-from wse_sim.engine.stream.words import drop_words, new_words
 
 NOBODY = np.int64(-1)
 
@@ -76,43 +73,27 @@ def enqueue(stream: Stream, pe: int) -> None:
 
 @jit
 def run_round(stream: Stream) -> None:
-    """Every core that can go on does so, up to its next operation but one; `failed` says what was in the way."""
+    """Every core that can go on does its next operation; `failed` says what was in the way."""
     for _ in range(stream.counter[QUEUE_LENGTH]):
         pe = np.int64(stream.progress.queue[stream.counter[QUEUE_FIRST]])
-        if not go_on(stream, pe):
+        goes_on = do_operation(stream, pe)
+        if stream.failed[0] != FINE:
             return
         place = stream.counter[QUEUE_FIRST] + 1
         stream.counter[QUEUE_FIRST] = 0 if place == stream.progress.queue.shape[0] else place
         stream.counter[QUEUE_LENGTH] -= 1
-
-
-@jit
-def go_on(stream: Stream, pe: int) -> bool:
-    """One core; False when it has to be asked again once `failed` is mended."""
-    stopped = run_ahead(stream, pe)
-    if stopped == STREAMS:
-        if not do_operation(stream, pe):
-            return stream.failed[0] == 0
-        stopped = run_ahead(stream, pe)
-        if stopped == STREAMS:
+        if goes_on:
             enqueue(stream, pe)
-            return True
-    if stopped == FAILS:
-        stream.failed[0], stream.failed[1] = FAULT, pe
-    elif stopped == IS_LONG:
-        stream.failed[0], stream.failed[1] = TOO_LONG, pe
-    elif stopped == IS_FULL:
-        stream.failed[0] = FULL
-    return stream.failed[0] == 0
 
 
 @jit
 def do_operation(stream: Stream, pe: int) -> bool:
-    """Does the main thread's stream operation if its words are there; else its PE waits for them."""
-    state = stream.state
-    thread = pe * state.cores.threads
-    row = state.cores.thread[thread, at.T_ROW]
-    lanes, count = state.code.row[row, at.S_LANES], state.cores.thread[thread, at.T_COUNT]
+    """Does a core's next stream operation if its words are there, else it waits for them; whether it can go on."""
+    scripts, progress = stream.scripts, stream.progress
+    script, done = np.int64(progress.script[pe]), np.int64(progress.done[pe])
+    cue = scripts.script[script, C_CUE] + done
+    row, count = np.int64(scripts.cue[cue, U_ROW]), np.int64(scripts.cue[cue, U_COUNT])
+    lanes = stream.state.code.row[row, at.S_LANES]
     groups = (count + lanes - 1) // lanes
     leaf_a, leaf_b = input_of(stream, pe, row, A), input_of(stream, pe, row, B)
     tree = output_of(stream, pe, row)
@@ -126,23 +107,17 @@ def do_operation(stream: Stream, pe: int) -> bool:
         return False
     if not fits(stream, pe, row, message_a, groups) or not fits(stream, pe, row, message_b, groups):
         return False
-    if not has_room(stream, tree, groups):
+    if not has_room(stream, tree):
         stream.failed[0] = FULL
         return False
     operation = new_operation(stream, pe, row, groups, count, message_a, message_b, leaf_a, leaf_b)
-    out = np.int64(-1)
+    stream.trace.operation[operation, O_START] = scripts.cue[cue, U_START]
     if tree >= 0:
-        out = new_message(stream, tree, groups, operation)
-        stream.trace.operation[operation, O_OUT] = out
-    if stream.begin[2]:
-        compute_operation(stream, pe, words_of(stream, message_a), words_of(stream, message_b), words_of(stream, out))
-    if leaf_a >= 0:
-        take(stream, leaf_a, message_a, operation)
-    if leaf_b >= 0:
-        take(stream, leaf_b, message_b, operation)
-    state.cores.state[pe, at.MODE] = at.RUNNING
-    advance_all(state, pe, row)
-    return True
+        stream.trace.operation[operation, O_OUT] = new_message(stream, tree, groups, operation)
+    take(stream, leaf_a, message_a, operation)
+    take(stream, leaf_b, message_b, operation)
+    progress.done[pe] = done + 1
+    return cue + 1 < scripts.script[script + 1, C_CUE]
 
 
 # -- messages -------------------------------------------------------------------------------------------
@@ -200,12 +175,7 @@ def fits(stream: Stream, pe: int, row: int, message: int, groups: int) -> bool:
 
 
 @jit
-def words_of(stream: Stream, message: int) -> int:
-    return np.int64(stream.trace.message[message, G_WORDS]) if message >= 0 else NOBODY
-
-
-@jit
-def has_room(stream: Stream, tree: int, groups: int) -> bool:
+def has_room(stream: Stream, tree: int) -> bool:
     """Whether the trace has room for one more operation and what it sends into a tree."""
     trace, counter = stream.trace, stream.counter
     if counter[OPERATIONS] == trace.operation.shape[0] or counter[MESSAGES] == trace.message.shape[0]:
@@ -213,26 +183,27 @@ def has_room(stream: Stream, tree: int, groups: int) -> bool:
     if tree < 0:
         return True
     nodes = stream.trees.first[tree + 1] - stream.trees.first[tree]
-    return counter[PLACES] + nodes <= trace.place.shape[0] and 2 * groups + counter[WORDS] < trace.word.shape[0]
+    return counter[PLACES] + nodes <= trace.place.shape[0]
 
 
 @jit
 def new_operation(stream: Stream, pe: int, row: int, groups: int, count: int, message_a: int, message_b: int,
                   leaf_a: int, leaf_b: int) -> int:
-    state, record = stream.state, stream.trace.operation
+    record = stream.trace.operation
     operation, before = stream.counter[OPERATIONS], stream.progress.last[pe]
     stream.counter[OPERATIONS] = operation + 1
     record[operation, O_PE], record[operation, O_ROW], record[operation, O_COUNT] = pe, row, groups
-    record[operation, O_START] = state.cores.state[pe, at.READY] - stream.begin[0]
     record[operation, O_BEFORE], record[operation, O_AFTER] = before, -1
     record[operation, O_A], record[operation, O_B], record[operation, O_OUT] = message_a, message_b, -1
     record[operation, O_LEAF_A], record[operation, O_LEAF_B] = leaf_a, leaf_b
     record[operation, O_AT] = record[operation, O_STEPS] = record[operation, O_SHIFT] = 0
-    record[operation, O_PACE] = state.code.row[row, at.S_CYCLES]
+    record[operation, O_PACE] = stream.state.code.row[row, at.S_CYCLES]
     record[operation, O_LAST] = last_cycles(stream, row, groups, count)
     stream.trace.due[operation] = 0
     if before >= 0:
         record[before, O_AFTER] = operation
+    else:
+        stream.progress.first[pe] = operation
     stream.progress.last[pe] = operation
     operation_due(stream, operation)
     return operation
@@ -256,7 +227,7 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
     message, before = stream.counter[MESSAGES], progress.tail[tree]
     stream.counter[MESSAGES] = message + 1
     record[message, G_TREE], record[message, G_COUNT], record[message, G_SOURCE] = tree, groups, operation
-    record[message, G_WORDS] = new_words(stream, groups) if stream.begin[2] else NOBODY
+    record[message, G_WORDS] = NOBODY
     record[message, G_PLACES] = stream.counter[PLACES]
     record[message, G_BEFORE], record[message, G_AFTER] = before, -1
     record[message, G_LEFT] = record[message, G_OPEN] = trees.leaves[tree]
@@ -282,11 +253,9 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
 
 @jit
 def take(stream: Stream, leaf: int, message: int, operation: int) -> None:
-    """The operation reads a message from an input queue."""
-    record = stream.trace.message
-    stream.progress.read[leaf] = message
-    place = record[message, G_PLACES] + leaf - stream.trees.first[record[message, G_TREE]]
-    stream.trace.place[place, P_AT] = operation
-    record[message, G_LEFT] -= 1
-    if record[message, G_LEFT] == 0 and stream.begin[2]:
-        drop_words(stream, record[message, G_WORDS], record[message, G_COUNT])
+    """The operation reads a message from an input queue; no queue: nothing."""
+    if leaf >= 0:
+        record = stream.trace.message
+        stream.progress.read[leaf] = message
+        place = record[message, G_PLACES] + leaf - stream.trees.first[record[message, G_TREE]]
+        stream.trace.place[place, P_AT] = operation

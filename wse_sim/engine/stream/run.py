@@ -1,4 +1,4 @@
-"""One component after the other: rounds of operations, each dated before the next begins."""
+"""One component after the other: scripts, rounds of operations, each dated before the next begins, and numbers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.count import count_component, delay_until
+from wse_sim.engine.stream.cast import cast, cues_of
+from wse_sim.engine.stream.count import count_component, delay_until, end_core
 from wse_sim.engine.stream.flow import enqueue, run_round
+from wse_sim.engine.stream.numbers import begin_numbers, compute_numbers
 from wse_sim.engine.stream.settle import NOTHING, settle
 from wse_sim.engine.stream.stairs import DRAFTS, GROUND, draft_size, free_pace
-from wse_sim.engine.stream.stash import save
 from wse_sim.engine.stream.tables import (
+    ACTING,
+    CASTING,
     COMPONENT,
+    COMPUTING,
     DEADLOCK,
     FINE,
     FIRST,
@@ -20,95 +24,135 @@ from wse_sim.engine.stream.tables import (
     LOWEST,
     LOWEST_PORTS,
     MESSAGES,
-    NOTES,
     OPERATIONS,
     PACE,
+    PHASE,
+    PLACE_IN,
     PLACES,
     QUEUE_FIRST,
     QUEUE_LENGTH,
     STEPS,
     TOO_LONG,
-    WORDS,
     Stream,
 )
 
 
 @jit
-def run_rounds(stream: Stream, rounds: int) -> None:
-    """Does operations of the current component and dates them, until no core can go on."""
-    while stream.failed[0] == FINE and rounds > 0:
-        settle(stream)
-        if stream.failed[0] != FINE or stream.counter[QUEUE_LENGTH] == 0:
-            return
-        run_round(stream)
-        rounds -= 1
+def go(stream: Stream, rounds: int) -> None:
+    """Goes on with the current component, and begins the next when it is done; `failed` says what is in the way."""
+    counter = stream.counter
+    if counter[PHASE] == CASTING:
+        cast_component(stream)
+    if counter[PHASE] == ACTING:
+        act(stream, rounds)
+    if counter[PHASE] == COMPUTING and stream.failed[0] == FINE:
+        compute_numbers(stream)
+        if stream.failed[0] == FINE:
+            leave_component(stream)
 
 
 @jit
 def begin_component(stream: Stream) -> None:
-    """An empty trace, and its active PEs ready to go."""
+    """An empty trace."""
     counter, parts, progress = stream.counter, stream.components, stream.progress
-    counter[OPERATIONS] = counter[MESSAGES] = counter[PLACES] = counter[NOTES] = 0
+    counter[OPERATIONS] = counter[MESSAGES] = counter[PLACES] = 0
     counter[QUEUE_FIRST] = counter[QUEUE_LENGTH] = 0
-    counter[WORDS] = 1
     counter[LOWEST] = counter[LOWEST_PORTS] = NOTHING
-    for kind in range(stream.trace.free.shape[0]):
-        stream.trace.free[kind] = 0
+    counter[PHASE], counter[PLACE_IN] = CASTING, 0
     step = stream.trace.step
     step[GROUND - 1, PACE], step[GROUND, FIRST], step[GROUND, LAG] = free_pace(stream), 0, 0
     counter[STEPS] = DRAFTS + 2 * (draft_size(stream) + 1)
-    component, core = counter[COMPONENT], stream.state.cores.state
-    save(stream)
+    component = counter[COMPONENT]
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = parts.tree[index]
         progress.head[tree] = progress.tail[tree] = -1
         for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
             progress.read[node] = -1
             progress.waits[node] = 0
-    for index in range(parts.first[component], parts.first[component + 1]):
-        pe = parts.pe[index]
-        progress.last[pe] = -1
-        progress.contended[pe] = 0
-        if core[pe, at.ACTIVE] != 0:
-            core[pe, at.READY] = max(core[pe, at.READY], stream.begin[0])
-            enqueue(stream, pe)
 
 
 @jit
-def end_component(stream: Stream) -> None:
-    """Counts what a component has done, and goes on to the next."""
+def cast_component(stream: Stream) -> None:
+    """Gives each active PE its script; those with stream operations are ready to go."""
+    counter, parts, progress = stream.counter, stream.components, stream.progress
+    component, core = counter[COMPONENT], stream.state.cores.state
+    first = parts.first[component]
+    while first + counter[PLACE_IN] < parts.first[component + 1]:
+        pe = np.int64(parts.pe[first + counter[PLACE_IN]])
+        script = np.int64(-1)
+        if core[pe, at.ACTIVE] != 0:
+            script = cast(stream, pe)
+            if script < 0:
+                return
+        progress.script[pe] = script
+        progress.done[pe] = progress.contended[pe] = 0
+        progress.first[pe] = progress.last[pe] = -1
+        if script >= 0 and cues_of(stream, script) > 0:
+            enqueue(stream, pe)
+        counter[PLACE_IN] += 1
+    counter[PHASE] = ACTING
+
+
+@jit
+def act(stream: Stream, rounds: int) -> None:
+    """Does operations of the current component and dates them, until no core can go on; then counts."""
+    for _ in range(rounds):
+        settle(stream)
+        if stream.failed[0] != FINE:
+            return
+        if stream.counter[QUEUE_LENGTH] == 0:
+            end_acts(stream)
+            return
+        run_round(stream)
+        if stream.failed[0] != FINE:
+            return
+
+
+@jit
+def end_acts(stream: Stream) -> None:
+    """Counts what a component has done."""
     if not is_at_rest(stream):
         stream.failed[0] = DEADLOCK
     elif is_long(stream):
         stream.failed[0] = TOO_LONG
-    if stream.failed[0] != FINE:
-        return
-    count_component(stream)
+    else:
+        count_component(stream)
     if stream.failed[0] == FINE:
-        stream.counter[COMPONENT] += 1
+        stream.counter[PHASE] = COMPUTING
+        stream.counter[QUEUE_LENGTH] = 0
+        if stream.begin[2]:
+            begin_numbers(stream)
+
+
+@jit
+def leave_component(stream: Stream) -> None:
+    """Its cores rest; on to the next."""
+    parts, counter = stream.components, stream.counter
+    for index in range(parts.first[counter[COMPONENT]], parts.first[counter[COMPONENT] + 1]):
+        end_core(stream, np.int64(parts.pe[index]))
+    counter[COMPONENT] += 1
 
 
 @jit
 def is_long(stream: Stream) -> bool:
     """Whether an operation has ended after the limit."""
-    parts, component = stream.components, stream.counter[COMPONENT]
+    parts, component, progress = stream.components, stream.counter[COMPONENT], stream.progress
     for index in range(parts.first[component], parts.first[component + 1]):
         pe = parts.pe[index]
-        if stream.progress.last[pe] >= 0:
-            delay = delay_until(stream, np.int64(stream.progress.last[pe]))
-            if stream.state.cores.state[pe, at.READY] - stream.begin[0] + delay > stream.begin[1]:
+        if progress.last[pe] >= 0:
+            delay = delay_until(stream, np.int64(progress.last[pe]))
+            if stream.scripts.core[progress.script[pe], at.READY] + delay > stream.begin[1]:
                 return True
     return False
 
 
 @jit
 def is_at_rest(stream: Stream) -> bool:
-    """Whether all operations have ended, all tasks have run, and all words have been read."""
-    parts, component = stream.components, stream.counter[COMPONENT]
-    core = stream.state.cores.state
+    """Whether all operations have been done, and all words have been read."""
+    parts, component, progress = stream.components, stream.counter[COMPONENT], stream.progress
     for index in range(parts.first[component], parts.first[component + 1]):
         pe = parts.pe[index]
-        if core[pe, at.MODE] != at.FREE or core[pe, at.ACTIVE] != 0:
+        if progress.script[pe] >= 0 and progress.done[pe] < cues_of(stream, np.int64(progress.script[pe])):
             return False
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = parts.tree[index]

@@ -14,6 +14,27 @@ import numpy as np
 
 from wse_sim.engine.state import State
 
+# -- columns of a script: what the main threads of a kind of PEs do ---------------------------------------
+C_CODE, C_NEXT, C_ACTIVE, C_BLOCKED, C_WITHIN, C_PES = map(np.int64, range(6))
+C_CUE, C_NOTE, C_COUNT, C_NODE, C_RISK = map(np.int64, range(6, 11))  # where they begin; end: the next script
+SCRIPT = 11
+
+# -- columns of a cue: a script's next stream operation; of a note: a section begins or is left ------------
+U_ROW, U_COUNT, U_START = map(np.int64, range(3))
+N_CUE, N_SECTION, N_TIME, N_LEAVES = map(np.int64, range(4))  # N_CUE: the one before; -1: none
+
+# -- columns of a count: a section's cycles in a state, or what an instruction has done --------------------
+K_TABLE, K_ROW, K_COLUMN, K_VALUE = map(np.int64, range(4))
+
+# -- columns of a node: where a whole number comes from that control has read ------------------------------
+X_KIND, X_OP, X_LEFT, X_RIGHT, X_A, X_B, X_NEED, X_VALUE = map(np.int64, range(8))
+NODE = 8
+REGISTER_NODE, MEMORY_NODE, OPERATION_NODE = map(np.int64, range(3))  # kinds
+TRUTH, EXACT = map(np.int64, (1, 2))  # of a node's value, what must be the same; 0: nothing
+
+# -- columns of a risk: an instruction that only numbers can tell to be at fault -----------------------------
+R_CUE, R_TIME, R_ORDINAL = map(np.int64, range(3))  # R_ORDINAL: which of the script's instructions
+
 # -- columns of an operation ---------------------------------------------------------------------------
 O_PE, O_ROW, O_COUNT, O_START, O_BEFORE, O_AFTER, O_A, O_B = map(np.int64, range(8))
 O_OUT, O_AT, O_STEPS, O_SHIFT, O_LEAF_A, O_LEAF_B, O_PACE, O_LAST = map(np.int64, range(8, 16))
@@ -31,20 +52,21 @@ PLACE = 4
 FIRST, LAG = map(np.int64, range(2))
 PACE = LAG  # header: cycles that surely lie between two words, pauses besides
 
-# -- columns of a note: a main thread begins or leaves a section ----------------------------------------
-N_OPERATION, N_SECTION, N_TIME, N_LEAVES = map(np.int64, range(4))
-NOTE = 4
-
 # -- what waits for work, bits -------------------------------------------------------------------------
 OPERATION_DUE, MESSAGE_DUE, PORTS_DUE = np.uint8(1), np.uint8(2), np.uint8(4)
 
 # -- counters ------------------------------------------------------------------------------------------
-OPERATIONS, MESSAGES, PLACES, STEPS, NOTES, WORDS = map(np.int64, range(6))  # of the trace, in use
-QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT = map(np.int64, range(6, 11))
-COUNTERS = 11
+OPERATIONS, MESSAGES, PLACES, STEPS, WORDS = map(np.int64, range(5))  # of the trace, in use
+SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS = map(np.int64, range(5, 11))  # of the scripts, in use
+SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the making
+QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
+COUNTERS = 21
+
+# -- phases of a component ---------------------------------------------------------------------------------
+CASTING, ACTING, COMPUTING = map(np.int64, range(3))
 
 # -- why the engine stops (first of `failed`) ------------------------------------------------------------
-FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED = map(np.int64, range(8))
+FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED, CONTROL = map(np.int64, range(9))
 
 ROUTER_FIFOS = 60  # most router buffers of a PE that the engine arbitrates among
 
@@ -79,12 +101,16 @@ class Components(NamedTuple):
 class Progress(NamedTuple):
     """How far each PE, tree and input queue has come in this launch."""
 
+    script: np.ndarray  # (pes,) int32: what the main thread does; -1: nothing
+    done: np.ndarray  # (pes,) int32: stream operations that it has done
+    first: np.ndarray  # (pes,) int32: operation that it did first; -1: none
     last: np.ndarray  # (pes,) int32: operation that the main thread did last; -1: none
     head: np.ndarray  # (trees,) int32: first message
     tail: np.ndarray  # (trees,) int32: last message
     read: np.ndarray  # (nodes,) int32: message that an input queue's PE has read last
     waits: np.ndarray  # (nodes,) uint8: whether it waits for the next
-    queue: np.ndarray  # (pes,) int32: ring of PEs that can go on
+    parked: np.ndarray  # (pes,) uint8: whether its numbers wait for words
+    queue: np.ndarray  # (pes,) int32: ring, or stack, of PEs that can go on
     contended: np.ndarray  # (pes,) uint8: routers that have refused a word
 
 
@@ -95,27 +121,36 @@ class Trace(NamedTuple):
     message: np.ndarray  # (n, MESSAGE) int32
     place: np.ndarray  # (n, PLACE) int32; of an input queue, P_AT is the operation that reads it
     step: np.ndarray  # (n, 2) int32: staircases, each after its header
-    note: np.ndarray  # (n, NOTE) int32
     due: np.ndarray  # (n,) uint8: what is to be looked at again, by operation
     word: np.ndarray  # (n,) uint32: values of messages that are not all read
     free: np.ndarray  # (33,) int64: first free block of 2^i words, chained through `word`; 0: none
     draft: np.ndarray  # (2 * ROUTER_FIFOS, n, 2) int32: of a router, staircases in the making
 
 
-class Stash(NamedTuple):
-    """The running component as it was at the start of the launch, for the cycle engine to begin again."""
+class Scripts(NamedTuple):
+    """What the main threads of PEs do that have the same code and read the same in control, each written down once."""
 
-    core: np.ndarray  # (pes, layout.CORE) int64, of its PEs in order; the others likewise
-    ints: np.ndarray  # (pes, registers) int32
-    states: np.ndarray  # (pes, states) int64
-    work: np.ndarray  # (pes, 4) int64
-    turn: np.ndarray  # (pes,) int64
-    memory: np.ndarray  # (n,) uint16: what its programs write
-    section: np.ndarray  # (sections, states) int64
-    instruction: np.ndarray  # (rows, 2) int64
-    span: np.ndarray  # (sections, 2) int64
-    first: np.ndarray  # (roles + 1,) int64: index into range
-    range: np.ndarray  # (n, 2) int64: bytes of a PE's data area that a role writes, begin and end
+    code: np.ndarray  # (roles,) int32: the same for roles that run the same
+    head: np.ndarray  # (codes,) int32: first script of each; -1: none
+    tried: np.ndarray  # (codes,) int32: script that fitted last; -1: none
+    stale: np.ndarray  # (codes, registers) uint8: registers whose values were not computed
+    first: np.ndarray  # (codes + 1,) int64: index into range
+    range: np.ndarray  # (n, 2) int64: bytes of a PE's data area that each code writes, begin and end
+    script: np.ndarray  # (n, SCRIPT) int32
+    core: np.ndarray  # (n, layout.CORE) int64: at rest; cycles of the launch, without stream operations
+    ints: np.ndarray  # (n, registers) int32: at rest
+    origin: np.ndarray  # (n, registers) int32: where they come from, see origin
+    states: np.ndarray  # (n, states) int64: cycles
+    work: np.ndarray  # (n, 4) int64
+    cue: np.ndarray  # (n, 3) int32: stream operations in order
+    note: np.ndarray  # (n, 4) int32
+    count: np.ndarray  # (n, 4) int64
+    node: np.ndarray  # (n, NODE) int64
+    risk: np.ndarray  # (n, 3) int32
+    scratch: np.ndarray  # (nodes, NODE) int64: of the script in the making
+    touched: np.ndarray  # (rows,) uint8: instructions that it has come to
+    rows: np.ndarray  # (rows,) int32: these, in order
+    value: np.ndarray  # (nodes,) int64: of nodes, for a PE that is to be cast
 
 
 class Stream(NamedTuple):
@@ -126,7 +161,8 @@ class Stream(NamedTuple):
     components: Components
     progress: Progress
     trace: Trace
-    stash: Stash
+    scripts: Scripts
+    solo: State  # a machine of one PE, which plays the others while scripts are written
     router: np.ndarray  # (ROUTER_FIFOS, 10) int64: one router's buffers, while it is arbitrated
     turns: np.ndarray  # (n,) int64: buffers that moved in the same cycle
     counter: np.ndarray  # (COUNTERS,) int64
