@@ -1,4 +1,4 @@
-"""The kernels of this folder put to work on shapes that tests draw; micro-benchmarks are left to `wse-sim validate`."""
+"""The kernels of this folder put to work on shapes that tests draw: see also `example_rows` and `example_plain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from wse_sim.kernels.collective import law
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.matrix import gemv
-from wse_sim.kernels.published import mesh_gemm, mesh_gemv, ring_shift, summa, transfer, two_phase
+from wse_sim.kernels.published import mesh_gemm, mesh_gemv, relay, ring_shift, summa, transfer, two_phase
+from wse_sim.kernels.published.example_plain import PLAIN
+from wse_sim.kernels.published.example_rows import ROWS, twice
 
 Array = NDArray[Any]
 
@@ -67,7 +69,7 @@ def _mesh_gemm(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     random = np.random.default_rng(seed)
     a = random.standard_normal((t.side * t.m, t.side * t.k)).astype(dtype.numpy)
     b = random.standard_normal((t.side * t.k, t.side * t.n)).astype(dtype.numpy)
-    inputs = {"a": _twice(mesh_gemm.a_tiles(a, t)), "b": _twice(mesh_gemm.b_tiles(b, t))}
+    inputs = {"a": twice(mesh_gemm.a_tiles(a, t)), "b": twice(mesh_gemm.b_tiles(b, t))}
     c = mesh_gemm.a_tiles(mesh_gemm.reference(a, b, t), mesh_gemm.Tiles(t.side, t.m, t.n, 1))
     return Example(
         program=mesh_gemm.make(t),
@@ -83,7 +85,7 @@ def _summa(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     side, t = shape["side"], shape["t"]
     random = np.random.default_rng(seed)
     a, b = (random.standard_normal((side * t, side * t)).astype(dtype.numpy) for _ in "ab")
-    inputs = {name: _twice(summa.tiles(matrix, side)) for name, matrix in (("a", a), ("b", b))}
+    inputs = {name: twice(summa.tiles(matrix, side)) for name, matrix in (("a", a), ("b", b))}
     return Example(
         program=summa.make(side, t),
         inputs=inputs,
@@ -103,20 +105,28 @@ def _ring_shift(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
         places = (held, np.zeros_like(held))
     return Example(
         program=ring_shift.make(length, n, shifts),
-        inputs={"x": _twice(x[None])},
+        inputs={"x": twice(x[None])},
         outputs={"x": Expected(np.concatenate(places, axis=-1)[None])},
         cost=ring_shift.cost(wafer, n, shifts),
         bound=shifts * wavelets(n, dtype),
-        arguments={"left": 0},
+        arguments=ring_shift.ARGUMENTS,
     )
 
 
-def _twice(tiles: Array) -> Array:
-    """With room for the tile that comes next."""
-    return np.concatenate([tiles, np.zeros_like(tiles)], axis=-1)
+def _relay(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    hops, n, tasks = shape["hops"], shape["n"], shape["tasks"] > 0
+    program = relay.make(hops, n, dtype=dtype, tasks=tasks)
+    x = np.random.default_rng(seed).standard_normal((1, hops + 1, n)).astype(dtype.numpy)
+    return Example(
+        program=program,
+        inputs={"x": x},
+        outputs={"x": Expected(relay.reference(x[:, :1]), program.grid[1:, :])},
+        cost=relay.cost(wafer, hops, n, dtype=dtype, tasks=tasks),
+        bound=hops * (wafer.hop_cycles + wavelets(n, dtype)),
+    )
 
 
-KERNELS = (
+MESHES = (
     Kernel(
         "MeshGEMV", _mesh_gemv, {"side": (4, 32), "m": (1, 8), "n": (1, 8), "groups": (1, 8)}, dtypes=(f16,),
         legal=lambda shape: shape["groups"] <= shape["side"],
@@ -126,4 +136,7 @@ KERNELS = (
     Kernel("ring shift", _ring_shift, {"length": (2, 30), "n": (1, 60), "shifts": (0, 5)}, dtypes=(f16,)),
     Kernel("two-phase reduce", _two_phase, {"step": (1, 8), "groups": (1, 8), "n": (1, 64)}, dtypes=(f32,)),
     Kernel("transfer", _transfer, {"hops": (1, 30), "n": (1, 64), "back": (0, 1)}, dtypes=(f32,)),
+    Kernel("relay", _relay, {"hops": (1, 20), "n": (1, 64), "tasks": (0, 1)}, dtypes=(f32, f16)),
 )  # fmt: skip
+
+KERNELS = (*MESHES, *ROWS, *PLAIN)

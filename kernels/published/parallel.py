@@ -8,16 +8,35 @@ times   clock of each PE before and after
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from wse_sim.hardware import f32, i32
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import Wafer, f32, i32
 from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective import reduce
 from wse_sim.kernels.collective.reduce import make_reduce
 from wse_sim.kernels.collective.shapes import chain
-from wse_sim.kernels.published import plain
+from wse_sim.kernels.published import plain, plain_laws
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.program import Program
 from wse_sim.program.register import Register
+
+Array = NDArray[Any]
+
+
+def reference(x: Array, y: Array | None = None) -> float:
+    """The sum of x, or of x * y, in double precision."""
+    wide = x.astype(np.float64)
+    return float((wide if y is None else wide * y).sum())
+
+
+def cost(wafer: Wafer, width: int, n: int, *, dot: bool = False) -> int:
+    """Cycles of a launch."""
+    alone = plain_laws.cost(wafer, "dot" if dot else "sum", n)
+    return alone + reduce.cost(wafer, chain(width, 0), 1)
 
 
 def sum_of(width: int, n: int) -> Program:

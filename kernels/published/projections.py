@@ -8,8 +8,12 @@ times    clock of each PE before and after
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from wse_sim.hardware import f16, i32
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import Wafer, f16, i32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import line_on
 from wse_sim.kernels.matrix import gemv
@@ -17,6 +21,8 @@ from wse_sim.kernels.published import mesh_gemv
 from wse_sim.kernels.published.compiled import load_descriptors
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,19 @@ class Shape:
     groups: int
     batch: int
     matrices: int
+
+
+def reference(s: Shape, x: Array, w: Array) -> Array:
+    """Outputs (batch, matrices, n) of x (batch, side m) and w (matrices, side m, n)."""
+    line = mesh_gemv.tree(s.side, s.groups)
+    return np.array([[gemv.reference(line, sequence, matrix, dtype=f16) for matrix in w] for sequence in x])
+
+
+def cost(wafer: Wafer, s: Shape) -> int:
+    """Cycles of a launch: a GEMV ends for the PEs of its first chains before it does for all."""
+    one = mesh_gemv.cost(wafer, s.side, s.m, s.n, s.groups)
+    launched = wafer.task_switch_cycles + 2 * (wafer.clock_cycles + wafer.scalar_memory_cycles)
+    return launched + s.batch * s.matrices * (one - launched)
 
 
 def make(s: Shape) -> Program:

@@ -6,6 +6,10 @@ tasks  each receipt ends in a task that sends the message on
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from wse_sim.hardware import DType, Wafer, f32, i32
 from wse_sim.hardware.geometry import EAST, RAMP, WEST
 from wse_sim.kernels.collective.timing import Timing, wavelets
@@ -13,12 +17,20 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.instruction import activate
 from wse_sim.program.program import Program
 
+Array = NDArray[Any]
 
-def cost(wafer: Wafer, hops: int, n: int, *, dtype: DType = f32) -> int:
-    """Cycles until the last PE's task has begun."""
+
+def reference(x: Array) -> Array:
+    """What every PE but the first holds: what the first does."""
+    return x
+
+
+def cost(wafer: Wafer, hops: int, n: int, *, dtype: DType = f32, tasks: bool = True) -> int:
+    """Cycles until the last PE has read its clock."""
     t, words = Timing(wafer), wavelets(n, dtype)
-    hop = t.issue(2) + t.stage() + words + wafer.completion_cycles + wafer.task_switch_cycles
-    return wafer.task_switch_cycles + hops * hop
+    begins = wafer.completion_cycles + wafer.task_switch_cycles if tasks else 0
+    hop = t.issue(2) + t.stage() + words + t.pauses(words) + begins
+    return wafer.task_switch_cycles + hops * hop + 2 * (wafer.clock_cycles + wafer.scalar_memory_cycles)
 
 
 def make(hops: int, n: int, *, dtype: DType = f32, tasks: bool = True) -> Program:

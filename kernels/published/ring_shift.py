@@ -23,6 +23,9 @@ from wse_sim.program.instruction import activate, unblock
 from wse_sim.program.program import Program
 
 Array = NDArray[Any]
+ARGUMENTS = {"left": 0}
+"""What a launch is given."""
+
 
 def reference(x: Array, shifts: int) -> Array:
     """What each PE holds in the end, (length, n), of x (length, n)."""

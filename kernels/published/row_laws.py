@@ -5,6 +5,7 @@ x       (rows, features); costs are from a PE's first instruction to its last, o
 
 from __future__ import annotations
 
+from math import erf
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,14 @@ def softmax(x: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
 
 
-def silu_gate(x: Array, y: Array) -> Array:
-    """y * x * sigmoid(x)."""
-    return np.asarray(y * (x / (1 + np.exp(-x.astype(np.float64)))))
+def silu(x: Array) -> Array:
+    """x * sigmoid(x); a gate multiplies it by y."""
+    return np.asarray(x / (1 + np.exp(-x.astype(np.float64))))
+
+
+def gelu(x: Array) -> Array:
+    """x * (1 + erf(x / sqrt(2))) / 2."""
+    return np.asarray(x * (1 + np.vectorize(erf)(x.astype(np.float64) / 2**0.5)) / 2)
 
 
 # -- cycles -------------------------------------------------------------------------------------------
@@ -85,12 +91,24 @@ def softmax_cost(wafer: Wafer, t: Tile, *, mapped: bool = False) -> int:
     return both + sum(_each(price, t, row) for row in (largest, powers, scale))
 
 
-def silu_gate_cost(wafer: Wafer, n: int) -> int:
-    """Cycles of `row_tiles.silu_gate`, the clock's two readings included."""
+def silu_cost(wafer: Wafer, n: int, *, gate: bool = False) -> int:
+    """Cycles of `row_tiles.silu`, or of `silu_gate`."""
     price = Price(wafer)
     element = sum(_in_place(name, price, 1, loads=1) for name in ("exp", "recip")) + price.scalar("load fadd store")
-    products = price.vector("neg", n, f16, f16) + 2 * _in_place("mul", price, n, loads=2)
-    return products + price.loop(n) + n * element + 2 * price.scalar("clock store")
+    products = 2 * _in_place("mul", price, n, loads=2) if gate else price.vector("mul", n, f16, f16, f16)
+    return price.vector("neg", n, f16, f16) + products + price.loop(n) + n * element
+
+
+def gelu_cost(wafer: Wafer, n: int) -> int:
+    """Cycles of `row_tiles.gelu`."""
+    price = Price(wafer)
+    scaled = 2 * price.vector("mul", n, f16, f16) + _in_place("add", price, n, loads=1)
+    return scaled + _in_place("mul", price, n, loads=2) + price.loop(n) + n * _in_place("erf", price, 1, loads=1)
+
+
+def launched(wafer: Wafer, cycles: int) -> int:
+    """Cycles of a launch that reads the clock before and after so many."""
+    return wafer.task_switch_cycles + cycles + 2 * Price(wafer).scalar("clock store")
 
 
 def _in_place(name: str, price: Price, n: int, *, loads: int) -> int:

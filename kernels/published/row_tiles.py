@@ -175,23 +175,53 @@ def _scalar_powers(pe: Code, rows: Rows, row: Register, most: Register, found: R
         found += pe.load(rows.y.at(at))
 
 
-# -- gate ---------------------------------------------------------------------------------------------
+# -- element by element -------------------------------------------------------------------------------
 
 
 def silu_gate(n: int) -> Program:
     """y *= x * sigmoid(x), n elements on one PE: products as vector operations, the sigmoid element by element."""
-    build = Builder(1, 1, name=f"SiLU gate {n}")
-    x, y, gate = (build.buffer(name, f16, n) for name in ("x", "y", "gate"))
+    return _elements("SiLU gate", n, lambda pe, x, y, work: _silu(pe, x, y, work, gate=True))
+
+
+def silu(n: int) -> Program:
+    """y = x * sigmoid(x), as in `silu_gate`."""
+    return _elements("SiLU", n, lambda pe, x, y, work: _silu(pe, x, y, work, gate=False))
+
+
+def gelu(n: int) -> Program:
+    """y = x * (1 + erf(x / sqrt(2))) / 2, the error function element by element."""
+
+    def emit(pe: Code, x: Buffer, y: Buffer, work: Buffer) -> None:
+        pe.mul(work, x, 0.5**0.5)
+        with pe.loop(n) as i:
+            pe.vector("erf", work.at(i, 1), work.at(i, 1))
+        pe.add(work, work, 1.0)
+        pe.mul(y, x, 0.5)
+        pe.mul(y, y, work)
+
+    return _elements("GELU", n, emit)
+
+
+def _silu(pe: Code, x: Buffer, y: Buffer, work: Buffer, *, gate: bool) -> None:
+    pe.neg(work, x)
+    with pe.loop(x.length) as i:
+        element = work.at(i, 1)
+        pe.vector("exp", element, element)
+        pe.store(work.at(i), pe.load(work.at(i)) + 1.0)
+        pe.vector("recip", element, element)
+    if gate:
+        pe.mul(work, work, x)
+        pe.mul(y, y, work)
+    else:
+        pe.mul(y, work, x)
+
+
+def _elements(name: str, n: int, emit: Callable[[Code, Buffer, Buffer, Buffer], None]) -> Program:
+    build = Builder(1, 1, name=f"{name} {n}")
+    x, y, work = (build.buffer(name, f16, n) for name in ("x", "y", "work"))
     times = build.buffer("times", i32, 2)
     pe = build.main()
     pe.store(times[0], pe.clock())
-    pe.neg(gate, x)
-    with pe.loop(n) as i:
-        element = gate.at(i, 1)
-        pe.vector("exp", element, element)
-        pe.store(gate.at(i), pe.load(gate.at(i)) + 1.0)
-        pe.vector("recip", element, element)
-    pe.mul(gate, gate, x)
-    pe.mul(y, y, gate)
+    emit(pe, x, y, work)
     pe.store(times[1], pe.clock())
     return build.finish()

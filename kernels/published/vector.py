@@ -6,9 +6,15 @@ times  clock of the PE before and after
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wse_sim.errors import ProgramError
-from wse_sim.hardware import DType, f16, f32, i16, i32
+from wse_sim.hardware import DType, Wafer, f16, f32, i16, i32
+from wse_sim.hardware.operations import VECTOR_OPERATIONS
+from wse_sim.kernels.price import Price
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import each
@@ -17,6 +23,33 @@ from wse_sim.program.program import Program
 TILE = 16  # elements of a short operation
 ROW = 16  # elements of a row of a stencil's grid
 BESIDE = 8  # bytes past a period of the banks: operands of f32 so placed do not meet
+
+Array = NDArray[Any]
+
+# -- values and cycles --------------------------------------------------------------------------------
+
+
+def reference(name: str, x: Array, y: Array) -> Array:
+    """What `copy`, `fill`, `add` and `multiply_add` leave: x, 0, x + y, or y + x / 2, rounded once."""
+    wide, other = x.astype(np.float64), y.astype(np.float64)
+    found = {"copy": wide, "fill": 0 * wide, "add": wide + other, "multiply-add": other + 0.5 * wide}[name]
+    return found.astype(x.dtype)
+
+
+def cost(wafer: Wafer, name: str, n: int, dtype: DType) -> int:
+    """Cycles of a launch of one of these four; x and y of an addition begin in the same bank: narrow groups meet."""
+    price, (lanes, _) = Price(wafer), wafer.rate(VECTOR_OPERATIONS["add"], dtype, dtype)
+    meet = lanes * dtype.bytes <= wafer.read_port_bytes
+    operation = {
+        "copy": price.vector("mov", n, dtype, dtype),
+        "fill": price.vector("mov", n, dtype, None),
+        "add": price.vector("add", n, dtype, dtype, dtype, clash=meet),
+        "multiply-add": price.vector("mac", n, dtype, dtype),
+    }[name]
+    return wafer.task_switch_cycles + operation + 2 * price.scalar("clock store")
+
+
+# -- programs -----------------------------------------------------------------------------------------
 
 
 def _timed(name: str, emit: Callable[[Builder, Code], None]) -> Program:

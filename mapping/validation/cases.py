@@ -93,7 +93,7 @@ def _ring_shift(row: Row) -> list[Case | Skipped]:
     if side < 2:
         return [_skipped(row, f"a ring of {side} PEs: expected 2 or more")]
     seconds = cost.ring_shift(side, n, shifts)
-    return [_case(row, seconds, lambda: spread(ring_shift.make(side, n, shifts), WSE3_SIMULATOR, {"left": 0}))]
+    return [_case(row, seconds, lambda: spread(ring_shift.make(side, n, shifts), WSE3_SIMULATOR, ring_shift.ARGUMENTS))]
 
 
 def _side(row: Row) -> int:

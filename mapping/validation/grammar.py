@@ -21,7 +21,7 @@ _N = r"[0-9]+(?:\.0+)?[KkMm]?(?![0-9^A-WYZa-wyz]|\.[0-9])"
 _BY = rf"{_N} *x *{_N}"
 _ONE = rf"\[ *{_N} *[,x] *{_N} *\]|{_BY}"
 _NAMES = r"group size|groups?|batch|step|hops?|seq|heads?|tokens|block"
-_THINGS = r"per PE|hops?|words?|wavelets?|elem(?:ent)?s?|PEs?|groups?|values?|tokens?"
+_THINGS = r"per PE|hops?|words?|wavelets?|elem(?:ent)?s?|PEs?|groups?|values?|tokens?|shifts?"
 
 
 def _pattern(text: str) -> re.Pattern[str]:

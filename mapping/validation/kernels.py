@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from math import prod
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware import DType, Wafer, f16, f32
@@ -18,6 +19,7 @@ from wse_sim.kernels.published import (
     plain_attention,
     projection_norm,
     projections,
+    ring_shift,
     row_tiles,
     summa,
 )
@@ -149,24 +151,38 @@ def share(total: int, parts: int) -> int:
 
 
 def _mesh_gemv(g: Given) -> Job:
+    """Of a matrix, or of the tiles that it is dealt in."""
+    side, groups = g.side, g.need("groups", "group", "g", "k-tree group")
+    if groups > side:
+        raise UsageError(f"{groups} groups of {side} PEs: expected no more than PEs")
+    m, n = _gemv_tile(g, side)
+    return Job(lambda: mesh_gemv.make(side, m, n, groups))
+
+
+def _gemv_tile(g: Given, side: int) -> tuple[int, int]:
+    if {"mt", "nt"} <= set(g.sizes.named):
+        return g.sizes.named["mt"], g.sizes.named["nt"]
     if g.sizes.product is not None:
         (_, inputs), (_, outputs) = g.sizes.product
     elif g.sizes.matrix is not None and len(g.sizes.matrix) == 2:
         inputs, outputs = g.matrix()
     else:
         inputs, outputs = g.need("inputs", "k", "m", "d_in"), g.need("outputs", "n", "d_out")
-    side, groups = g.side, g.need("groups", "group", "g", "k-tree group")
-    if groups > side:
-        raise UsageError(f"{groups} groups of {side} PEs: expected no more than PEs")
-    m, n = share(inputs, side), share(outputs, side)
-    return Job(lambda: mesh_gemv.make(side, m, n, groups))
+    return share(inputs, side), share(outputs, side)
 
 
 def _mesh_gemm(g: Given) -> Job:
     side = g.side
     if side < 2:
         raise UsageError(f"a ring of {side} PEs: expected 2 or more")
-    tiles = mesh_gemm.Tiles(side, *(share(size, side) for size in g.product()))
+    names, tile = ("mt", "kt", "nt"), g.sizes.tile
+    if set(names) <= set(g.sizes.named):
+        tile = tuple(g.sizes.named[name] for name in names)
+    if tile is None:
+        tile = tuple(share(size, side) for size in g.product())
+    if len(tile) != 3:
+        raise UsageError(f"size gives a tile of {len(tile)} sizes: expected three, m, k and n")
+    tiles = mesh_gemm.Tiles(side, *tile)
     return Job(lambda: mesh_gemm.make(tiles), mesh_gemm.ARGUMENTS, cost.gemm(tiles))
 
 
@@ -216,6 +232,15 @@ def _projection_and_norm(g: Given) -> Job:
     return Job(lambda: projection_norm.make(tiles), projection_norm.ARGUMENTS)
 
 
+def _ring_shift(g: Given) -> Job:
+    length, shifts = g.width, g.need("shifts", "l", "shift")
+    if length < 2:
+        raise UsageError(f"a ring of {length} PEs: expected 2 or more")
+    tile = g.sizes.tile or g.sizes.matrix or (g.need("elements", "n", "element", "word"),)
+    n = prod(tile)
+    return Job(lambda: ring_shift.make(length, n, shifts), ring_shift.ARGUMENTS, cost.ring_shift(length, n, shifts))
+
+
 # -- on rows of PEs -----------------------------------------------------------------------------------
 
 
@@ -230,8 +255,9 @@ def _rows(make: Callable[[row_tiles.Tile], Program]) -> Callable[[Given], Job]:
     return job
 
 
-def _gate(tile: row_tiles.Tile) -> Program:
-    return row_tiles.silu_gate(tile.rows * tile.cols)
+def _elements(make: Callable[[int], Program]) -> Callable[[Given], Job]:
+    """What each PE does with its elements by itself."""
+    return _rows(lambda tile: make(tile.rows * tile.cols))
 
 
 def _parallel(make: Callable[[int, int], Program]) -> Callable[[Given], Job]:
@@ -262,7 +288,10 @@ def _matrix(make: Callable[[int], Program]) -> Callable[[Given], Job]:
 
 
 def _attention(g: Given) -> Job:
-    """Queries are dealt to the PEs of a grid, keys and values copied to all."""
+    """Queries are dealt to the PEs of a grid, keys and values copied to all.
+
+    What is called scalar on one PE is so in its softmax alone: scalar products would take four times its cycles.
+    """
     tokens, d = g.need("tokens", "s", "token", "seq"), g.need("features", "d", "feature")
     queries, vectors = share(tokens, g.pes), not (g.pes > 1 and re.search("scalar", g.workload, re.IGNORECASE))
     return Job(lambda: plain_attention.make(queries, tokens, d, vectors=vectors))
@@ -281,7 +310,10 @@ KERNELS = (
     PublishedKernel(r"layer.?norm", _rows(row_tiles.layer_norm), f16, "one PE", on_one_pe=False),
     PublishedKernel(r"soft-?max.*map", _rows(lambda t: row_tiles.softmax(t, mapped=True)), f16),
     PublishedKernel(r"soft-?max", _rows(row_tiles.softmax), f16, "cross|attention"),
-    PublishedKernel(r"(silu|swiglu|activation).*gat|\bgate", _rows(_gate), f16),
+    PublishedKernel(r"(silu|swiglu|activation).*gat|\bgate", _elements(row_tiles.silu_gate), f16),
+    PublishedKernel(r"gelu", _elements(row_tiles.gelu), f16),
+    PublishedKernel(r"silu", _elements(row_tiles.silu), f16, on_one_pe=False),
+    PublishedKernel(r"ring shift|tile relay|interleaved (ring|shift)", _ring_shift, f16),
     PublishedKernel(rf"(summa|collectives_2d).*({_STEP})(?!.*scalar)|local ({_GEMM}).*(dsd|vector)", _summa_step, f32),
     PublishedKernel(rf"(summa|collectives_2d).*({_STEP}).*scalar|({_GEMM}).*scalar", _matrix(plain.matrix_matrix), f32),
     PublishedKernel(rf"summa|({_GEMM}).*collectives|collectives.*({_GEMM})", _summa, f32),

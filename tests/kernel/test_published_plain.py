@@ -1,4 +1,4 @@
-"""Plain code, attention and sums on rows of PEs: their numbers, on random inputs."""
+"""Micro-benchmarks of one PE: their numbers, and forms of the same work beside each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wse_sim import WSE3, f16, f32
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import ProgramError
 from wse_sim.hardware.presets import WSE3_SIMULATOR
-from wse_sim.kernels.published import parallel, plain, plain_attention, vector
+from wse_sim.kernels.published import vector
 from wse_sim.program.program import Program
 
 Floats = NDArray[np.floating]
@@ -26,48 +26,6 @@ def run(program: Program, result: str, **inputs: Floats) -> Floats:
 
 def random(*shape: int) -> Floats:
     return np.random.default_rng(5).standard_normal(shape).astype(np.float32)
-
-
-@pytest.mark.parametrize("n", [1, 7, 40])
-def test_loops_over_vectors(n: int) -> None:
-    x, y = random(2, n)
-    near = {"rtol": 2e-5, "atol": 1e-6}
-    np.testing.assert_allclose(run(plain.sum_of(n), "result", x=x), [x.sum()], **near)
-    np.testing.assert_allclose(run(plain.dot_of(n), "result", x=x, y=y), [x @ y], **near)
-    np.testing.assert_allclose(run(plain.axpy(n), "y", x=x, y=y), y + 2 * x, **near)
-    np.testing.assert_array_equal(run(plain.relu(n), "y", x=x), np.maximum(x, 0))
-    np.testing.assert_allclose(run(plain.silu(n), "y", x=x), x / (1 + np.exp(-x)), **near)
-    np.testing.assert_allclose(run(plain.l2_norm(n), "y", x=x), x / np.linalg.norm(x), **near)
-    root = np.sqrt(np.mean(x * x) + 1e-5)
-    np.testing.assert_allclose(run(plain.rms_norm(n), "y", x=x, weight=y), y * x / root, **near)
-    likelihood = np.exp(x[n // 2]) / np.exp(x).sum()
-    np.testing.assert_allclose(run(plain.cross_entropy(n, n // 2), "result", x=x), [likelihood], **near)
-
-
-@pytest.mark.parametrize("n", [1, 5])
-def test_loops_over_matrices(n: int) -> None:
-    a, b = random(2, n, n)
-    np.testing.assert_allclose(run(plain.matrix_matrix(n), "c", a=a.ravel(), b=b.ravel()), (a @ b).ravel(), rtol=1e-5)
-    np.testing.assert_allclose(run(plain.matrix_vector(n), "y", a=a.ravel(), x=b[0]), a @ b[0], rtol=1e-5)
-
-
-@pytest.mark.parametrize("vectors", [False, True])
-@pytest.mark.parametrize(("queries", "tokens", "d"), [(1, 1, 1), (3, 7, 5)])
-def test_attention_of_one_pe(queries: int, tokens: int, d: int, vectors: bool) -> None:
-    q, keys, values = random(queries, d), random(tokens, d) + 0.5, random(tokens, d) - 0.25
-    program = plain_attention.make(queries, tokens, d, vectors=vectors)
-    found = run(program, "out", q=q.ravel(), keys=keys.ravel(), values=values.ravel())
-    weights = np.exp(q @ keys.T / np.sqrt(d))
-    expected = weights @ values / weights.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(found.reshape(queries, d), expected, rtol=2e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("width", [1, 2, 5])
-def test_sums_over_a_row_of_pes(width: int) -> None:
-    x, y = random(2, width, 6)
-    for program, expected in ((parallel.sum_of(width, 6), x.sum()), (parallel.dot_of(width, 6), (x * y).sum())):
-        inputs = {"x": x[None], "y": y[None]} if "dot" in program.name else {"x": x[None]}
-        np.testing.assert_allclose(run(program, "result", **inputs), [expected], rtol=1e-5, atol=1e-5)
 
 
 # -- micro-benchmarks ---------------------------------------------------------------------------------

@@ -24,7 +24,9 @@ from wse_sim.kernels.published import summa
 from wse_sim.mapping.cli import app
 from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
 from wse_sim.mapping.validation.compare import compare
+from wse_sim.mapping.validation.grammar import sizes_of
 from wse_sim.mapping.validation.harness import BESIDE, spread
+from wse_sim.mapping.validation.machine import cycles_of
 from wse_sim.mapping.validation.rows import COLUMNS, FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, read_rows, shipped_rows
 from wse_sim.mapping.validation.used import FIGURES, TABLES, used_by
 
@@ -333,6 +335,81 @@ def test_figures_that_cannot_be_run_say_why(cells: dict[str, str], reason: str) 
 def test_odd_sizes_run(row: Row) -> None:
     (found,) = compare([row], max_seconds=100).rows
     assert found.simulated > 0
+
+
+# -- figures in other words -----------------------------------------------------------------------------------
+
+
+def test_other_configurations_of_published_kernels_run() -> None:
+    """Other sizes, grids, algorithms, machines, units and wordings than those that ship: each of them is simulated."""
+    rows = read_rows(Path(__file__).with_name("other_figures.csv"))
+    found = compare(rows, max_seconds=1000)
+    assert [(row.configuration, row.reason) for row in found.skipped] == []
+    assert len(found.rows) >= len(rows) > 70
+    assert all(row.simulated > 0 for row in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"workload": "Two-Phase reduce 1D", "size": "P=64 B=100 step=8", "hardware": "WSE-2 simulator SDK 0.6"},
+         {"workload": "two phase reduction", "size": "100 wavelets, group size 8, 64 PEs", "hardware": "WSE2 simfab"}),
+        ({"workload": "SUMMA GEMM (gemm-collectives_2d)", "size": "tile 4x4x4; M=K=N=12", "hardware": "CS-2 silicon"},
+         {"workload": "gemm collectives_2d", "size": "M=K=N=12, tile=4", "hardware": "WSE-2 (CS-2 silicon, 850 MHz)"}),
+        ({"workload": "MeshGEMV", "size": "[1,64]x[64,32], K-tree group 3"},
+         {"workload": "Mesh-GEMV", "size": "Nt=8; Mt=16; groups=3"}),
+        ({"workload": "MeshGEMM two-hop", "size": "12x8 * 8x16"},
+         {"workload": "aligned GEMM", "size": "M=12 N=16 K=8"}),
+        ({"workload": "RMSNorm", "size": "16x64 (generated: 7)"},
+         {"workload": "Distributed RMS norm", "size": "16 x 64"}),
+        ({"workload": "SiLU one PE", "size": "n=40"}, {"workload": "SiLU, one PE", "size": "40 elements"}),
+        ({"workload": "point-to-point latency, westward", "size": "9 hops", "metric": "latency"},
+         {"workload": "Point to point, west", "size": "8 words, 9 hops", "metric": "cycles"}),
+    ],
+)  # fmt: skip
+def test_wording_makes_no_difference(one: dict[str, str], other: dict[str, str]) -> None:
+    square = {} if "one PE" in one["workload"] or "latency" in one["workload"] else {"grid_x": "4", "grid_y": "4"}
+    square = {"grid_x": "3", "grid_y": "3"} if "SUMMA" in one["workload"] else square
+    square = {} if "phase" in one["workload"].lower() else square
+    rows = [figure(**{"metric": "cycles", "value": "900", **square, **cells}) for cells in (one, other)]
+    first, second = compare(rows, max_seconds=100).rows
+    assert first.simulated == second.simulated
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "hardware", "cycles"),
+    [
+        ("1,320", "cycles", "WSE-2", 1320), ("13276-13279", "cycles", "WSE-2", 13276), ("about 830", "cycles", "", 830),
+        ("34.5", "us", "WSE-2 (CS-2 silicon, 850 MHz)", 29325), ("0.0012", "ms", "WSE-2 (repo constant 1.1 GHz)", 1320),
+        ("1.2e3", "cycles (-5.8% vs raw)", "", 1200), ("2", "us", "CS-3 silicon", 2200),
+    ],
+)  # fmt: skip
+def test_values_in_cycles(value: str, unit: str, hardware: str, cycles: float) -> None:
+    assert cycles_of(figure(value=value, unit=unit, hardware=hardware)) == pytest.approx(cycles)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("P=512 B=4096 step=2", {"p": 512, "b": 4096, "step": 2}), ("step 4; 1K words on 16 PEs",
+                                                                    {"step": 4, "word": 1024, "pe": 16}),
+        ("M=K=N=46", {"m": 46, "k": 46, "n": 46}), ("n = 1,024", {"n": 1024}), ("batch 3, F=512 x2",
+                                                                               {"batch": 3, "f": 512, "times": 2}),
+        ("2048", {"bare": 2048}), ("128 per PE", {"per pe": 128}), ("(generated: 1513)", {}), ("n=1.5", {}),
+    ],
+)  # fmt: skip
+def test_named_sizes(text: str, named: dict[str, int]) -> None:
+    assert sizes_of(figure(size=text)).named == named
+
+
+def test_sizes_of_matrices_and_ranges() -> None:
+    found = sizes_of(figure(size="tile 4x4x4 of 64x128; hops 1..32; N in 1,2,4", grid_x="8", grid_y="2"))
+    assert (found.tile, found.matrix) == ((4, 4, 4), (64, 128))
+    assert (found.ranges, found.lists) == ({"hop": (1, 32)}, {"n": (1, 2, 4)})
+    assert found.named == {"width": 8, "height": 2}
+    assert sizes_of(figure(size="[1,16K] x [16K,8]")).product == ((1, 16384), (16384, 8))
+    assert sizes_of(figure(size="8^3")).matrix == (8, 8, 8)
+    assert sizes_of(figure(size="hops > 32")).ranges == {"hop": (32, None)}
 
 
 # -- time -----------------------------------------------------------------------------------------------------
