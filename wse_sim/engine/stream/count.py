@@ -15,22 +15,22 @@ from wse_sim.engine.stream.dates import (
 )
 from wse_sim.engine.stream.filing import IN_SECTION
 from wse_sim.engine.stream.origin import CONSTANT, DATA
-from wse_sim.engine.stream.router import last_of_before, turn_before
-from wse_sim.engine.stream.stairs import date_of, last_date, same
+from wse_sim.engine.stream.router import turn_before
+from wse_sim.engine.stream.stairs import NEVER, Stair, date_of, last_date, same
 from wse_sim.engine.stream.tables import (
     C_CODE,
     C_COUNT,
     C_NOTE,
     C_PES,
     COMPONENT,
+    FIRST,
     G_AFTER,
     G_COUNT,
-    G_TREE,
     K_COLUMN,
     K_ROW,
     K_TABLE,
     K_VALUE,
-    MESSAGES,
+    LAG,
     N_CUE,
     N_LEAVES,
     N_SECTION,
@@ -71,10 +71,11 @@ def count_component(stream: Stream) -> None:
         stream.state.fabric.turn[parts.pe[index]] = turn
     for operation in range(stream.counter[OPERATIONS]):
         count_operation(stream, operation)
-    for message in range(stream.counter[MESSAGES]):
-        tree = stream.trace.message[message, G_TREE]
-        for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
-            count_fifo(stream, message, node)
+    for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
+        tree = np.int64(parts.tree[index])
+        if stream.progress.head[tree] >= 0:
+            for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
+                count_fifo(stream, tree, node)
     for index in range(parts.first[component], parts.first[component + 1]):
         if stream.progress.script[parts.pe[index]] >= 0:
             count_script(stream, parts.pe[index])
@@ -109,8 +110,7 @@ def count_script(stream: Stream, pe: int) -> None:
                 cue += 1
             delay = stream.begin[0] + delay_until(stream, operation)
             operation = np.int64(trace.operation[operation, O_AFTER])
-        mark(stream, scripts.note[place, N_SECTION], scripts.note[place, N_TIME] + delay,
-             scripts.note[place, N_LEAVES])
+        mark(stream, scripts.note[place, N_SECTION], scripts.note[place, N_TIME] + delay, scripts.note[place, N_LEAVES])
 
 
 @jit
@@ -215,18 +215,21 @@ def blocked_cycles(stream: Stream, operation: int) -> int:
         second = arriving(stream, other, record[operation, O_LEAF_B])
         if same(stream, own, second):
             return np.int64(0)
-    pause, total, free = stream.state.costs.stream_pause, np.int64(0), start_of_operation(stream, operation)
-    for i in range(record[operation, O_COUNT]):
+    total, step, free = np.int64(0), stream.trace.step, start_of_operation(stream, operation)
+    pace, pause = np.int64(record[operation, O_PACE]), stream.state.costs.stream_pause
+    for k in range(own[1]):  # between its steps it does one group after the other
+        i = np.int64(step[own[0] + k, FIRST])
+        date = i + step[own[0] + k, LAG] + own[2]
+        if i > 0:
+            free = i - 1 + step[own[0] + k - 1, LAG] + own[2] + pace
+            if pause > 0 and i % pause == 0:
+                free += 1
         there = free
         if one >= 0:
             there = max(there, date_of(stream, first, i))
         if other >= 0:
             there = max(there, date_of(stream, second, i))
-        date = date_of(stream, own, i)
         total += date - there
-        free = date + record[operation, O_PACE]
-        if pause > 0 and (i + 1) % pause == 0:
-            free += 1
     return total
 
 
@@ -234,21 +237,35 @@ def blocked_cycles(stream: Stream, operation: int) -> int:
 
 
 @jit
-def count_fifo(stream: Stream, message: int, node: int) -> None:
+def count_fifo(stream: Stream, tree: int, node: int) -> None:
     """Words that a FIFO has passed, and the cycles in which a visible word waited there."""
-    pool = stream.state.fabric.pool
+    pool, record = stream.state.fabric.pool, stream.trace.message
+    message, passed, blocked, before = np.int64(stream.progress.head[tree]), np.int64(0), np.int64(0), NEVER
+    while message >= 0:
+        own, arrival = leaving(stream, message, node), arriving(stream, message, node)
+        if own != arrival:
+            blocked += waited(stream, own, arrival, before)
+        count = np.int64(record[message, G_COUNT])
+        before = last_date(stream, own, count)
+        passed += count
+        message = np.int64(record[message, G_AFTER])
     fifo = stream.state.fabric.at[stream.trees.fifo[node]]
-    own, arrival = leaving(stream, message, node), arriving(stream, message, node)
-    count = np.int64(stream.trace.message[message, G_COUNT])
-    if own != arrival:
-        before = last_of_before(stream, message, node)
-        for i in range(count):
-            date = date_of(stream, own, i)
-            pool[fifo + at.F_BLOCKED] += date - max(date_of(stream, arrival, i), before + 1)
-            before = date
-    head, tail = pool[fifo + at.F_HEAD], pool[fifo + at.F_TAIL]
-    pool[fifo + at.F_TAIL] = (tail + count) & LOW
-    stamp = head >> 32
-    if stream.trace.message[message, G_AFTER] < 0:
-        stamp = stream.begin[0] + last_date(stream, own, count)
-    pool[fifo + at.F_HEAD] = (stamp & LOW) << 32 | ((head + count) & LOW)
+    pool[fifo + at.F_BLOCKED] += blocked
+    pool[fifo + at.F_TAIL] = (pool[fifo + at.F_TAIL] + passed) & LOW
+    pool[fifo + at.F_HEAD] = ((stream.begin[0] + before) & LOW) << 32 | ((pool[fifo + at.F_HEAD] + passed) & LOW)
+
+
+@jit
+def waited(stream: Stream, own: Stair, arrival: Stair, before: int) -> int:
+    """Cycles in which a message's words were visible and next in a FIFO: only words at which a step begins wait.
+
+    before  date of the last word of the message before
+    """
+    step, total = stream.trace.step, np.int64(0)
+    for k in range(own[1]):
+        i = np.int64(step[own[0] + k, FIRST])
+        date = i + step[own[0] + k, LAG] + own[2]
+        if k > 0:
+            before = i - 1 + step[own[0] + k - 1, LAG] + own[2]
+        total += date - max(date_of(stream, arrival, i), before + 1)
+    return total

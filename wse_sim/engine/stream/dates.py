@@ -46,6 +46,7 @@ from wse_sim.engine.stream.tables import (
     P_AT,
     P_SHIFT,
     P_STEPS,
+    SHARES,
     Stream,
 )
 
@@ -184,8 +185,8 @@ def close_message(stream: Stream, message: int) -> None:
     """All operations that take a message are known: before, it went where there may be no room, and met nobody."""
     tree = stream.trace.message[message, G_TREE]
     for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
-        if stream.trees.shares[node]:
-            ports_due(stream, message)
+        if stream.trees.needs[node] & SHARES:
+            ports_due(stream, message, node)
             if stream.progress.contended[stream.trees.pe[node]]:
                 place_due(stream, message, node)
 
@@ -240,6 +241,6 @@ def change_place(stream: Stream, message: int, node: int, stair: Stair) -> bool:
         operation_due(stream, record[message, G_SOURCE])
         if following >= 0:
             operation_due(stream, record[following, G_SOURCE])
-    if trees.shares[node] and record[message, G_OPEN] == 0:
-        ports_due(stream, message)
+    if trees.needs[node] & SHARES and record[message, G_OPEN] == 0:
+        ports_due(stream, message, node)
     return True

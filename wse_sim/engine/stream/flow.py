@@ -13,8 +13,10 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, A, B
 from wse_sim.engine.stream.due import operation_due, place_due
+from wse_sim.engine.stream.settle import look_at_message, look_at_operation
 from wse_sim.engine.stream.tables import (
     C_CUE,
+    DATES_DUE,
     DEADLOCK,
     FINE,
     FULL,
@@ -73,17 +75,22 @@ def enqueue(stream: Stream, pe: int) -> None:
 
 @jit
 def run_round(stream: Stream) -> None:
-    """Every core that can go on does its next operation; `failed` says what was in the way."""
+    """Every core that can go on does its next operation, which is dated; `failed` says what was in the way."""
     for _ in range(stream.counter[QUEUE_LENGTH]):
-        pe = np.int64(stream.progress.queue[stream.counter[QUEUE_FIRST]])
+        pe, before = np.int64(stream.progress.queue[stream.counter[QUEUE_FIRST]]), stream.counter[OPERATIONS]
         goes_on = do_operation(stream, pe)
         if stream.failed[0] != FINE:
             return
+        if stream.counter[OPERATIONS] > before:
+            look_at_operation(stream, before)
+            look_at_message(stream, before)
         place = stream.counter[QUEUE_FIRST] + 1
         stream.counter[QUEUE_FIRST] = 0 if place == stream.progress.queue.shape[0] else place
         stream.counter[QUEUE_LENGTH] -= 1
         if goes_on:
             enqueue(stream, pe)
+        if stream.failed[0] != FINE:
+            return
 
 
 @jit
@@ -241,7 +248,7 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
         leaf = trees.fifo[node] >= stream.state.fabric.queue[0]
         stream.trace.place[place, P_AT] = NOBODY if leaf else np.int64(0)
         stream.trace.place[place, P_STEPS] = stream.trace.place[place, P_SHIFT] = 0
-        stream.trace.place[place, P_DUE] = 0 if leaf else 1
+        stream.trace.place[place, P_DUE] = np.int64(0) if leaf else DATES_DUE
         place += 1
         if leaf and progress.waits[node]:
             progress.waits[node] = 0

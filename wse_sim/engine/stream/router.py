@@ -11,11 +11,11 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine.jit import jit
-from wse_sim.engine.layout import F_OUTPUTS, F_PORT, RAMP_INPUT
 from wse_sim.engine.stream.dates import arriving, change_place, date_place, leaving, unhindered
 from wse_sim.engine.stream.due import place_due, place_of
 from wse_sim.engine.stream.stairs import NEVER, Stair, date_of, first_date, last_date, meet
 from wse_sim.engine.stream.tables import (
+    DATES_DUE,
     FIRST,
     G_AFTER,
     G_BEFORE,
@@ -25,11 +25,11 @@ from wse_sim.engine.stream.tables import (
     P_DUE,
     PACE,
     ROUTER_FIFOS,
+    SHARES,
     STEPS,
     UNKNOWN_TURN,
     Stream,
 )
-from wse_sim.engine.stream.trees import RAMP, may_collide
 
 R_NODE, R_MESSAGE, R_UNTIL, R_INDEX, R_READY, R_BEFORE = map(np.int64, range(6))
 """Columns of a router buffer: node, message at its head, last message, next word, when it may move, the last did."""
@@ -51,22 +51,24 @@ def tail_of(stream: Stream, node: int) -> int:
 @jit
 def find_meetings(stream: Stream, message: int, node: int) -> None:
     """Marks the router if the message meets another one there; both are then due."""
-    fabric, pe = stream.state.fabric, stream.trees.pe[node]
+    fabric, trees, pe = stream.state.fabric, stream.trees, stream.trees.pe[node]
+    needs = trees.needs[node] & ~SHARES
     own = leaving(stream, message, node)
     count = stream.trace.message[message, G_COUNT]
     first, last = first_date(stream, own), last_date(stream, own, count)
     for index in range(fabric.first[pe], fabric.first[pe + 1]):
-        other = stream.trees.node[index]
-        if other < 0 or other == node or not may_collide(fabric, stream.trees.fifo[node], index):
+        other = trees.node[index]
+        if other < 0 or other == node or not trees.needs[other] & needs:
             continue
         passing = tail_of(stream, other)
         while passing >= 0:
             stair = leaving(stream, passing, other)
             words = stream.trace.message[passing, G_COUNT]
-            if stair[1] > 0 and stream.trace.message[passing, G_OPEN] == 0:
+            if stair[1] > 0:
                 if last_date(stream, stair, words) < first:
                     break
-                if first_date(stream, stair) <= last and meet(stream, own, count, stair, words):
+                is_open = stream.trace.message[passing, G_OPEN] > 0
+                if not is_open and first_date(stream, stair) <= last and meet(stream, own, count, stair, words):
                     stream.progress.contended[pe] = 1
                     place_due(stream, passing, other)
                     place_due(stream, message, node)
@@ -183,10 +185,7 @@ def move_words(stream: Stream, pe: int, turn: int) -> bool:
             k = (turn + asked) % buffers
             if router[k, R_MESSAGE] < 0 or router[k, R_READY] > now:
                 continue
-            record = fabric.at[first + k]
-            needs = fabric.pool[record + F_OUTPUTS]
-            if fabric.pool[record + F_PORT] == RAMP:
-                needs |= RAMP_INPUT
+            needs = stream.trees.needs[router[k, R_NODE]] & ~SHARES
             if used & needs:
                 router[k, R_READY] = now + 1
             else:
@@ -263,7 +262,7 @@ def move_run(stream: Stream, k: int, now: int, until: int) -> bool:
     if end < count:
         find_ready(stream, k)
         return False
-    stream.trace.place[place_of(stream, message, router[k, R_NODE]), P_DUE] = 0
+    stream.trace.place[place_of(stream, message, router[k, R_NODE]), P_DUE] &= ~DATES_DUE
     changed = change_place(stream, message, router[k, R_NODE], drafted(stream, k))
     if message == router[k, R_UNTIL]:
         router[k, R_MESSAGE] = -1
@@ -367,6 +366,8 @@ def step_back(stream: Stream, k: int, message: int, date: int) -> None:
         if stair[1] > 0 and first_date(stream, stair) < date:
             count = np.int64(stream.trace.message[message, G_COUNT])
             low, high = np.int64(0), count - 1
+            if last_date(stream, stair, count) < date:
+                low = high
             while low < high:
                 middle = (low + high + 1) >> 1
                 if date_of(stream, stair, middle) < date:

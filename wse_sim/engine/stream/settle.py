@@ -8,11 +8,13 @@ from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import date_operation, date_place, leaving
 from wse_sim.engine.stream.router import arbitrate, find_meetings
 from wse_sim.engine.stream.tables import (
+    DATES_DUE,
     FINE,
     G_PLACES,
     G_TREE,
     LOWEST,
     LOWEST_PORTS,
+    MEETINGS_DUE,
     MESSAGE_DUE,
     O_OUT,
     OPERATION_DUE,
@@ -79,8 +81,8 @@ def date_message(stream: Stream, message: int, forth: bool) -> None:
     places = stream.trace.message[message, G_PLACES] - first
     for k in range(end - first):
         node = first + k if forth else end - 1 - k
-        if stream.trace.place[places + node, P_DUE]:
-            stream.trace.place[places + node, P_DUE] = 0
+        if stream.trace.place[places + node, P_DUE] & DATES_DUE:
+            stream.trace.place[places + node, P_DUE] &= ~DATES_DUE
             if stream.progress.contended[stream.trees.pe[node]]:
                 arbitrate(stream, message, node)
             else:
@@ -98,6 +100,9 @@ def look_at_ports(stream: Stream) -> None:
         stream.trace.due[operation] &= ~PORTS_DUE
         message = np.int64(stream.trace.operation[operation, O_OUT])
         tree = stream.trace.message[message, G_TREE]
-        for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
-            if stream.trees.shares[node] and leaving(stream, message, node)[1] > 0:
-                find_meetings(stream, message, node)
+        first, places = stream.trees.first[tree], stream.trace.message[message, G_PLACES]
+        for k in range(stream.trees.first[tree + 1] - first):
+            if stream.trace.place[places + k, P_DUE] & MEETINGS_DUE:
+                stream.trace.place[places + k, P_DUE] &= ~MEETINGS_DUE
+                if leaving(stream, message, first + k)[1] > 0:
+                    find_meetings(stream, message, np.int64(first + k))

@@ -54,6 +54,7 @@ PACE = LAG  # header: cycles that surely lie between two words, pauses besides
 
 # -- what waits for work, bits -------------------------------------------------------------------------
 OPERATION_DUE, MESSAGE_DUE, PORTS_DUE = np.uint8(1), np.uint8(2), np.uint8(4)
+DATES_DUE, MEETINGS_DUE = np.int64(1), np.int64(2)  # of a message at a router
 
 # -- counters ------------------------------------------------------------------------------------------
 OPERATIONS, MESSAGES, PLACES, STEPS, WORDS = map(np.int64, range(5))  # of the trace, in use
@@ -68,6 +69,7 @@ CASTING, ACTING, COMPUTING = map(np.int64, range(3))
 # -- why the engine stops (first of `failed`) ------------------------------------------------------------
 FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED, CONTROL = map(np.int64, range(9))
 
+SHARES = np.int64(64)  # bit of a router buffer's needs: another buffer needs one of them too
 ROUTER_FIFOS = 60  # most router buffers of a PE that the engine arbitrates among
 
 
@@ -84,7 +86,7 @@ class Trees(NamedTuple):
     tree: np.ndarray  # (nodes,) int32
     latency: np.ndarray  # (nodes,) int16
     capacity: np.ndarray  # (nodes,) int16
-    shares: np.ndarray  # (nodes,) int8: an output of its route is one of another router buffer too
+    needs: np.ndarray  # (nodes,) int8: outputs of its route, RAMP_INPUT, SHARES
     node: np.ndarray  # (fifos,) int32: -1: nothing ever comes there
 
 

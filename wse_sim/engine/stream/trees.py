@@ -6,9 +6,9 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
-from wse_sim.engine.layout import F_NEXT, F_OUTPUTS, F_OWNER, F_PORT, F_SHAPE
+from wse_sim.engine.layout import F_NEXT, F_OUTPUTS, F_OWNER, F_PORT, F_SHAPE, RAMP_INPUT
 from wse_sim.engine.state import Fabric, State
-from wse_sim.engine.stream.tables import Components, Trees
+from wse_sim.engine.stream.tables import SHARES, Components, Trees
 from wse_sim.engine.table import Table
 
 RAMP = np.int64(4)
@@ -24,7 +24,7 @@ def make_trees(state: State, table: object, covered: np.ndarray) -> tuple[Trees,
     sources = int((fabric.pool[fabric.at[: fabric.queue[0]] + at.F_PORT] == RAMP).sum())
     wide = {name: np.empty(size, np.int32) for name in ("fifo", "parent", "child", "pe", "tree")}
     short = {name: np.empty(size, np.int16) for name in ("latency", "capacity")}
-    flags = {name: np.zeros(size, np.int8) for name in ("children", "shares")}
+    flags = {name: np.zeros(size, np.int8) for name in ("children", "needs")}
     trees = Trees(
         first=np.zeros(sources + 1, np.int32),
         leaves=np.zeros(sources, np.int32),
@@ -88,7 +88,7 @@ def _grow(state: State, trees: Trees, group: np.ndarray, twice: np.ndarray) -> t
                     trees.leaves[count] += 1
                     done += 1
                     continue
-                trees.shares[done] = shares_output(fabric, trees.pe[done], trees.fifo[done])
+                trees.needs[done] = needs_of(fabric, trees.pe[done], trees.fifo[done])
                 for port in range(5):
                     if fabric.pool[record + F_OUTPUTS] >> port & 1:
                         target = index_of(fabric, fabric.pool[record + F_NEXT + port])
@@ -128,21 +128,22 @@ def index_of(fabric: Fabric, record: int) -> int:
 
 
 @jit
-def shares_output(fabric: Fabric, pe: int, index: int) -> int:
+def needs_of(fabric: Fabric, pe: int, index: int) -> int:
+    """What a router buffer's word needs to itself in its cycle, and whether another buffer may want it."""
+    needs = of_router(fabric, index)
     for other in range(fabric.first[pe], fabric.first[pe + 1]):
-        if other != index and may_collide(fabric, index, other):
-            return 1
-    return 0
+        if other != index and needs & of_router(fabric, other):
+            return needs | SHARES
+    return needs
 
 
 @jit
-def may_collide(fabric: Fabric, one: int, other: int) -> bool:
-    """Whether two router buffers of a PE want the same output, or are both filled by the core."""
-    pool, left, right = fabric.pool, fabric.at[one], fabric.at[other]
-    if pool[left + F_OUTPUTS] & pool[right + F_OUTPUTS]:
-        return True
-    both = pool[left + F_OUTPUTS] != 0 and pool[right + F_OUTPUTS] != 0
-    return both and pool[left + F_PORT] == RAMP and pool[right + F_PORT] == RAMP
+def of_router(fabric: Fabric, index: int) -> int:
+    """A bit for each output, and RAMP_INPUT for a buffer that the core fills."""
+    outputs = np.int64(fabric.pool[fabric.at[index] + F_OUTPUTS])
+    if outputs != 0 and fabric.pool[fabric.at[index] + F_PORT] == RAMP:
+        return outputs | RAMP_INPUT
+    return outputs
 
 
 @jit
