@@ -22,9 +22,12 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("wse_sim") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "wse-sim"], check=True)
+    checkout = Path.cwd().parent  # of this notebook, where it lies in one; else the released package
+    source = str(checkout) if (checkout / "wse_sim").is_dir() else "wse-sim"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
 
 # %%
 import numpy as np
@@ -37,6 +40,7 @@ from wse_sim.kernels.collective.law import bound
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.program import Builder
 from wse_sim.report.pictures import draw_comparison
+from wse_sim.report.pictures.style import SERIES
 from wse_sim.report.trace import Trace
 
 # %%
@@ -74,7 +78,7 @@ table = pd.DataFrame(rows).T.rename_axis(["words", "way"])
 table["over the bound"].unstack().round(2)
 
 # %%
-ax = table["cycles"].unstack().plot(marker="o", logx=True, logy=True, figsize=(7, 4))
+ax = table["cycles"].unstack().plot(style=["o-", "s-", "^-", "d-"], color=SERIES, logx=True, logy=True, figsize=(7, 4))
 table["bound"].unstack().min(axis=1).plot(ax=ax, color="black", linestyle="--", label="bound")
 ax.set_xlabel("words of the vector")
 ax.set_ylabel("cycles")

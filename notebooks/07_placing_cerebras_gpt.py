@@ -22,9 +22,12 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("wse_sim") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "wse-sim"], check=True)
+    checkout = Path.cwd().parent  # of this notebook, where it lies in one; else the released package
+    source = str(checkout) if (checkout / "wse_sim").is_dir() else "wse-sim"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
 
 # %%
 from dataclasses import replace
@@ -88,7 +91,7 @@ ax = parts.plot.area(figsize=(8, 4), colormap="cividis", linewidth=0)
 ax.set_xlabel("side of the square, PEs")
 ax.set_ylabel("cycles of one layer")
 ax.set_title(f"A decode step of {MODELS[0]}, by kernel")
-ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8);
+ax.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8, reverse=True);
 
 # %%
 total = pd.Series({side: step.total for side, step in steps.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import re
@@ -56,6 +57,27 @@ def test_a_notebook_installs_first_shows_pictures_and_ends_in_a_check(text: Path
     assert notebook.stat().st_size < MOST_BYTES
 
 
+@pytest.mark.parametrize("text", TEXTS, ids=names(TEXTS))
+def test_the_first_cell_installs_where_the_package_is_missing(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = next(cell for cell in cells(text.with_suffix(".ipynb")) if cell["cell_type"] == "code")
+    asked: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: asked.append(command))
+
+    def run(folder: Path) -> None:
+        monkeypatch.chdir(folder)
+        exec(compile("".join(first["source"]), text.name, "exec"), {})
+
+    run(FOLDER)
+    assert asked == [], "it is there"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    run(FOLDER)
+    run(tmp_path)
+    install = [sys.executable, "-m", "pip", "install", "-q"]
+    assert asked == [[*install, str(FOLDER.parent)], [*install, "wse-sim"]], "the checkout, or the released package"
+
+
 @pytest.mark.notebooks
 @pytest.mark.parametrize("text", TEXTS, ids=names(TEXTS))
 @pytest.mark.filterwarnings("ignore")
@@ -70,7 +92,7 @@ def test_a_notebook_runs(text: Path) -> None:
 
 @pytest.mark.notebooks
 def test_the_pictures_of_the_readme_are_drawn(tmp_path: Path) -> None:
-    """In a copy of their folder: every picture that the README shows comes out of the script, but the first one."""
+    """In a copy of their folder: every picture that the README shows comes out of the script."""
     copy = tmp_path / "pictures"
     copy.mkdir()
     shutil.copy(FOLDER / "pictures" / "draw.py", copy)
@@ -78,7 +100,7 @@ def test_the_pictures_of_the_readme_are_drawn(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(copy / "draw.py")], check=True, env={**os.environ, "PYTHONPATH": root})
     shown = set(re.findall(r"notebooks/pictures/([\w.]+)", (FOLDER.parent / "README.md").read_text("utf-8")))
     without_browser = {"page.png"} if shutil.which("chromium") is None else set()
-    assert shown - {"run.png", "draw.py"} - without_browser <= {path.name for path in copy.iterdir()}
+    assert shown - {"draw.py"} - without_browser <= {path.name for path in copy.iterdir()}
 
 
 def kernel() -> str:

@@ -13,6 +13,7 @@ from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.pipeline.program import MOST_ROUNDS, Pipeline
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.report.report import Report
+from wse_sim.report.trace import Recording, Trace
 
 Prompts = Sequence[Sequence[int]]
 
@@ -34,12 +35,16 @@ class Flight:
 
     tensors  None: all weights 0, where only time matters
     start    position at which all sequences go on, over an empty cache
+    trace    what the machine records
     """
 
-    def __init__(self, mapping: Mapping, tensors: Weights | None, *, start: int = 0, threads: int = 1) -> None:
+    def __init__(
+        self, mapping: Mapping, tensors: Weights | None, *, start: int = 0, threads: int = 1,
+        trace: Trace | None = None,
+    ) -> None:  # fmt: skip
         self.mapping = mapping
         self.pipeline = Pipeline(mapping)
-        self.machine = Machine(self.pipeline.program, mapping.wafer, threads=threads)
+        self.machine = Machine(self.pipeline.program, mapping.wafer, threads=threads, trace=trace)
         if tensors is not None:
             self.pipeline.load(self.machine, tensors)
         self.go_to(start)
@@ -91,6 +96,10 @@ class Flight:
     def report(self) -> Report:
         """Everything since the flight began."""
         return self.machine.report()
+
+    def recording(self) -> Recording:
+        """What was recorded since the flight began. Raises UsageError without a trace."""
+        return self.machine.recording()
 
     def _note(self, chosen: list[list[int]], rounds: int, ended: list[bool]) -> None:
         found = self.pipeline.chosen(self.machine, rounds).reshape(-1, rounds)

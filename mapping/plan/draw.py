@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from wse_sim.mapping.plan.mapping import Mapping, Part, Place
 
-_ENDS = {"embedding": SERIES[1], "head": SERIES[5], "embedding and head": SERIES[3], "layers": SERIES[0]}
+_KINDS = {
+    "layers": SERIES[0], "embedding": SERIES[1], "head": SERIES[5], "embedding and head": SERIES[3],
+    "embedding and layers": SERIES[4], "layers and head": SERIES[6], "whole model": SERIES[2],
+}  # fmt: skip
 _NAMED = 64  # places up to which each has its name written in it
 _FLOWS = 16  # replicas up to which flows are drawn
 
@@ -47,7 +50,7 @@ def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
 
 
 def regions_of(mapping: Mapping) -> dict[str, Region]:
-    """The places' regions by what they hold, to draw over a report's maps."""
+    """See `Mapping.regions`."""
     several = mapping.replicas > 1
     return {p.holds() + (f", replica {p.replica + 1}" if several else ""): p.region for p in mapping.places}
 
@@ -64,8 +67,9 @@ def describe_html(mapping: Mapping) -> str:
 
 
 def _kind(place: Place) -> str:
-    ends = [name for name, has in (("embedding", place.embedding), ("head", place.head)) if has]
-    return " and ".join(ends) or "layers"
+    held = (("embedding", place.embedding), ("layers", bool(place.layers)), ("head", place.head))
+    parts = [name for name, has in held if has]
+    return "whole model" if len(parts) == len(held) else " and ".join(parts)
 
 
 def _draw_place(ax: Axes, mapping: Mapping, place: Place) -> None:
@@ -77,29 +81,38 @@ def _draw_place(ax: Axes, mapping: Mapping, place: Place) -> None:
     corner = (place.x - 0.5, place.y - 0.5)
     ax.add_patch(
         Rectangle(
-            corner, place.width, place.height, facecolor=_ENDS[_kind(place)], alpha=alpha, edgecolor="none",
+            corner, place.width, place.height, facecolor=_KINDS[_kind(place)], alpha=alpha, edgecolor="none",
             hatch="//" if place.streamed else None, label="_place", gid=place.holds(),
         )
     )  # fmt: skip
     ax.add_patch(Rectangle(corner, place.width, place.height, fill=False, edgecolor="white", linewidth=1.0))
     text = place.holds().replace(", ", "\n")
     size = 8 if len(mapping.places) <= 16 else 6
-    if len(mapping.places) <= _NAMED and _fits(ax, mapping, place, text, size):
+    filled = _filled(ax, mapping, place, text, size)
+    if len(mapping.places) <= _NAMED and filled <= 1:
+        down = 0.25 if _has_flows(mapping) and filled <= 0.5 else 0.5  # above the arrows, which meet in the middle
         ax.text(
-            place.x + place.width / 2 - 0.5, place.y + place.height / 2 - 0.5, text, ha="center", va="center",
+            place.x + place.width / 2 - 0.5, place.y + place.height * down - 0.5, text, ha="center", va="center",
             fontsize=size, clip_on=True, zorder=4, path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
 
 
-def _fits(ax: Axes, mapping: Mapping, place: Place, text: str, size: int) -> bool:
-    """Whether letters of so many points have room in a place; both taken from their usual shapes."""
+def _has_flows(mapping: Mapping) -> bool:
+    return mapping.replicas <= _FLOWS and any(len(mapping.parts(index)) > 1 for index in range(mapping.replicas))
+
+
+def _filled(ax: Axes, mapping: Mapping, place: Place, text: str, size: int) -> float:
+    """Part of a place's height that letters of so many points take; more than 1 if they have no room.
+
+    Both sizes are taken from their usual shapes.
+    """
     figure = ax.get_figure(root=True)
     assert figure is not None
     room = ax.get_window_extent()
-    points = 72 / figure.dpi * min(room.width / mapping.wafer.width, room.height / mapping.wafer.height)  # of a PE
+    points = 72 / figure.dpi * min(room.width / mapping.grid.width, room.height / mapping.grid.height)  # of a PE
     lines = text.splitlines()
     wide, high = 0.65 * size * max(map(len, lines)), 1.3 * size * len(lines)
-    return wide <= points * place.width and high <= points * place.height
+    return high / (points * place.height) if wide <= points * place.width else 2.0
 
 
 def _draw_flows(ax: Axes, parts: tuple[Part, ...]) -> None:
@@ -122,7 +135,7 @@ def _legend(ax: Axes, mapping: Mapping) -> None:
     from matplotlib.patches import Patch
 
     met = {_kind(place) for place in mapping.places}
-    handles: list[Any] = [Patch(color=color, alpha=0.75, label=kind) for kind, color in _ENDS.items() if kind in met]
+    handles: list[Any] = [Patch(color=color, alpha=0.75, label=kind) for kind, color in _KINDS.items() if kind in met]
     if any(place.streamed for place in mapping.places):
         handles.append(Patch(facecolor="white", edgecolor="black", hatch="//", label="weights streamed"))
     if any(len(mapping.parts(index)) > 1 for index in range(mapping.replicas)):

@@ -11,7 +11,7 @@ from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import DType, Region, Wafer, f32
 from wse_sim.hardware.geometry import Grid
 from wse_sim.mapping.model import GPTConfig
-from wse_sim.mapping.plan.draw import describe_html, draw_mapping
+from wse_sim.mapping.plan.draw import describe_html, draw_mapping, regions_of
 from wse_sim.mapping.plan.rules import check_places, check_whole
 from wse_sim.mapping.region.layout import Layout
 
@@ -206,6 +206,11 @@ class Mapping:
         ]
         lines += [f"  ({p.x}, {p.y}) {p.width} x {p.height}: {p.holds()}" for p in self.replica(0)]
         return "\n".join(lines)
+
+    @property
+    def regions(self) -> dict[str, Region]:
+        """The places' regions by what they hold, to draw over a report's maps."""
+        return regions_of(self)
 
     def draw(self, *, ax: Axes | None = None) -> Axes:
         """The places on the wafer, and the way of the hidden state from one to the next."""

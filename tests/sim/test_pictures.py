@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 import matplotlib as mpl
@@ -198,6 +199,35 @@ def test_every_state_has_a_color_of_its_own() -> None:
     assert len(set(SERIES)) == len(SERIES)
 
 
+SIGHT = {
+    "all colours": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "grey": np.tile([0.2126729, 0.7151522, 0.0721750], (3, 1)),
+}
+"""What is seen of linear RGB; the three lacks by Machado, Oliveira and Fernandes, 2009, at full severity."""
+
+
+def _seen(color: str, sight: Any) -> np.ndarray:
+    """CIELAB, whose distances are about those that are perceived."""
+    rgb = np.array(mpl.colors.to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+    x, y, z = np.cbrt(to_xyz @ np.clip(np.array(sight) @ linear, 0, 1) / [0.95047, 1.0, 1.08883])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colors_are_told_apart_in_every_kind_of_vision(sight: str) -> None:
+    """A distance of 2.3 is just noticeable side by side; these are for cells with others between them."""
+    palettes = {"states": (list(STATE_COLORS.values()), 18, 4), "series": (list(SERIES), 15, 0)}
+    for name, (colors, apart, in_grey) in palettes.items():
+        for a, b in combinations(colors, 2):
+            distance = np.linalg.norm(_seen(a, SIGHT[sight]) - _seen(b, SIGHT[sight]))
+            assert distance > (in_grey if sight == "grey" else apart), f"{name}: {a} and {b}, {distance:.1f} apart"
+
+
 def _draw_moves(report: Report, ax: Any = None) -> Any:
     return draw_state(report, State.MOVE, ax=ax)
 
@@ -283,6 +313,12 @@ def test_traffic_by_colour_and_direction() -> None:
     assert ax.get_xlabel().startswith("wavelets over links")
 
 
+def test_no_traffic_is_no_scale_of_parts() -> None:
+    ax = draw_traffic(broadcast(1, 1))
+    assert ax.get_title().startswith("Traffic by colour and direction, and its backpressure: no wavelet left its PE\n")
+    assert all(float(tick).is_integer() for tick in ax.get_xticks()), "wavelets are whole"
+
+
 def test_regions_are_drawn_over_a_map(report: Report) -> None:
     from matplotlib.patches import Rectangle
 
@@ -360,6 +396,11 @@ def test_the_roofline_has_the_three_walls() -> None:
     assert [bar.get_width() for c in capacity.containers for bar in c] == [wall.limit_bytes, wall.peak_bytes]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("arithmetic operations per byte", "operations per cycle and PE")
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    left, right = ax.get_xlim()
+    for label in (f"SRAM ports, {ports} ", "host link, "):
+        x, y = next(line for name, line in drawn.items() if name.startswith(label)).get_data()
+        assert y[0] < y[-1] == 8, f"the slope of {label!r} and where it turns flat are in the picture"
+        assert (x[0], x[-1]) == (pytest.approx(left), pytest.approx(right))
 
 
 # -- sums over sections, and several reports ----------------------------------------------------------

@@ -145,6 +145,22 @@ def test_a_hop_is_a_slanted_line(recording: Recording) -> None:
     assert legend.get_texts()[0].get_text() == "red: 1 taken here"
 
 
+def test_paths_can_be_zoomed(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = draw_paths(recording).collections[0].get_segments()
+    first = int(whole[1][0][0])  # when the second hop begins
+    ax = draw_paths(recording, window=(first, first + 2))
+    assert ax.get_xlim() == (first - 0.5, first + 2)
+    hops = [tuple(segment[0]) for segment in ax.collections[0].get_segments()]
+    assert (first, 1) in hops
+    assert len(hops) < len(whole)
+    with pytest.raises(UsageError, match=r"window \(5, 2\): expected cycles of the recording, from 0 to "):
+        draw_paths(recording, window=(5, 2))
+    assert "left out" not in draw_paths(recording).get_title()
+    monkeypatch.setattr("wse_sim.report.trace.paths.MOST", 3)
+    stays = len(recording.stays)
+    assert f"the first 3 of {stays} stays in queues" in draw_paths(recording).get_title()
+
+
 def test_paths_along_a_column() -> None:
     recording = random_recording(11, (3, 4))
     ax = draw_paths(recording, column=1)

@@ -14,6 +14,7 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware import EAST, GROUPS, RAMP, WEST, WSE3, State, f16, f32, toy
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
+from wse_sim.report.breakdown import kernel_of, phase_of
 from wse_sim.report.grids import Box
 from wse_sim.report.report import Report
 
@@ -463,3 +464,19 @@ def test_16_bit_arithmetic_is_cheaper() -> None:
     energy = run(build.finish()).energy
     assert energy.events["16-bit arithmetic"] == 10
     assert energy.events["32-bit arithmetic"] == 20, "an operation used on both widths is priced as the wider"
+
+
+@pytest.mark.parametrize(
+    ("section", "phase", "kernel"),
+    [
+        ("embedding", "embedding", "embedding"),
+        ("head/logits", "head", "logits"),
+        ("layer 3", "layer 3", "layer"),
+        ("layer 3/qkv/gemv", "layer 3", "qkv/gemv"),
+        ("replica 0/stage 12/layer 3/qkv/gemv", "replica 0/stage 12/layer 3", "qkv/gemv"),
+        ("replica 0/stage 1/take", "replica 0/stage 1", "take"),
+        ("replica 0/stage 1", "replica 0/stage 1", "stage"),
+    ],
+)
+def test_a_section_is_a_kernel_in_a_phase(section: str, phase: str, kernel: str) -> None:
+    assert (phase_of(section), kernel_of(section)) == (phase, kernel)

@@ -1,7 +1,12 @@
-"""Where cycles went, by the names of sections: `layer 3/qkv/gemv` is the kernel `qkv/gemv` in the phase `layer 3`."""
+"""Where cycles went, by the names of sections.
+
+`layer 3/qkv/gemv` is the kernel `qkv/gemv` in the phase `layer 3`, and so is `replica 0/stage 1/layer 3/qkv/gemv` in
+`replica 0/stage 1/layer 3`: a phase is the numbered parts that a path begins with, or else its first part.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +17,9 @@ from wse_sim.hardware.states import GROUPS
 
 if TYPE_CHECKING:
     from wse_sim.report.report import Report
+
+
+_NUMBER = re.compile(r" \d+$")
 
 
 @dataclass(frozen=True)
@@ -38,14 +46,21 @@ class Line:
 
 
 def phase_of(section: str) -> str:
-    """The first part of a section's path."""
-    return section.partition("/")[0]
+    """The beginning of a section's path."""
+    parts = section.split("/")
+    return "/".join(parts[: _length(parts)])
 
 
 def kernel_of(section: str) -> str:
-    """The rest of the path; all of it if it has one part."""
-    first, _, rest = section.partition("/")
-    return rest or first
+    """The rest of the path; where nothing is left, the last part without its number."""
+    parts = section.split("/")
+    return "/".join(parts[_length(parts) :]) or _NUMBER.sub("", parts[-1])
+
+
+def _length(parts: list[str]) -> int:
+    """Parts of a path that belong to the phase."""
+    plain = (i for i, part in enumerate(parts) if not _NUMBER.search(part))
+    return max(1, next(plain, len(parts)))
 
 
 def breakdown(report: Report, name_of: Callable[[str], str]) -> tuple[Line, ...]:

@@ -14,6 +14,7 @@ from wse_sim.report.explain import percent
 from wse_sim.report.pictures.style import (
     HATCHES,
     STATE_COLORS,
+    count_axis,
     legend_beside,
     new_axes,
     open_frame,
@@ -38,8 +39,6 @@ def draw_sections(report: Report, *, by: By = "section", ax: Axes | None = None,
     by    section, or the sums over its first part (phase: a layer of a model) or over the rest of its path (kernel)
     most  bars; if there are more names, the longest bars are drawn
     """
-    from matplotlib.ticker import EngFormatter
-
     names, cycles = _sums(report, by)
     names, cycles, left_out = _longest(names, cycles, most)
     ax = new_axes(8.0, 1.6 + 0.4 * max(len(names), 3)) if ax is None else ax
@@ -52,8 +51,7 @@ def draw_sections(report: Report, *, by: By = "section", ax: Axes | None = None,
         ax.text(total, place, f" {share}", va="center", fontsize=9)
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    ax.set_xlim(0, 1.12 * max([*sums.tolist(), 1]))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    count_axis(ax, 1.12 * max([*sums.tolist(), 1]))
     ax.set_xlabel("PE-cycles (% of all PE-cycles beside each bar)")
     shorter = f"; {left_out} shorter ones left out" if left_out else ""
     set_title(ax, f"What PEs did in each {by} of the program{shorter}", subject(report))

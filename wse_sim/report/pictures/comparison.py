@@ -11,7 +11,15 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware.states import GROUPS
 from wse_sim.report.describe import energy_text, time_text
 from wse_sim.report.explain import amount, percent
-from wse_sim.report.pictures.style import GROUP_COLORS, HATCHES, legend_beside, new_axes, open_frame, set_title
+from wse_sim.report.pictures.style import (
+    GROUP_COLORS,
+    HATCHES,
+    count_axis,
+    legend_beside,
+    new_axes,
+    open_frame,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +47,7 @@ def draw_comparison(reports: Mapping[str, Report], *, ax: Axes | None = None) ->
         ax.text(report.cycles + 0.01 * longest, row, _facts(report), va="center", fontsize=8)
     ax.set_yticks(rows, list(reports))
     ax.set_ylim(len(reports) - 0.5, -0.5)
-    ax.set_xlim(0, 1.4 * max(longest, 1))
+    count_axis(ax, 1.4 * longest)
     ax.set_xlabel("cycles of the run (parts: what an average PE did)")
     shortest = min(reports, key=lambda name: reports[name].cycles)
     set_title(ax, "Runs side by side", f"shortest: {shortest}, {amount(reports[shortest].cycles)} cycles")

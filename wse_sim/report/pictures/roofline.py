@@ -37,7 +37,8 @@ def draw_roofline(report: Report, *, ax: Axes | None = None) -> Axes:
     speeds = [line.operations / (line.cycles * report.pes) for line in kernels]
     points = [line.operations / line.sram_bytes for line in kernels]
     spread = [p for p in (sram, host, *points) if p] or [1.0]
-    span = np.array([min(spread) / 8, 8 * max([*spread, 4.0])])
+    spread += [_peaks(report)[-1][1] / bandwidth for bandwidth in _bandwidths(report)]  # where roofs turn flat
+    span = np.array([min(spread) / 8, 8 * max(spread)])
     _roofs(ax, report, span)
     for value, color, what in ((sram, _SRAM, "SRAM"), (host, _HOST, "host link")):
         if value and speed:
@@ -78,11 +79,16 @@ def _peaks(report: Report) -> list[tuple[str, float]]:
     return sorted(found, key=lambda peak: peak[1])
 
 
-def _roofs(ax: Axes, report: Report, span: np.ndarray) -> None:
+def _bandwidths(report: Report) -> tuple[int, float]:
+    """Bytes per cycle and PE: of the SRAM ports, and of the host link."""
     wafer = report.wafer
-    peaks = _peaks(report)
     ports = wafer.read_bytes_per_cycle + wafer.write_bytes_per_cycle
-    link = wafer.host_bytes_per_second / wafer.clock_hz / report.pes
+    return ports, wafer.host_bytes_per_second / wafer.clock_hz / report.pes
+
+
+def _roofs(ax: Axes, report: Report, span: np.ndarray) -> None:
+    peaks = _peaks(report)
+    ports, link = _bandwidths(report)
     xs = np.geomspace(span[0], span[1], 200)
     for bandwidth, color, style, what in (
         (ports, _SRAM, "-", f"SRAM ports, {ports} bytes per cycle"),

@@ -40,6 +40,7 @@ def draw_sram(report: Report, *, ax: Axes | None = None, most: int = MOST) -> Ax
     ax.axvline(sram.limit, color="black", linewidth=1.5)
     ax.set_xlim(0, 1.02 * sram.limit)
     ax.set_ylim(max(len(buffers), 1) - 0.4, -0.6)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.set_yticks(range(len(buffers)), [b.name for b in buffers], fontsize=7)
     ax.set_xlabel(f"address in the data area of a PE, bytes; the line is the limit, {amount(sram.limit)}")
     wall = report.memory_wall()

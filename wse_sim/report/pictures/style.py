@@ -16,18 +16,19 @@ MAP = "cividis"  # read alike with every kind of colour vision
 FLAT = 0.4  # height over width below which a picture is a strip
 
 STATE_COLORS: dict[State, str] = {
-    State.MAC: "#08306b", State.ARITH: "#2171b5", State.MATH: "#4292c6", State.REDUCE: "#6baed6",
-    State.MOVE: "#9ecae1", State.SCALAR: "#c6dbef",
-    State.PORT_STALL: "#7f2704", State.BANK_STALL: "#d94801", State.PENDING_WRITE: "#fdae6b",
-    State.INPUT_WAIT: "#f0e442", State.OUTPUT_BLOCKED: "#b8a800",
-    State.SLOT_WAIT: "#3f007d", State.OVERHEAD: "#807dba", State.TASK_SWITCH: "#bcbddc",
-    State.WEIGHT_WAIT: "#cc79a7", State.IDLE: "#e5e5e5",
+    State.MAC: "#042f5b", State.ARITH: "#306daf", State.MATH: "#7a9dfc", State.REDUCE: "#565d80",
+    State.MOVE: "#b2c9fe", State.SCALAR: "#8792bc",
+    State.PORT_STALL: "#7e411a", State.BANK_STALL: "#cc6c5b", State.PENDING_WRITE: "#f5ad76",
+    State.INPUT_WAIT: "#f2da02", State.OUTPUT_BLOCKED: "#807f07",
+    State.SLOT_WAIT: "#25162a", State.OVERHEAD: "#4b1f8a", State.TASK_SWITCH: "#5c3f4c",
+    State.WEIGHT_WAIT: "#51c2a1", State.IDLE: "#e5e5e5",
 }  # fmt: skip
-"""One hue per group of states."""
+"""A range of hues per group of states; searched for so that any two lie far apart in every kind of colour vision."""
 
 GROUP_COLORS = {
-    "busy": "#2171b5", "memory": "#d94801", "fabric": "#f0e442", "issue": "#807dba", "weights": "#cc79a7",
-    "idle": "#e5e5e5",
+    "busy": STATE_COLORS[State.ARITH], "memory": STATE_COLORS[State.BANK_STALL],
+    "fabric": STATE_COLORS[State.INPUT_WAIT], "issue": STATE_COLORS[State.OVERHEAD],
+    "weights": STATE_COLORS[State.WEIGHT_WAIT], "idle": STATE_COLORS[State.IDLE],
 }  # fmt: skip
 
 HATCHES = {"memory": "xxx", "fabric": "///", "weights": "...", "issue": "", "busy": "", "idle": ""}
@@ -63,6 +64,15 @@ def set_title(ax: Axes, title: str, of: str) -> None:
 def open_frame(ax: Axes) -> None:
     """Leaves out the lines above and to the right."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def count_axis(ax: Axes, most: float) -> None:
+    """Counts across, from 0 to some room beyond the largest, in whole numbers with k, M and G."""
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    ax.set_xlim(0, max(most, 1))
+    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
 
 
 def legend_beside(ax: Axes, **options: Any) -> None:

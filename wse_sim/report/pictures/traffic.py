@@ -8,7 +8,7 @@ import numpy as np
 
 from wse_sim.hardware.geometry import Direction
 from wse_sim.report.explain import amount
-from wse_sim.report.pictures.style import SERIES, legend_beside, new_axes, open_frame, set_title, subject
+from wse_sim.report.pictures.style import SERIES, count_axis, legend_beside, new_axes, open_frame, set_title, subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,6 @@ _LINKS = (Direction.EAST, Direction.NORTH, Direction.WEST, Direction.SOUTH)
 
 def draw_traffic(report: Report, *, ax: Axes | None = None) -> Axes:
     """Steps of each colour's wavelets over links, by direction; beside each bar the cycles that they were held up."""
-    from matplotlib.ticker import EngFormatter
-
     steps, held_up = report.links.color_steps, report.links.color_blocked
     used = np.flatnonzero(steps.sum(axis=1))
     ax = new_axes(8.0, 1.6 + 0.4 * max(len(used), 3)) if ax is None else ax
@@ -38,11 +36,11 @@ def draw_traffic(report: Report, *, ax: Axes | None = None) -> Axes:
         ax.text(left[row], row, _held_up(held_up[color]), va="center", fontsize=8)
     ax.set_yticks(range(len(used)), [report.links.colors[i] for i in used])
     ax.set_ylim(max(len(used), 1) - 0.4, -0.6)
-    ax.set_xlim(0, 1.35 * max([*left.tolist(), 1]))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    count_axis(ax, 1.35 * max([*left.tolist(), 1]))
     ax.set_xlabel("wavelets over links, each counted at every link")
     ax.set_ylabel("colour")
-    set_title(ax, "Traffic by colour and direction, and its backpressure", subject(report))
+    title = "Traffic by colour and direction, and its backpressure"
+    set_title(ax, title if len(used) else f"{title}: no wavelet left its PE", subject(report))
     open_frame(ax)
     if len(used):
         legend_beside(ax)

@@ -39,11 +39,7 @@ def animate(
     window  first cycle, and the one after the last; default: all that was recorded
     step    cycles from frame to frame; default: so many that there are no more than 150 frames
     """
-    first, last = window or (recording.first, recording.end)
-    if not recording.first <= first < last <= recording.end:
-        raise UsageError(
-            f"window {(first, last)}: expected cycles of the recording, from {recording.first} to {recording.end}"
-        )
+    first, last = recording.window(window)
     if max(recording.region.width, recording.region.height) > SIDE:
         raise UsageError(
             f"{recording.region.width} x {recording.region.height} PEs are too many to tell apart: expected at most "

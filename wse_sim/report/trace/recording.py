@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from wse_sim.errors import UsageError
 from wse_sim.hardware.geometry import Region
 from wse_sim.hardware.wafer import Wafer
 from wse_sim.report.grids import Counts
@@ -54,6 +55,15 @@ class Recording(Part):
     def cycles(self) -> int:
         """Length of the window."""
         return self.end - self.first
+
+    def window(self, asked: tuple[int, int] | None) -> tuple[int, int]:
+        """A first cycle and the one after the last, of those recorded; None: all. Raises UsageError for others."""
+        first, last = asked or (self.first, self.end)
+        if not self.first <= first < last <= self.end:
+            raise UsageError(
+                f"window {(first, last)}: expected cycles of the recording, from {self.first} to {self.end}"
+            )
+        return first, last
 
     def xy(self, pe: int) -> tuple[int, int]:
         """Column and row of a PE number."""

@@ -34,7 +34,7 @@ def draw_timeline(
     window  first cycle, and the one after the last, to zoom in on; default: all that was recorded
     region  PEs to draw; default: all that were recorded
     """
-    first, last = _window(recording, window)
+    first, last = recording.window(window)
     pes = _pes(recording, region)
     shown = states_by_time(recording, pes, first, last)
     rows = len(shown)
@@ -119,15 +119,6 @@ def _cell(pes: int, cycles: int) -> str:
     per_row, per_column = -(-pes // ROWS), -(-cycles // COLUMNS)
     parts = [f"{per_row} PEs"] * (per_row > 1) + [f"{per_column} cycles"] * (per_column > 1)
     return f"; the commonest state of each {' x '.join(parts)}" if parts else ""
-
-
-def _window(recording: Recording, window: tuple[int, int] | None) -> tuple[int, int]:
-    first, last = window or (recording.first, recording.end)
-    if not recording.first <= first < last <= recording.end:
-        raise UsageError(
-            f"window {(first, last)}: expected cycles of the recording, from {recording.first} to {recording.end}"
-        )
-    return first, last
 
 
 def _pes(recording: Recording, region: Region | None) -> Counts:

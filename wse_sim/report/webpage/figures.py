@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MAP = "Cividis"
 _MOST = 30  # bars
+_PATTERNS = {"memory": "x", "fabric": "/", "weights": "."}  # for those who see no colours
 _LAYOUT: dict[str, Any] = {
     "template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 40, "b": 50}, "font": {"size": 12},
 }  # fmt: skip
@@ -70,12 +71,15 @@ def _bars(title: str, lines: tuple[Line, ...]) -> Any:
     for group in GROUPS:
         cycles = [line.cycles * line.share(group) for line in shown]
         if any(cycles):
+            pattern = {"shape": _PATTERNS.get(group, ""), "fgcolor": "white"}
             figure.add_bar(
                 y=[line.name for line in shown], x=cycles, name=group, orientation="h",
-                marker_color=GROUP_COLORS[group], hovertemplate=f"%{{y}}<br>{group}: %{{x:,.0f}} cycles<extra></extra>",
+                marker={"color": GROUP_COLORS[group], "pattern": pattern},
+                hovertemplate=f"%{{y}}<br>{group}: %{{x:,.0f}} cycles<extra></extra>",
             )  # fmt: skip
     left_out = f" ({len(lines) - len(shown)} shorter ones left out)" if len(lines) > len(shown) else ""
     figure.update_layout(title=title + left_out, barmode="stack", height=120 + 26 * len(shown))
+    figure.update_layout(legend_traceorder="normal")
     figure.update_xaxes(title="cycles, on an average PE")
     figure.update_yaxes(autorange="reversed", automargin=True)
     return figure
