@@ -91,9 +91,9 @@ def _scatter(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
 
 
 def _two_regions(shape: Shape) -> tuple[Builder, Region, Region]:
-    """A source of rows x columns PEs, and a target of other rows, to each side of it, with columns enough for lanes."""
+    """A source of rows x columns PEs, and a target of other rows on any side, with columns for half the lanes."""
     rows, other, columns, side, gap = (shape[name] for name in ("rows", "other", "columns", "side", "gap"))
-    wide = columns + max(columns, rows)
+    wide = columns + -(-rows // 2)
     at = [(columns + gap, 0), (-wide - gap, 1), (0, rows + gap), (0, -other - gap), (columns + gap, rows),
           (-wide - gap, rows), (columns, -other - gap), (-wide, -other - gap)][side]  # fmt: skip
     left, top = max(0, -at[0]), max(0, -at[1])

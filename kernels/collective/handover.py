@@ -108,10 +108,10 @@ def make_handover(
     starts: list[tuple[Region, Color]] = []
     arrivals: list[Arrival] = []
     blocks = Blocks(total, source.height), Blocks(total, target.height)
-    for (members, _), color in zip(laid.bundles, channels, strict=True):
-        _paint(build, color, members)
-        starts += [(region, color) for region in _columns([lane.start for lane in members])]
-        arrivals += _arrivals(members, color, source, target, blocks)
+    for bundle, color in zip(laid.bundles, channels, strict=True):
+        _paint(build, color, bundle.lanes)
+        starts += [(region, color) for region in _columns([lane.start for lane in bundle.lanes])]
+        arrivals += _arrivals(bundle.lanes, color, source, target, blocks)
     ends = [pe for lane in laid.lanes for pe in lane.ends]
     room = build.buffer(f"{name}.arrival", dtype, blocks[0].size, on=_bounds(ends))
     return Handover(room, tuple(starts), tuple(arrivals))

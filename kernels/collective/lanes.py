@@ -2,7 +2,8 @@
 
 The vector is split along y and the same along x, over as many rows as each region has. A lane for each row of the
 source takes its block to every row of the target that needs some of it: along x, then along y in a column of the
-target. Columns are dealt so that none crosses another and one colour serves all; those that go round dead PEs may.
+target. Columns are dealt so that none crosses another and one colour serves all; where the target is too narrow for
+that, in groups with a colour each. Lanes that go round dead PEs may cross, too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wse_sim.hardware import Region
 from wse_sim.hardware.geometry import EAST, NORTH, RAMP, SOUTH, WEST, Direction, Outputs
 from wse_sim.kernels.blocks import Blocks
@@ -19,6 +23,7 @@ from wse_sim.kernels.collective.detour import detour
 
 Pe = tuple[int, int]
 Run = tuple[Region, Direction, Outputs]
+MOST_GROUPS = 4  # colours for lanes between two regions, no dead PE in the way
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class Lane:
         """Links in all."""
         y = self.corners[-1][1]
         return self._reach + max(y, self.rows[-1]) - min(y, self.rows[0])
+
+    def moved(self, x: int, y: int) -> Lane:
+        """The same lane, so far to the east and south."""
+        corners = tuple((a + x, b + y) for a, b in self.corners)
+        return Lane(corners, range(self.rows.start + y, self.rows.stop + y))
 
     @property
     def _reach(self) -> int:
@@ -112,6 +122,10 @@ class Lanes:
         """Links of all together."""
         return sum(lane.links for lane in self.lanes)
 
+    def moved(self, x: int, y: int) -> Lanes:
+        """The same lanes, so far to the east and south."""
+        return Lanes(tuple(lane.moved(x, y) for lane in self.lanes), self.why_not)
+
     def cycles(self, words: int, hop_cycles: int) -> int:
         """From the first word of each lane on its first link until the last word of all is at its end.
 
@@ -125,27 +139,62 @@ class Lanes:
         """Of each link that lanes share: how many, and hops from the nearest start to it and on to the farthest end."""
         if len(self.bundles) < 2:
             return ()
-        found: dict[tuple[Pe, Pe], list[tuple[int, int]]] = {}
+        found: dict[tuple[Pe, Pe], dict[Lane, tuple[int, int]]] = {}
         for lane in self.lanes:
-            way = [pe for a, b in pairwise(lane.corners) for pe in _towards(a, b)] + [lane.corners[-1]]
-            for before, link in enumerate(pairwise(way)):
-                found.setdefault(link, []).append((before, lane.hops - before))
-        together = ([*zip(*users, strict=True)] for users in found.values() if len(users) > 1)
+            way = [pe for a, b in pairwise(lane.corners) for pe in _towards(a, b)]
+            x, y = lane.corners[-1]
+            for last in {lane.rows[0], lane.rows[-1]}:
+                for before, link in enumerate(pairwise([*way, *_towards((x, y), (x, last)), (x, last)])):
+                    found.setdefault(link, {})[lane] = (before, lane.hops - before)
+        together = ([*zip(*users.values(), strict=True)] for users in found.values() if len(users) > 1)
         return tuple({(len(before), min(before) + max(after)) for before, after in together})
 
     @cached_property
-    def bundles(self) -> tuple[tuple[tuple[Lane, ...], frozenset[Pe]], ...]:
-        """Lanes that do not meet and the PEs on their ways; one bundle unless dead PEs are in the way."""
-        found: list[tuple[list[Lane], set[Pe]]] = []
+    def bundles(self) -> tuple[Bundle, ...]:
+        """Lanes that do not meet, for a colour each."""
+        points = [pe for lane in self.lanes for pe in (*lane.corners, lane.ends[0], lane.ends[-1])]
+        if not points:
+            return ()
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        corner, shape = (min(xs), min(ys)), (max(ys) - min(ys) + 1, max(xs) - min(xs) + 1)
+        found: list[tuple[list[Lane], NDArray[np.bool_]]] = []
         for lane in self.lanes:
-            way = {pe for region, _, _ in lane.runs() for pe in region}
-            room = next((bundle for bundle in found if bundle[1].isdisjoint(way)), None)
-            if room is None:
-                found.append(([lane], way))
-            else:
-                room[0].append(lane)
-                room[1].update(way)
-        return tuple((tuple(lanes), frozenset(way)) for lanes, way in found)
+            ways = [_window(region, corner) for region, _, _ in lane.runs()]
+            bundle = next((b for b in found if not any(b[1][way].any() for way in ways)), None)
+            if bundle is None:
+                found.append(bundle := ([], np.zeros(shape, np.bool_)))
+            bundle[0].append(lane)
+            for way in ways:
+                bundle[1][way] = True
+        return tuple(Bundle(tuple(lanes), corner, mask) for lanes, mask in found)
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Lanes that do not meet.
+
+    corner  column and row of the first entry of `mask`
+    mask    (height, width): PEs on their ways
+    """
+
+    lanes: tuple[Lane, ...]
+    corner: Pe
+    mask: NDArray[np.bool_]
+
+    def meets(self, other: Bundle) -> bool:
+        """Whether some PE is on a way of both."""
+        (x, y), (to_x, to_y) = self.corner, other.corner
+        left, right = max(x, to_x), min(x + self.mask.shape[1], to_x + other.mask.shape[1])
+        top, bottom = max(y, to_y), min(y + self.mask.shape[0], to_y + other.mask.shape[0])
+        if left >= right or top >= bottom:
+            return False
+        mine = self.mask[top - y : bottom - y, left - x : right - x]
+        return bool((mine & other.mask[top - to_y : bottom - to_y, left - to_x : right - to_x]).any())
+
+
+def _window(region: Region, corner: Pe) -> tuple[slice, slice]:
+    (x, y), xs, ys = corner, region.xs, region.ys
+    return slice(ys.start - y, ys.stop - y), slice(xs.start - x, xs.stop - x)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -161,22 +210,35 @@ def lanes(
         return Lanes((), f"regions {source!r} and {target!r} meet: expected them disjoint")
     rows = rows_of(Blocks(total, source.height), Blocks(total, target.height))
     ends = [range(target.ys[0] + r.start, target.ys[0] + r.stop) for r in rows]
-    depths = _depths(source.ys, ends)
     most = 0
-    for east in (target.xs[-1] > source.xs[-1], target.xs[0] > source.xs[0]):
-        columns = _columns(source, target, east=east)
-        most = max(most, len(columns))
-        if max(depths) < len(columns):
+    for groups in range(1, MOST_GROUPS + 1):
+        for east in (target.xs[-1] > source.xs[-1], target.xs[0] > source.xs[0]):
+            columns = _columns(source, target, east=east)
+            most = max(most, len(columns))
             edge = source.xs[-1] if east else source.xs[0]
             plain = [
-                _lane(source, target, edge, columns[depth], y, to)
-                for depth, y, to in zip(depths, source.ys, ends, strict=False)
+                _lane(source, target, edge, columns[depth], source.ys[i], ends[i])
+                for i, depth in enumerate(_grouped(source.ys, ends, groups))
+                if depth < len(columns)
             ]
-            return _round(plain, dead, within)
+            if len(plain) == len(ends) and _apart(plain):
+                return _round(plain, dead, within)
     return Lanes(
-        (), f"rows of {source!r} need {max(depths) + 1} columns of {target!r}, but {most} can be reached: expected a "
-        "wider target, or regions in the same rows"
+        (), f"{len(ends)} rows of {source!r} end in {most} columns of {target!r} that can be reached: expected a wider "
+        "target, or regions in the same rows"
     )  # fmt: skip
+
+
+def _grouped(ys: Sequence[int], ends: Sequence[range], groups: int) -> list[int]:
+    """Depths of so many groups of neighbouring lanes, each by itself: their lanes may cross those of other groups."""
+    cuts = [len(ends) * k // groups for k in range(groups + 1)]
+    return [depth for a, b in pairwise(cuts) for depth in _depths(ys[a:b], ends[a:b])]
+
+
+def _apart(plain: Sequence[Lane]) -> bool:
+    """Whether no PE has two lanes to take."""
+    ends = [pe for lane in plain for pe in lane.ends]
+    return len(ends) == len(set(ends))
 
 
 def rows_of(source: Blocks, target: Blocks) -> list[range]:
@@ -276,6 +338,8 @@ def _direction(a: Pe, b: Pe) -> Direction:
 
 def _towards(a: Pe, b: Pe) -> list[Pe]:
     """PEs of a row or a column from one to before another."""
+    if a == b:
+        return []
     out = _direction(a, b)
     return [(a[0] + i * out.dx, a[1] + i * out.dy) for i in range(abs(a[0] - b[0]) + abs(a[1] - b[1]))]
 

@@ -20,7 +20,7 @@ from wse_sim.kernels.collective.lanes import Lanes
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.mapping import Mapping, Part
-from wse_sim.mapping.plan.ring import color_numbers, ring_lanes, ring_of
+from wse_sim.mapping.plan.ring import ring_colors, ring_lanes, ring_of
 from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -71,7 +71,7 @@ class Pipeline:
         self._rounds = self._build.argument("rounds", "int")
         self._sample = self._build.argument("sample", "int")
         palette: Palette = cache(self._build.color)
-        numbers = color_numbers(laid)
+        numbers = ring_colors(mapping)
         self.rings = tuple(
             self._ring(mapping.parts(i), laid[i], numbers[i], palette) for i in range(mapping.replicas)
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.plan.ring import color_numbers, ring_lanes, ring_of
+from wse_sim.mapping.plan.ring import distinct_rings, ring_colors, ring_of
 from wse_sim.mapping.region.fit import LARGEST, bytes_needed, fit
 from wse_sim.mapping.region.layout import Layout
 
@@ -58,8 +58,7 @@ def _colors(mapping: Mapping) -> Check:
     parts = mapping.parts(0)
     spare = len(parts) > 1
     lines = max(_line_colors(mapping.layout(part), spare=spare) for part in parts)
-    numbers = color_numbers([ring_lanes(mapping, i) for i in range(mapping.replicas)])
-    needed = lines + max((1 + n for ring in numbers for bundles in ring for n in bundles), default=0)
+    needed = lines + max((1 + n for ring in ring_colors(mapping) for bundles in ring for n in bundles), default=0)
     limit = len(mapping.wafer.user_colors)
     text = f"{needed} of {limit} colours"
     if needed > limit:
@@ -77,13 +76,10 @@ def _line_colors(layout: Layout, *, spare: bool) -> int:
 
 
 def _handovers(mapping: Mapping) -> Check:
-    links = [
-        (a, b, laid)
-        for i in range(mapping.replicas)
-        for (a, b), laid in zip(ring_of(mapping.parts(i)), ring_lanes(mapping, i), strict=True)
-    ]
+    pairs = ring_of(mapping.parts(0))
+    links = [(a, b, laid) for ring in distinct_rings(mapping) for (a, b), laid in zip(pairs, ring, strict=True)]
     bad = [link for link in links if not link[2]]
-    text = f"{len(links)} hand-overs"
+    text = f"{mapping.replicas * len(pairs)} hand-overs"
     if bad:
         a, b, laid = bad[0]
         text = f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: {laid.why_not}"

@@ -10,7 +10,7 @@ from wse_sim.mapping.model.operations import Step
 from wse_sim.mapping.plan.between import send_cycles, take_cycles
 from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.plan.ring import ring_lanes
+from wse_sim.mapping.plan.ring import distinct_rings
 from wse_sim.mapping.plan.share import step_of
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.layout import Layout
@@ -92,16 +92,20 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     """The turns of the parts of a replica; of ways round dead PEs, in which replicas differ, the longest counts."""
     parts = mapping.parts(0)
     if len(parts) == 1:
-        return (Turn(_work(mapping.layout(parts[0]), position, spare=False)),)
+        return (Turn(work_cycles(mapping.layout(parts[0]), position, spare=False)),)
     layouts = [mapping.layout(part) for part in parts]
-    links = zip(*(ring_lanes(mapping, i) for i in range(mapping.replicas)), strict=True)
+    links = zip(*distinct_rings(mapping), strict=True)
     return tuple(
-        Turn(_work(layout, position, spare=True), take_cycles(layout), max(send_cycles(layout, laid) for laid in own))
+        Turn(
+            work=work_cycles(layout, position, spare=True),
+            take=take_cycles(layout),
+            send=max(send_cycles(layout, laid) for laid in own),
+        )
         for layout, own in zip(layouts, links, strict=True)
     )
 
 
-def _work(layout: Layout, position: int, *, spare: bool) -> StageCycles:
+def work_cycles(layout: Layout, position: int, *, spare: bool) -> StageCycles:
     """Layers are alike, so the cycles depend on their number only."""
     return _remembered(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare)
 

@@ -111,7 +111,9 @@ class Mapping:
     sequences  sequences in flight in each replica
     tight      no gaps between tensors; see `Layout`
     turned     the wafer lies on its side: x runs along its columns
-    dead       PEs that do not work, (x, y)
+    dead       PEs that do not work, (x, y), their routers included: on the safe side, for how the vendor's spare cores
+               and links make a wafer look free of defects to programs is not published
+    placement  name of the way its regions were placed
     """
 
     config: GPTConfig
@@ -126,6 +128,7 @@ class Mapping:
     tight: bool = False
     turned: bool = False
     dead: frozenset[Pe] = frozenset()
+    placement: str = "by hand"
 
     def __post_init__(self) -> None:
         if self.context == 0:

@@ -46,6 +46,7 @@ def to_dict(mapping: Mapping) -> dict[str, Any]:
         "sequences": mapping.sequences,
         "tight": mapping.tight,
         "turned": mapping.turned,
+        "placement": mapping.placement,
         "dead": [list(pe) for pe in sorted(mapping.dead)],
         "places": [_place_to_dict(place) for place in mapping.places],
     }
@@ -67,6 +68,7 @@ def from_dict(given: Any, source: str = "mapping") -> Mapping:
             sequences=given["sequences"],
             tight=given["tight"],
             turned=given["turned"],
+            placement=given["placement"],
             dead=frozenset((x, y) for x, y in given["dead"]),
             places=tuple(_place_from_dict(place) for place in given["places"]),
         )

@@ -41,8 +41,8 @@ def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
     ]
 
     def placed(choice: Choice) -> Mapping:
-        corners = (many if space.copies else one)(problem, choice)
-        return mapping_of(problem, name, choice, corners)
+        rings = (many if space.copies else one)(problem, choice)
+        return mapping_of(problem, name, choice, rings)
 
     def good(choice: Choice) -> bool:
         try:

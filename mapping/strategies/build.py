@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wse_sim.mapping.plan.mapping import Mapping, Pe, Place
+from wse_sim.hardware import Region
+from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies.strategy import Problem
 
@@ -52,14 +53,14 @@ def layout_of(problem: Problem, choice: Choice, part: int) -> Layout:
     )
 
 
-def mapping_of(problem: Problem, strategy: str, choice: Choice, corners: Sequence[Sequence[Pe]]) -> Mapping:
-    """The mapping with the parts of each replica at some corners."""
+def mapping_of(problem: Problem, strategy: str, choice: Choice, rings: Sequence[Sequence[Region]]) -> Mapping:
+    """The mapping with the parts of each replica on these regions."""
     places = [
         Place(
-            x=x + shard * (choice.widths[part] // choice.shards),
-            y=y,
-            width=choice.widths[part] // choice.shards,
-            height=choice.height,
+            x=region.xs[0] + shard * (region.width // choice.shards),
+            y=region.ys[0],
+            width=region.width // choice.shards,
+            height=region.height,
             layers=range(choice.cuts[part], choice.cuts[part + 1]),
             embedding=part == 0,
             head=part == 0,
@@ -67,8 +68,8 @@ def mapping_of(problem: Problem, strategy: str, choice: Choice, corners: Sequenc
             shards=choice.shards,
             replica=replica,
         )
-        for replica, own in enumerate(corners)
-        for part, (x, y) in enumerate(own)
+        for replica, own in enumerate(rings)
+        for part, region in enumerate(own)
         for shard in range(choice.shards)
     ]
     return Mapping(
@@ -82,6 +83,7 @@ def mapping_of(problem: Problem, strategy: str, choice: Choice, corners: Sequenc
         sequences=choice.sequences,
         tight=choice.tight,
         turned=choice.turned,
+        placement=problem.placement,
         places=tuple(places),
         dead=frozenset((y, x) for x, y in problem.dead) if choice.turned else problem.dead,
     )

@@ -1,23 +1,25 @@
-"""Where replicas find room: each a ring of rectangles of one height, in a strip of the wafer."""
+"""Where replicas find room: each a ring of regions in a part of the wafer, by the placement that is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wse_sim.errors import FitError
-from wse_sim.mapping.plan.mapping import Pe
-from wse_sim.mapping.strategies.build import Choice
-from wse_sim.mapping.strategies.packing import pack, shelves
+from wse_sim.hardware import Region
+from wse_sim.mapping.placement import Block, Floor, placement, ring
+from wse_sim.mapping.placement.rows import in_rows, serpentine
+from wse_sim.mapping.plan.between import take_cycles
+from wse_sim.mapping.plan.estimate import work_cycles
+from wse_sim.mapping.strategies.build import Choice, layout_of
 from wse_sim.mapping.strategies.strategy import Problem
 
-Ring = list[Pe]
+Ring = tuple[Region, ...]
 
 
 def one(problem: Problem, choice: Choice) -> list[Ring]:
-    """The first place where one replica finds room, in rows, every other one from east to west."""
-    width, height = (problem.height, problem.width) if choice.turned else (problem.width, problem.height)
-    dead = {(y, x) for x, y in problem.dead} if choice.turned else problem.dead
-    return [pack(choice.widths, choice.height, width, height, dead=dead)]
+    """One replica anywhere on the wafer."""
+    return [placement(problem.placement).place(floor_of(problem, choice))]
 
 
 def many(problem: Problem, choice: Choice) -> list[Ring]:
@@ -31,6 +33,30 @@ def many(problem: Problem, choice: Choice) -> list[Ring]:
             "dead ones"
         )
     return found[: problem.replicas or None]
+
+
+def floor_of(problem: Problem, choice: Choice) -> Floor:
+    """The wafer as it lies, and the parts of a replica."""
+    width, height = (problem.height, problem.width) if choice.turned else (problem.width, problem.height)
+    return Floor(
+        width=width,
+        height=height,
+        blocks=tuple(_block(problem, choice, part) for part in choice.parts),
+        links=ring(len(choice.parts)),
+        wafer=problem.wafer,
+        total=problem.config.n_embd,
+        dtype=problem.dtype,
+        dead=frozenset((y, x) for x, y in problem.dead) if choice.turned else problem.dead,
+        weights=problem.weights,
+        seed=problem.seed,
+    )
+
+
+def _block(problem: Problem, choice: Choice, part: int) -> Block:
+    layout = layout_of(problem, choice, part)
+    several = len(choice.parts) > 1
+    work = work_cycles(layout, problem.context - 1, spare=several).total + (take_cycles(layout) if several else 0)
+    return Block(choice.widths[part], choice.height, work, choice.shards)
 
 
 def room_for(problem: Problem, choice: Choice) -> int:
@@ -51,15 +77,10 @@ def _shapes(problem: Problem, choice: Choice) -> Iterator[tuple[int, int, int]]:
 
 def _side_by_side(problem: Problem, choice: Choice) -> list[Ring]:
     """Single rectangles, in rows."""
-    [width], rows = choice.widths, len(list(shelves(choice.height, problem.height)))
-    for count in range(rows * (problem.width // width), 0, -1):
-        try:
-            found = pack([width] * count, choice.height, problem.width, problem.height, dead=problem.dead,
-                         serpentine=False)  # fmt: skip
-        except FitError:
-            continue
-        return [[corner] for corner in found]
-    return []
+    floor = floor_of(problem, choice)
+    count = floor.width // choice.widths[0] * (floor.height // choice.height)
+    places = in_rows(replace(floor, blocks=floor.blocks * count, links=()), serpentine=False)
+    return [(place,) for place in places]
 
 
 def _in_strips(problem: Problem, choice: Choice) -> list[Ring]:
@@ -69,16 +90,29 @@ def _in_strips(problem: Problem, choice: Choice) -> list[Ring]:
 
 
 def _fill(problem: Problem, choice: Choice, strip: int) -> list[Ring]:
-    """One replica below the other, strip after strip."""
+    """One replica below the other, strip after strip: in rows, and within those by the placement asked for."""
     found: list[Ring] = []
-    for left in range(0, problem.width - strip + 1, strip):
+    whole = floor_of(problem, choice)
+    for left in range(0, whole.width - strip + 1, strip):
         top = 0
-        while top + choice.height <= problem.height:
-            dead = {(x - left, y - top) for x, y in problem.dead if left <= x < left + strip and y >= top}
+        while top + choice.height <= whole.height:
             try:
-                ring = pack(choice.widths, choice.height, strip, problem.height - top, dead=dead)
+                rows = serpentine(_part(whole, left, top, strip, whole.height - top))
+                deep = max(region.ys.stop for region in rows)
+                placed = placement(problem.placement).place(_part(whole, left, top, strip, deep))
             except FitError:
                 break
-            found.append([(left + x, top + y) for x, y in ring])
-            top = max(y for _, y in found[-1]) + choice.height
+            found.append(tuple(_moved(region, left, top) for region in placed))
+            top += deep
     return found
+
+
+def _part(floor: Floor, left: int, top: int, width: int, height: int) -> Floor:
+    """A window of a floor."""
+    dead = ((x - left, y - top) for x, y in floor.dead)
+    inside = frozenset((x, y) for x, y in dead if 0 <= x < width and 0 <= y < height)
+    return replace(floor, width=width, height=height, dead=inside)
+
+
+def _moved(region: Region, x: int, y: int) -> Region:
+    return Region(range(region.xs.start + x, region.xs.stop + x), range(region.ys.start + y, region.ys.stop + y))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from wse_sim.errors import FitError
+from wse_sim.hardware import Region
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.share import shares, step_of
 from wse_sim.mapping.region.layout import Layout
@@ -123,5 +124,6 @@ def _probe(problem: Problem, cuts: tuple[int, ...]) -> Mapping:
     """The parts on single PEs, to ask for their work."""
     count = len(cuts) - 1
     made = Choice(cuts, (1,) * count, 1)
-    corners = [(k % problem.wafer.width, k // problem.wafer.width) for k in range(count)]
-    return mapping_of(replace(problem, dead=frozenset()), "probe", made, [corners])
+    row = [divmod(k, problem.wafer.width) for k in range(count)]
+    regions = [Region(range(x, x + 1), range(y, y + 1)) for y, x in row]
+    return mapping_of(replace(problem, dead=frozenset()), "probe", made, [regions])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from wse_sim.errors import UsageError
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.placement import LATENCY, Weights, placement
 from wse_sim.mapping.plan.mapping import Mapping, Pe, Phase
 
 
@@ -18,6 +19,9 @@ class Problem:
     width, height  PEs to use at most; 0: those of the wafer
     context        tokens that the KV cache has room for; 0: all positions of the model
     dead           PEs that do not work
+    placement      name of the way regions are placed
+    weights        what a good placement is, for those that search for one
+    seed           of what they draw at random
     stages, shards, sequences  regions of a pipeline, parts of a layer, sequences in flight; 0: the strategy's choice
     replicas       copies of the model at most; 0: as many as find room
     """
@@ -31,6 +35,9 @@ class Problem:
     height: int = 0
     context: int = 0
     dead: frozenset[Pe] = frozenset()
+    placement: str = "serpentine"
+    weights: Weights = LATENCY
+    seed: int = 0
     stages: int = 0
     shards: int = 0
     sequences: int = 0
@@ -43,6 +50,7 @@ class Problem:
                 raise UsageError(f"{name} {given} on {self.wafer.name}: expected 1 to {limit} PEs, or 0 for all")
             if given == 0:
                 object.__setattr__(self, name, limit)
+        placement(self.placement)
         if self.context == 0:
             object.__setattr__(self, "context", self.config.n_positions)
 

@@ -22,7 +22,6 @@ from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 from wse_sim.mapping.strategies.arrange import Space, arrange
 from wse_sim.mapping.strategies.build import Choice
-from wse_sim.mapping.strategies.packing import pack
 from wse_sim.mapping.strategies.rings import many, room_for
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
 from wse_sim.mapping.strategies.sizes import shards, stages
@@ -116,10 +115,8 @@ def test_replicas_are_disjoint_alive_and_as_many_as_there_is_room_for(widths, he
     choice = Choice(tuple(range(len(widths) + 1)), tuple(widths), height)
     with contextlib.suppress(FitError):
         rings = many(problem, choice)
-        pes = [
-            (x + i, y + j) for ring in rings for (x, y), w in zip(ring, widths, strict=True)
-            for i in range(w) for j in range(height)
-        ]  # fmt: skip
+        pes = [pe for ring in rings for region in ring for pe in region]
+        assert all((r.width, r.height) == (w, height) for ring in rings for r, w in zip(ring, widths, strict=True))
         assert len(pes) == len(set(pes)) == len(rings) * height * sum(widths)
         assert all(0 <= x < 30 and 0 <= y < 20 for x, y in pes)
         assert not set(pes) & dead
@@ -138,32 +135,6 @@ def test_the_largest_model_fits_on_its_side() -> None:
 
 
 # -- pieces -------------------------------------------------------------------------------------------
-
-
-@given(
-    widths=st.lists(st.integers(1, 9), min_size=1, max_size=9),
-    height=st.integers(1, 6),
-    dead=st.frozensets(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=6),
-    serpentine=st.booleans(),
-)
-def test_packed_rectangles_are_disjoint_inside_and_alive(widths, height, dead, serpentine) -> None:
-    try:
-        corners = pack(widths, height, 20, 20, dead=dead, serpentine=serpentine)
-    except FitError:
-        return
-    pes = [(x + i, y + j) for (x, y), w in zip(corners, widths, strict=True) for i in range(w) for j in range(height)]
-    assert len(pes) == len(set(pes)) == height * sum(widths)
-    assert all(0 <= x < 20 and 0 <= y < 20 for x, y in pes)
-    assert not set(pes) & dead
-
-
-def test_every_other_row_begins_where_the_one_above_ends() -> None:
-    assert pack([4, 4, 4], 2, 10, 10) == [(0, 0), (4, 0), (4, 2)]
-    assert pack([4, 4, 4, 4, 4], 2, 10, 10) == [(0, 0), (4, 0), (4, 2), (0, 2), (0, 4)]
-    assert pack([4, 4, 4], 2, 10, 10, serpentine=False) == [(0, 0), (4, 0), (0, 2)]
-    assert pack([4, 4], 2, 10, 10, dead={(1, 1)}) == [(2, 0), (6, 0)]
-    with pytest.raises(FitError, match=r"3 regions 6 PEs high, 24 wide together, on 20x10 PEs: only 2 found room"):
-        pack([8, 8, 8], 6, 20, 10)
 
 
 @pytest.mark.parametrize(("wafer", "dtype"), [(WSE2, f16), (WSE3, f32)])

@@ -1,0 +1,209 @@
+"""An exact solver for few blocks: a mixed-integer linear program, solved by HiGHS (`scipy.optimize.milp`).
+
+x[b, p]     1 if block b lies at position p: one for each block, and at most one block on each PE
+y[l, p, q]  1 if the source of link l lies at p and its target at q, only where lanes can be laid; summed over q it is
+            x[source, p], over p x[target, q]
+objective   latency and traffic are sums of costs times y; the period is at least each block's work and hand-overs; the
+            busiest link's load is demanded link by link where a solution exceeds it, until none does
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from wse_sim.errors import FitError, UsageError
+from wse_sim.hardware import Region
+from wse_sim.mapping.placement.anneal import annealed
+from wse_sim.mapping.placement.costs import IMPOSSIBLE, LinkCost, link_cost, loads, score
+from wse_sim.mapping.placement.floor import Floor, Pe
+
+MOST_PAIRS = 60_000  # variables y; with more only positions where edges of blocks meet are looked at
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A placement, the score that none on the positions looked at beats, and whether those were all there are."""
+
+    regions: tuple[Region, ...]
+    bound: float
+    every_position: bool
+
+
+def solved(floor: Floor) -> tuple[Region, ...]:
+    """The best placement; see `solve`."""
+    return solve(floor).regions
+
+
+def solve(floor: Floor, *, seconds: float = SECONDS) -> Solved:
+    """Raises FitError if there is no placement, UsageError without scipy or with too many blocks for a program.
+
+    Positions are all of the floor, or where that makes too many pairs those at which edges of blocks meet, those of the
+    annealed placement among them; so the result is never worse than that.
+    """
+    start = annealed(floor)
+    positions, every = _positions(floor, start)
+    program = _Program(floor, positions, seconds)
+    while True:
+        regions, bound = program.solve()
+        if not floor.weights.busiest or not program.demand(regions):
+            break
+    best = min((regions, start), key=lambda found: score(floor, found))
+    if score(floor, best) >= IMPOSSIBLE:
+        raise FitError(f"{len(floor.blocks)} regions: not all hand-overs can be laid in any of the places looked at")
+    return Solved(best, min(bound, score(floor, best)), every)
+
+
+def _positions(floor: Floor, start: tuple[Region, ...]) -> tuple[list[list[Pe]], bool]:
+    """For each block its corners, and whether they are all."""
+    every = [
+        [(x, y) for y in range(floor.height - b.height + 1) for x in range(floor.width - b.width + 1)
+         if floor.alive(b.at((x, y)))]
+        for b in floor.blocks
+    ]  # fmt: skip
+    if _pairs(floor, every) <= MOST_PAIRS:
+        return every, True
+    xs = _edges(floor.width, [b.width for b in floor.blocks]) | {r.xs[0] for r in start}
+    ys = _edges(floor.height, [b.height for b in floor.blocks]) | {r.ys[0] for r in start}
+    some = [[(x, y) for x, y in found if x in xs and y in ys] for found in every]
+    some = [list(dict.fromkeys([*found, (r.xs[0], r.ys[0])])) for found, r in zip(some, start, strict=True)]
+    if _pairs(floor, some) > 4 * MOST_PAIRS:
+        raise UsageError(
+            f"{len(floor.blocks)} regions with {max(map(len, some)):,} places each are too many for the solver: "
+            "expected fewer or larger regions; try --placement annealed"
+        )
+    return some, False
+
+
+def _edges(side: int, lengths: Iterable[int]) -> set[int]:
+    """Where an edge can be if blocks stand one against the other from a wall."""
+    found = {0}
+    for length in lengths:
+        found |= {at + length for at in found if at + length < side}
+        if len(found) > 64:
+            break
+    return found
+
+
+def _pairs(floor: Floor, positions: list[list[Pe]]) -> int:
+    return sum(len(positions[a]) * len(positions[b]) for a, b in floor.links)
+
+
+class _Program:
+    """Columns are x, then y of each link, then the period, then the busiest link's load."""
+
+    def __init__(self, floor: Floor, positions: list[list[Pe]], seconds: float) -> None:
+        self.floor, self.positions, self.seconds = floor, positions, seconds
+        self.starts = np.cumsum([0, *map(len, positions)])
+        self.pairs = [self._of_link(a, b) for a, b in floor.links]
+        self.first = np.cumsum([self.starts[-1], *map(len, self.pairs)])
+        self.period = int(self.first[-1])
+        self.size = self.period + 2
+        self.rows: list[tuple[dict[int, float], float, float]] = []
+        self._place()
+        for link in range(len(floor.links)):
+            self._tie(link)
+        self._bound_period()
+
+    def _of_link(self, a: int, b: int) -> list[tuple[int, int, LinkCost]]:
+        """Positions of source and target between which lanes can be laid."""
+        floor, found = self.floor, []
+        for (i, p), (j, q) in product(enumerate(self.positions[a]), enumerate(self.positions[b])):
+            source, target = floor.blocks[a].at(p), floor.blocks[b].at(q)
+            if not source.intersects(target):
+                cost = link_cost(floor, source, target)
+                if cost.cycles < IMPOSSIBLE:
+                    found.append((i, j, cost))
+        return found
+
+    def _place(self) -> None:
+        on: dict[Pe, dict[int, float]] = {}
+        for b, found in enumerate(self.positions):
+            first = int(self.starts[b])
+            self.rows.append(({first + i: 1.0 for i in range(len(found))}, 1.0, 1.0))
+            for i, corner in enumerate(found):
+                for pe in self.floor.blocks[b].at(corner):
+                    on.setdefault(pe, {})[first + i] = 1.0
+        kept = {frozenset(columns) for columns in on.values()}
+        self.rows += [(dict.fromkeys(sorted(columns), 1.0), 0.0, 1.0) for columns in sorted(kept, key=sorted)]
+
+    def _tie(self, link: int) -> None:
+        a, b = self.floor.links[link]
+        for side, block in ((0, a), (1, b)):
+            start = int(self.starts[block])
+            rows: list[dict[int, float]] = [{start + i: -1.0} for i in range(len(self.positions[block]))]
+            for k, pair in enumerate(self.pairs[link]):
+                rows[(pair[0], pair[1])[side]][int(self.first[link]) + k] = 1.0
+            self.rows += [(row, 0.0, 0.0) for row in rows]
+
+    def _bound_period(self) -> None:
+        if not self.floor.weights.period:
+            return
+        for a, block in enumerate(self.floor.blocks):
+            row = {self.period: 1.0}
+            for link, (source, _) in enumerate(self.floor.links):
+                if source == a:
+                    row |= {int(self.first[link]) + k: -cost.cycles for k, (*_, cost) in enumerate(self.pairs[link])}
+            self.rows.append((row, float(block.work), np.inf))
+
+    def _objective(self) -> Any:
+        weights, found = self.floor.weights, np.zeros(self.size)
+        for link, pairs in enumerate(self.pairs):
+            for k, (_, _, cost) in enumerate(pairs):
+                found[int(self.first[link]) + k] = weights.latency * cost.cycles + weights.traffic * cost.traffic
+        found[self.period], found[self.period + 1] = weights.period, weights.busiest
+        return found
+
+    def demand(self, regions: tuple[Region, ...]) -> bool:
+        """Rows for the link that carries most; False if it is demanded already."""
+        carried = loads(self.floor, regions)
+        at = tuple(int(k) for k in np.unravel_index(int(carried.argmax()), carried.shape))
+        row: dict[int, float] = {self.period + 1: 1.0}
+        for link, (a, b) in enumerate(self.floor.links):
+            alone = replace(self.floor, links=((0, 1),), blocks=(self.floor.blocks[a], self.floor.blocks[b]))
+            for k, (i, j, _) in enumerate(self.pairs[link]):
+                ends = alone.blocks[0].at(self.positions[a][i]), alone.blocks[1].at(self.positions[b][j])
+                words = int(loads(alone, ends)[at])
+                if words:
+                    row[int(self.first[link]) + k] = -float(words)
+        if (row, 0.0, np.inf) in self.rows:
+            return False
+        self.rows.append((row, 0.0, np.inf))
+        return True
+
+    def solve(self) -> tuple[tuple[Region, ...], float]:
+        """The best placement of the rows so far, and the bound that the solver has proved."""
+        try:
+            from scipy.optimize import Bounds, LinearConstraint, milp
+            from scipy.sparse import csr_array
+        except ImportError:
+            raise UsageError(
+                "placement 'solved' needs scipy: pip install 'wse-sim[search]'; or try --placement annealed"
+            ) from None
+        where = [(i, column, value) for i, (row, _, _) in enumerate(self.rows) for column, value in row.items()]
+        i, columns, values = zip(*where, strict=True)
+        matrix = csr_array((values, (i, columns)), shape=(len(self.rows), self.size))
+        free = np.ones(self.size)
+        free[self.period :] = np.inf
+        whole = np.zeros(self.size)
+        whole[: self.starts[-1]] = 1
+        result = milp(
+            self._objective(), integrality=whole, bounds=Bounds(0, free),
+            constraints=LinearConstraint(matrix, [low for _, low, _ in self.rows], [high for *_, high in self.rows]),
+            options={"time_limit": self.seconds},
+        )  # fmt: skip
+        if result.x is None:
+            raise FitError(f"the solver found no placement: {result.message}; try more seconds, or another placement")
+        chosen = [
+            int(np.argmax(result.x[self.starts[b] : self.starts[b + 1]])) for b in range(len(self.positions))
+        ]
+        regions = tuple(
+            block.at(found[k]) for block, found, k in zip(self.floor.blocks, self.positions, chosen, strict=True)
+        )
+        fixed = self.floor.weights.latency * sum(block.work for block in self.floor.blocks)
+        return regions, float(result.mip_dual_bound) + fixed

@@ -1,0 +1,177 @@
+"""Placements: legal, seeded, no worse than what they start from; and bounds that none beats."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from wse_sim import WSE2, WSE3, Region
+from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.placement import PLACEMENTS, Block, Floor, Weights, placement, ring
+from wse_sim.mapping.placement.anneal import annealed
+from wse_sim.mapping.placement.bound import lower_bound
+from wse_sim.mapping.placement.costs import IMPOSSIBLE, costs, laid, loads, score, words_of
+from wse_sim.mapping.placement.hilbert import curve
+from wse_sim.mapping.placement.rows import in_rows, row_major, serpentine
+from wse_sim.mapping.placement.solve import solve
+
+FAST = sorted(set(PLACEMENTS) - {"solved", "annealed"})
+
+
+@st.composite
+def floors(draw: st.DrawFn) -> Floor:
+    width, height = draw(st.integers(8, 30)), draw(st.integers(8, 30))
+    blocks = draw(st.lists(st.tuples(st.integers(2, 9), st.integers(2, 7)), min_size=1, max_size=6))
+    dead = draw(st.frozensets(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=6))
+    weights = draw(st.sampled_from([Weights(), Weights(0, 1, 0.1, 1), Weights(1, 0, 0, 2)]))
+    return Floor(
+        width, height, tuple(Block(w, h, 10 * w) for w, h in blocks), ring(len(blocks)),
+        draw(st.sampled_from([WSE2, WSE3])), total=24, dead=dead, weights=weights, seed=draw(st.integers(0, 9)),
+    )  # fmt: skip
+
+
+@settings(max_examples=80, deadline=None)
+@given(floors(), st.sampled_from(FAST))
+def test_placed_regions_are_disjoint_inside_and_alive(floor: Floor, name: str) -> None:
+    try:
+        regions = placement(name).place(floor)
+    except FitError:
+        return
+    pes = [pe for region in regions for pe in region]
+    assert len(regions) == len(floor.blocks)
+    assert len(pes) == len(set(pes))
+    assert set(pes) <= {(x, y) for x in range(floor.width) for y in range(floor.height)} - floor.dead
+    for block, region in zip(floor.blocks, regions, strict=True):
+        if name == "treemap":
+            assert len(region) >= block.area
+        else:
+            assert (region.width, region.height) == (block.width, block.height)
+
+
+@settings(max_examples=40, deadline=None)
+@given(floors(), st.sampled_from(FAST))
+def test_no_placement_beats_the_bound_and_loads_are_what_lanes_carry(floor: Floor, name: str) -> None:
+    assume(name != "treemap")
+    try:
+        regions = placement(name).place(floor)
+    except FitError:
+        return
+    found, least = costs(floor, regions), lower_bound(floor)
+    for field in ("latency", "period", "traffic", "busiest"):
+        assert getattr(found, field) >= getattr(least, field)
+    if found.traffic >= IMPOSSIBLE:
+        return
+    walked: dict[tuple[int, int, str], int] = {}
+    for a, b in floor.links:
+        for lane in laid(floor, regions[a], regions[b]).lanes:
+            for region, _, outputs in lane.runs():
+                for pe, out in product(region, outputs):
+                    if out.name != "RAMP":
+                        walked[*pe, out.name] = walked.get((*pe, out.name), 0) + words_of(floor, regions[a])
+    assert found.busiest == max(walked.values(), default=0)
+    assert found.traffic == sum(walked.values()) == loads(floor, regions).sum()
+
+
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(1, 9), st.integers(1, 9), st.sampled_from([WSE2, WSE3]))
+def test_serpentine_is_no_worse_than_row_major_on_chains_of_equal_blocks(count, columns, width, height, wafer) -> None:
+    floor = Floor(
+        columns * width, 12 * height, (Block(width, height),) * count, tuple(pairwise(range(count))), wafer, total=18
+    )
+    straight, turning = (costs(floor, order(floor)) for order in (row_major, serpentine))
+    assert turning.latency <= straight.latency
+    assert turning.traffic <= straight.traffic
+    assert turning.period <= straight.period
+    if count > columns > 1 and straight.traffic < IMPOSSIBLE:
+        assert turning.traffic < straight.traffic
+
+
+@settings(max_examples=15, deadline=None)
+@given(floors())
+def test_annealing_is_seeded_and_never_worse_than_the_orders_it_starts_from(floor: Floor) -> None:
+    try:
+        here = annealed(floor, steps=150)
+    except FitError:
+        return
+    assert here == annealed(floor, steps=150)
+    assert floor.alive(here[0])
+    pes = [pe for region in here for pe in region]
+    assert len(pes) == len(set(pes))
+    for order in (row_major, serpentine):
+        try:
+            assert score(floor, here) <= score(floor, order(floor))
+        except FitError:
+            continue
+
+
+UNEQUAL = Floor(
+    16, 10, (Block(7, 4), Block(4, 4), Block(4, 3), Block(5, 4)), ring(4), WSE2, total=16,
+    dead=frozenset({(7, 2), (12, 6)}),
+)  # fmt: skip
+
+
+def all_scores(floor: Floor, step: int = 1) -> list[float]:
+    """Of every legal placement, by trying them all."""
+    spots = [
+        [r for y in range(floor.height) for x in range(floor.width) if floor.alive(r := b.at((x, y)))]
+        for b in floor.blocks
+    ]
+    return [
+        score(floor, found) for found in product(*spots)
+        if not any(a.intersects(b) for i, a in enumerate(found) for b in found[:i])
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("weights", [Weights(), Weights(0, 1, 0.1, 0), Weights(0.1, 0, 0, 1)])
+def test_the_solver_finds_the_best_of_all(weights: Weights) -> None:
+    pytest.importorskip("scipy")
+    floor = Floor(9, 5, (Block(4, 3), Block(3, 2), Block(2, 2)), ring(3), WSE2, total=6,
+                  dead=frozenset({(4, 1)}), weights=weights)  # fmt: skip
+    found = solve(floor)
+    assert found.every_position
+    assert score(floor, found.regions) == pytest.approx(min(all_scores(floor)))
+    assert found.bound == pytest.approx(score(floor, found.regions), rel=1e-6)
+
+
+def test_with_unequal_blocks_a_ring_and_dead_pes_the_searches_beat_the_orders() -> None:
+    pytest.importorskip("scipy")
+    simple = min(score(UNEQUAL, order(UNEQUAL)) for order in (row_major, serpentine))
+    moved, best = score(UNEQUAL, annealed(UNEQUAL)), score(UNEQUAL, placement("solved").place(UNEQUAL))
+    assert best <= moved < simple
+    assert best >= lower_bound(UNEQUAL).score(UNEQUAL.weights)
+
+
+@given(st.integers(1, 14), st.integers(1, 14))
+def test_the_curve_visits_every_cell_beside_the_last(width: int, height: int) -> None:
+    cells = list(curve(width, height))
+    assert sorted(cells) == sorted(product(range(width), range(height)))
+    steps = [abs(a[0] - b[0]) + abs(a[1] - b[1]) for a, b in pairwise(cells)]
+    assert steps.count(1) >= len(steps) - 1
+    assert max(steps, default=1) <= 2
+
+
+def test_every_other_row_begins_where_the_one_above_ends() -> None:
+    def corners(*widths: int, serpentine: bool = True, dead: frozenset[tuple[int, int]] = frozenset()) -> list:
+        floor = Floor(10, 10, tuple(Block(w, 2) for w in widths), (), WSE2, total=4, dead=dead)
+        return [(r.xs[0], r.ys[0]) for r in in_rows(floor, serpentine=serpentine)]
+
+    assert corners(4, 4, 4) == [(0, 0), (4, 0), (4, 2)]
+    assert corners(4, 4, 4, 4, 4) == [(0, 0), (4, 0), (4, 2), (0, 2), (0, 4)]
+    assert corners(4, 4, 4, serpentine=False) == [(0, 0), (4, 0), (0, 2)]
+    assert corners(4, 4, dead=frozenset({(1, 1)})) == [(2, 0), (6, 0)]
+    assert corners(10, dead=frozenset({(5, 1)})) == [(0, 2)]
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown placement 'magic': expected one of row-major, serpentine"):
+        placement("magic")
+    with pytest.raises(UsageError, match="expected weights of 0 or more"):
+        Weights(latency=0)
+    with pytest.raises(FitError, match=r"3 regions of 144 PEs on 10x10: only 1 found room, the next has 8x6; expected"):
+        serpentine(Floor(10, 10, (Block(8, 6),) * 3, (), WSE2, total=4))
+    assert not np.isinf(score(replace(UNEQUAL, dead=frozenset()), serpentine(replace(UNEQUAL, dead=frozenset()))))
+    assert isinstance(serpentine(UNEQUAL)[0], Region)
