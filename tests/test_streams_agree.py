@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from outcomes import Outcome, assert_same, outcome_of, run_engine
+from outcomes import Outcome, assert_same, outcome_of, run_engine, same_bits
 from strategies import Case, random_case
 
 import wse_sim.engine.machine as machine_module
@@ -19,6 +19,8 @@ from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.contract import Kernel, all_kernels
+from wse_sim.mapping.commands import bench
+from wse_sim.mapping.commands.bench import Ready
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
 
@@ -230,21 +232,53 @@ def test_turns_of_routers_are_kept() -> None:
 # -- large grids ------------------------------------------------------------------------------------------
 
 
+def all_reduce(side: int) -> Program:
+    build = Builder(side, side, name="large")
+    x, pe = build.buffer("x", f32, 24), build.main()
+    for axis in Axis:
+        make_line(build, build.grid, axis, name=axis.value).all_reduce(pe, x)
+    return build.finish()
+
+
+def all_that_is_counted(machine: Machine) -> dict[str, np.ndarray]:
+    """Every number that a launch leaves behind, as arrays: PEs, FIFOs, sections, instructions."""
+    state = machine.state
+    fifo = state.fabric.at[:, None] + np.array([layout.F_HEAD, layout.F_TAIL, layout.F_BLOCKED])
+    return {
+        "states": state.tally.state, "sections": state.tally.section, "spans": state.tally.span,
+        "work": state.tally.work, "instructions": state.tally.instruction, "turns": state.fabric.turn,
+        "finish": state.cores.state[:, layout.FINISH], "fifos": state.fabric.pool[fifo],
+    }  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("side", [128, 512])
-def test_large_collectives(side: int) -> None:
-    build = Builder(side, side, name="large")
-    x = build.buffer("x", f32, 24)
-    rows, columns = (make_line(build, build.grid, axis, name=axis.value) for axis in Axis)
-    pe = build.main()
-    rows.all_reduce(pe, x)
-    columns.all_reduce(pe, x)
-    program, wafer = build.finish(), toy(side, side)
-    values = np.random.default_rng(side).random((side, side, 24), np.float32)
-    found = []
-    for engine in ("cycle", "stream"):
-        machine = Machine(program, wafer, engine=engine)
-        machine.write(x, values)
-        found.append(outcome_of(machine, [{}]))
-    assert_same(found[1], found[0])
+@pytest.mark.parametrize("make", [all_reduce, bench.broadcast, bench.chain, bench.gemv], ids=lambda make: make.__name__)
+def test_large_programs(make: Callable[[int], Program], side: int) -> None:
+    agree_on_all(Ready(make(side), toy(side, side)))
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [40, 98])
+def test_decode_layers(side: int) -> None:
+    agree_on_all(bench.decode_layer("cerebras-gpt-111m", side))
+
+
+def agree_on_all(ready: Ready) -> None:
+    """Numbers on both engines, counts on both and without numbers."""
+    machines = [
+        Machine(ready.program, ready.wafer, engine=engine, values=values)
+        for engine, values in (("cycle", True), ("stream", True), ("stream", False))
+    ]
+    for machine in machines:
+        random = np.random.default_rng(1)
+        for buffer in ready.program.buffers:
+            if buffer not in ready.program.initial and buffer.dtype.is_float:
+                machine.write(buffer, random.random(buffer.length, np.float32).astype(buffer.dtype.numpy))
+        machine.launch(ready.arguments)
+    expected, streamed, timed = machines
+    for name, counts in all_that_is_counted(expected).items():
+        np.testing.assert_array_equal(all_that_is_counted(streamed)[name], counts, err_msg=name)
+        np.testing.assert_array_equal(all_that_is_counted(timed)[name], counts, err_msg=f"{name} without numbers")
+    for buffer in ready.program.buffers:
+        assert same_bits(streamed.read(buffer), expected.read(buffer)), buffer

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
-from wse_sim.hardware import f32, toy
+from wse_sim.hardware import WSE2, Wafer, f16, f32, toy
 from wse_sim.hardware.states import State
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.broadcast import make_broadcast
 from wse_sim.kernels.collective.line import make_line
+from wse_sim.mapping.generation.schedule import Launch
+from wse_sim.mapping.model import preset
+from wse_sim.mapping.region.decode import OWN_TOKEN, Decoder
+from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import each
 from wse_sim.program.program import Program
@@ -30,8 +35,21 @@ BLOCK = 32  # features in and out of a PE's GEMV tile
 IDLE_NAME = "idle wafer"
 WAFER = (750, 994)
 WAFER_WORDS = 256
-ENGINES = ("cycle", "stream")
+ENGINES = ("cycle", "stream", "timing")  # timing: the stream engine without numbers
+STREAMS = ENGINES[1:]
+SMALL, LARGE = "cerebras-gpt-111m", "cerebras-gpt-13b"
+LAYER_SIDES, LARGE_SIDE = (32, 98), 234
+POSITION = 5  # of the token whose layer is decoded
 IDLE_WORDS = 1000
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A program, its wafer and the launch's arguments."""
+
+    program: Program
+    wafer: Wafer
+    arguments: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -39,6 +57,7 @@ class Measurement:
     """One benchmark; rates are per CPU-second of one core.
 
     hops  a wavelet that a router hands to one of its outputs: a link or the ramp
+    bytes_per_node  of the stream engine, for an operation or a message at a FIFO, words left out; 0: cycle engine
     """
 
     name: str
@@ -49,6 +68,7 @@ class Measurement:
     active_pe_cycles_per_cpu_s: float
     pe_cycles_per_cpu_s: float
     hops_per_cpu_s: float
+    bytes_per_node: float
 
 
 def broadcast(side: int) -> Program:
@@ -97,6 +117,18 @@ def wafer_all_reduce() -> Program:
     return build.finish()
 
 
+def decode_layer(model: str, side: int) -> Ready:
+    """One layer of a GPT in f16 decodes a token, sums in f16."""
+    config, wafer = preset(model), WSE2.with_(width=max(side, WSE2.width), height=max(side, WSE2.height))
+    layout = Layout(
+        config=config, wafer=wafer, width=side, height=side, dtype=f16, accumulate=f16, layers=range(1),
+        embedding=False, head=False,
+    )  # fmt: skip
+    program = Decoder(layout).program
+    program = replace(program, name=f"layer of {model}")
+    return Ready(program, wafer, Launch(OWN_TOKEN, POSITION, False).arguments(layout, None))
+
+
 def idle() -> Program:
     """Two PEs talk, all others of a wafer have nothing to do."""
     build = Builder(*WAFER, name=IDLE_NAME)
@@ -109,7 +141,7 @@ def idle() -> Program:
 class Benchmark:
     """A program and the engines that it is measured on."""
 
-    make: Callable[[], Program]
+    make: Callable[[], Program | Ready]
     engines: tuple[str, ...] = ENGINES
 
 
@@ -117,21 +149,28 @@ def benchmarks(*, quick: bool) -> list[Benchmark]:
     """What is measured; the quick ones leave out the largest grids, and a busy full wafer is for the stream engine."""
     sides = SIDES[:2] if quick else SIDES
     found = [Benchmark(partial(make, side)) for make in (broadcast, chain, gemv) for side in sides]
+    found += [Benchmark(partial(decode_layer, SMALL, side)) for side in (LAYER_SIDES[:1] if quick else LAYER_SIDES)]
     if not quick:
-        found += [Benchmark(make, ENGINES[1:]) for make in (wafer_broadcast, wafer_all_reduce)]
-        found.append(Benchmark(idle))
+        found += [Benchmark(make, STREAMS) for make in (wafer_broadcast, wafer_all_reduce)]
+        found.append(Benchmark(partial(decode_layer, LARGE, LARGE_SIDE)))
+        found.append(Benchmark(idle, ENGINES[:2]))
     return found
 
 
-def measure(program: Program, engine: str) -> Measurement:
-    """The fastest of a few runs, building left out."""
-    wafer = toy(program.width, program.height)
-    best, cycles, active, hops = float("inf"), 0, 0, 0
+def measure(made: Program | Ready, engine: str) -> Measurement:
+    """The fastest of a few runs, building left out. SRAM is full of zeros, written beforehand."""
+    ready = made if isinstance(made, Ready) else Ready(made, toy(made.width, made.height))
+    program = ready.program
+    best, cycles, active, hops, nbytes = float("inf"), 0, 0, 0, 0.0
     for _ in range(REPEATS):
-        machine = Machine(program, wafer, engine=engine)
+        machine = Machine(program, ready.wafer, engine=engine.replace("timing", "stream"), values=engine != "timing")
+        for buffer in program.buffers:
+            if buffer not in program.initial:
+                machine.write(buffer, np.zeros(1, buffer.dtype.numpy))
         started = time.process_time()
-        cycles = machine.launch()
+        cycles = machine.launch(ready.arguments)
         best = min(best, time.process_time() - started)
+        nbytes = machine.stream_bytes_per_node
         report = machine.report()
         active = int(report.states.sum() - report.states[..., State.IDLE].sum())
         hops = int(report.links.wavelets.sum() + report.links.delivered.sum())
@@ -146,16 +185,17 @@ def measure(program: Program, engine: str) -> Measurement:
         active_pe_cycles_per_cpu_s=active / best,
         pe_cycles_per_cpu_s=cycles * pes / best,
         hops_per_cpu_s=hops / best,
+        bytes_per_node=nbytes,
     )
 
 
 def bench_command(*, quick: bool, engine: str | None, as_json: bool) -> None:
     """Measures and prints."""
     if engine is not None and engine not in ENGINES:
-        raise UsageError(f"--engine {engine}: expected {' or '.join(ENGINES)}")
+        raise UsageError(f"--engine {engine}: expected {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
     engines = ENGINES if engine is None else (engine,)
     for name in engines:  # compiles, or loads what is compiled
-        Machine(chain(SIDES[0]), toy(SIDES[0], SIDES[0]), engine=name).launch()
+        Machine(chain(SIDES[0]), toy(SIDES[0], SIDES[0]), engine=name.replace("timing", "stream")).launch()
     found: list[Measurement] = []
     for benchmark in benchmarks(quick=quick):
         chosen = [name for name in benchmark.engines if name in engines]
@@ -171,7 +211,7 @@ def bench_command(*, quick: bool, engine: str | None, as_json: bool) -> None:
 def _print_table(found: list[Measurement]) -> None:
     title = "per CPU-second of one core: active PE-cycles, hops; ns per idle PE-cycle"
     table = Table(title=title, box=None)
-    columns = ("benchmark", "grid", "cycles", "engine", "CPU s", "active", "hops", "ns/idle")
+    columns = ("benchmark", "grid", "cycles", "engine", "CPU s", "active", "hops", "ns/idle", "B/node")
     for column in columns:
         table.add_column(column, justify="left" if column in ("benchmark", "engine") else "right", no_wrap=True)
     shown = ""
@@ -187,5 +227,6 @@ def _print_table(found: list[Measurement]) -> None:
             f"{m.cpu_seconds:.3f}",
             *(f"{rate / 1e6:,.1f} M" for rate in rates),
             f"{1e9 / m.pe_cycles_per_cpu_s:.3f}" if m.name == IDLE_NAME else "",
+            f"{m.bytes_per_node:.0f}" if m.bytes_per_node else "",
         )
     Console().print(table)

@@ -38,7 +38,7 @@ def sampled(
 
     def run(count: int) -> Report:
         nonlocal done
-        machine = Machine(make(count), wafer, engine=engine, threads=threads)
+        machine = Machine(make(count), wafer, engine=engine, threads=threads, values=False)
         for step in steps:
             cycles = step(machine)
             done += 1

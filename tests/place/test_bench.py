@@ -24,14 +24,15 @@ def test_measurement_counts_what_was_done() -> None:
 def test_json(capsys, monkeypatch) -> None:
     monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [bench.Benchmark(partial(bench.gemv, 32))])
     bench.bench_command(quick=True, engine=None, as_json=True)
-    found, streamed = json.loads(capsys.readouterr().out)["benchmarks"]
+    found, streamed, timed = json.loads(capsys.readouterr().out)["benchmarks"]
     assert set(found) == {
         "name", "engine", "grid", "cycles", "cpu_seconds", "active_pe_cycles_per_cpu_s", "pe_cycles_per_cpu_s",
-        "hops_per_cpu_s",
+        "hops_per_cpu_s", "bytes_per_node",
     }  # fmt: skip
     assert found["grid"] == [32, 32]
-    assert (found["engine"], streamed["engine"]) == ("cycle", "stream")
-    assert found["cycles"] == streamed["cycles"]
+    assert [m["engine"] for m in (found, streamed, timed)] == ["cycle", "stream", "timing"]
+    assert found["cycles"] == streamed["cycles"] == timed["cycles"]
+    assert found["bytes_per_node"] == 0 < streamed["bytes_per_node"]
 
 
 def test_table(capsys, monkeypatch) -> None:
@@ -45,5 +46,5 @@ def test_one_engine(capsys, monkeypatch) -> None:
     monkeypatch.setattr(bench, "benchmarks", lambda *, quick: [bench.Benchmark(partial(bench.gemv, 32))])
     bench.bench_command(quick=True, engine="stream", as_json=True)
     assert [m["engine"] for m in json.loads(capsys.readouterr().out)["benchmarks"]] == ["stream"]
-    with pytest.raises(UsageError, match="--engine auto: expected cycle or stream"):
+    with pytest.raises(UsageError, match="--engine auto: expected cycle, stream or timing"):
         bench.bench_command(quick=True, engine="auto", as_json=True)

@@ -26,13 +26,14 @@ from wse_sim.report.trace import Recording, Trace
 
 ENGINES = ("auto", "cycle", "stream")
 LONG_MESSAGE = 64  # words on average with which the stream engine is the faster on any grid
+MANY_PES = 1 << 11  # with which it is, without numbers, the faster on messages of any length
 PES_PER_COPY = 1 << 14
 
 
 class Machine:
     """A program on a wafer. Times go on from launch to launch; SRAM keeps its values.
 
-    engine   `cycle`; `stream`; `auto`: where messages are long the stream engine for what it can run, else `cycle`
+    engine   `cycle`; `stream`; `auto`: the stream engine for what it can run where it is the faster, else `cycle`
     threads  of the cycle engine
     values   False: only cycles and counts are asked for, and the stream engine computes no numbers; SRAM is not read
     trace    what to record; the cycle engine then runs everything, inside the window on one thread
@@ -64,8 +65,8 @@ class Machine:
         self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle)
         self._recorder = None if trace is None else Recorder(trace, self._lowered, self.state, start_cycle)
         self._cycles = CycleEngine(self._lowered, self.state, bounds, threads, self._recorder)
-        streams = engine == "stream" or (engine == "auto" and mean_words(self.state) >= LONG_MESSAGE)
-        self._streams = StreamEngine(self.state) if streams and trace is None else None
+        streams = engine == "stream" or (engine == "auto" and trace is None and self._suits_streams(values))
+        self._streams = StreamEngine(self.state) if streams else None
         self._may_leave = engine != "stream"
         self.values = values
         self._without = np.zeros(len(self.state.cores.state), np.bool_)  # PEs that have run without numbers
@@ -78,6 +79,11 @@ class Machine:
         self.host_bytes_out = 0
         for buffer, initial in program.initial.items():
             self._copy(buffer, initial, write=True)
+
+    def _suits_streams(self, values: bool) -> bool:
+        """Whether the stream engine is the faster."""
+        many = not values and self.program.width * self.program.height >= MANY_PES
+        return many or mean_words(self.state) >= LONG_MESSAGE
 
     # -- memory -----------------------------------------------------------------------------------
 
@@ -240,6 +246,11 @@ class Machine:
         core[:, at.READY] = np.minimum(core[:, at.READY], self.now)
 
     # -- results ----------------------------------------------------------------------------------
+
+    @property
+    def stream_bytes_per_node(self) -> float:
+        """Memory of the stream engine in the last launch, words of messages left out, over operations and places."""
+        return self._streams.bytes_per_node if self._streams is not None else 0.0
 
     def report(self) -> Report:
         """Everything since the machine was made."""

@@ -31,10 +31,12 @@ from wse_sim.engine.stream.tables import (
     OPERATION,
     OPERATIONS,
     PLACE,
+    PLACES,
     RISKS,
     ROUTER_FIFOS,
     SCRIPT,
     SCRIPTS,
+    STEPS,
     TOO_LONG,
     UNKNOWN_TURN,
     UNMATCHED,
@@ -101,6 +103,7 @@ class StreamEngine:
         self._scripts = _new_scripts(state)
         self._solo = _solo(state)
         self._counter = np.zeros(COUNTERS, np.int64)
+        self._most = np.zeros(int(STEPS) + 1, np.int64)  # records of the trace at most in use
 
     def run(self, *, begin: int, limit: int, values: bool, progress: Callable[[int], None] | None) -> list[Left]:
         """Runs what it can of a launch that has been activated, and says what it has left as it was.
@@ -124,6 +127,7 @@ class StreamEngine:
                     table = Table(stream)
                 elif stream.failed[0] != FINE:
                     left.append(self._fail(stream))
+                self._most = np.maximum(self._most, self._counter[: STEPS + 1])
                 if progress is not None:
                     progress(_latest(stream))
         return left
@@ -134,6 +138,19 @@ class StreamEngine:
         for array in (self._scripts.head, self._scripts.tried):
             array[:] = -1
         self._scripts.script[0] = 0
+
+    @property
+    def bytes_per_node(self) -> float:
+        """Bytes in use, words left out, over the nodes dated in the largest component: operations and places.
+
+        A place is a message at a FIFO.
+        """
+        nodes = int(self._most[OPERATIONS] + self._most[PLACES])
+        names = ("operation", "message", "place", "step")
+        trace = sum(getattr(self._trace, n)[:1].nbytes * int(c) for n, c in zip(names, self._most, strict=False))
+        share = self._most_pes() / max(len(self._progress.last), 1)
+        fixed = sum(array.nbytes for array in (*self._trees, *self._progress, *self._parts))
+        return (trace + share * fixed) / max(nodes, 1)
 
     def know(self, register: int) -> None:
         """The register holds the same whole number on all PEs from now on, and a true one."""
