@@ -36,19 +36,21 @@ from wse_sim.engine.stream.tables import (
     N_SECTION,
     N_TIME,
     O_A,
-    O_AFTER,
     O_B,
     O_COUNT,
+    O_CUE,
     O_LAST,
     O_LEAF_A,
     O_LEAF_B,
     O_OUT,
     O_PACE,
     O_PE,
-    O_ROW,
     O_START,
     OPERATIONS,
     SCRIPTS,
+    U_NOTE,
+    U_NOTES,
+    U_ROW,
     UNKNOWN_TURN,
     Stream,
 )
@@ -93,32 +95,29 @@ def delay_until(stream: Stream, operation: int) -> int:
 
 @jit
 def count_script(stream: Stream, pe: int) -> None:
-    """A PE's own cycles and work, and when its sections began and ended."""
-    scripts, tally, trace = stream.scripts, stream.state.tally, stream.trace
+    """A PE's own cycles and work, and the sections before its first stream operation."""
+    scripts, tally = stream.scripts, stream.state.tally
     script = np.int64(stream.progress.script[pe])
     scripts.script[script, C_PES] += 1
     for column in range(scripts.states.shape[1]):
         tally.state[pe, column] += scripts.states[script, column]
     for column in range(scripts.work.shape[1]):
         tally.work[pe, column] += scripts.work[script, column]
-    operation, cue, delay = np.int64(stream.progress.first[pe]), np.int64(-1), stream.begin[0]
     for place in range(scripts.script[script, C_NOTE], scripts.script[script + 1, C_NOTE]):
-        if scripts.note[place, N_CUE] > cue:
-            cue += 1
-            while cue < scripts.note[place, N_CUE]:
-                operation = np.int64(trace.operation[operation, O_AFTER])
-                cue += 1
-            delay = stream.begin[0] + delay_until(stream, operation)
-            operation = np.int64(trace.operation[operation, O_AFTER])
-        mark(stream, scripts.note[place, N_SECTION], scripts.note[place, N_TIME] + delay, scripts.note[place, N_LEAVES])
+        if scripts.note[place, N_CUE] >= 0:
+            break
+        mark(stream, place, stream.begin[0])
 
 
 @jit
-def mark(stream: Stream, section: int, cycle: int, leaves: int) -> None:
-    if leaves:
-        stream.span[section, 1] = max(stream.span[section, 1], cycle)
+def mark(stream: Stream, note: int, delay: int) -> None:
+    """A section begins or ends on a PE."""
+    notes, span = stream.scripts.note, stream.span
+    section, cycle = notes[note, N_SECTION], notes[note, N_TIME] + delay
+    if notes[note, N_LEAVES]:
+        span[section, 1] = max(span[section, 1], cycle)
     else:
-        stream.span[section, 0] = min(stream.span[section, 0], cycle)
+        span[section, 0] = min(span[section, 0], cycle)
 
 
 @jit
@@ -176,9 +175,10 @@ def turn_at_end(stream: Stream, pe: int) -> int:
 
 @jit
 def count_operation(stream: Stream, operation: int) -> None:
-    """Cycles at work, waiting for input, and for room."""
-    record, state = stream.trace.operation, stream.state
-    pe, row, count = record[operation, O_PE], record[operation, O_ROW], np.int64(record[operation, O_COUNT])
+    """Cycles at work, waiting for input, and for room; the sections until the next operation."""
+    record, state, cue = stream.trace.operation, stream.state, np.int64(stream.trace.operation[operation, O_CUE])
+    pe, row = record[operation, O_PE], np.int64(stream.scripts.cue[cue, U_ROW])
+    count = np.int64(record[operation, O_COUNT])
     pause, pace = state.costs.stream_pause, np.int64(record[operation, O_PACE])
     before_last = (count - 1) * pace
     if pause > 0:
@@ -190,6 +190,9 @@ def count_operation(stream: Stream, operation: int) -> None:
     add_cycles(stream, pe, section, np.int64(state.code.row[row, at.STATE]), before_last + record[operation, O_LAST])
     add_cycles(stream, pe, section, _INPUT_WAIT, waited - blocked)
     add_cycles(stream, pe, section, _OUTPUT_BLOCKED, blocked)
+    note, delay = np.int64(stream.scripts.cue[cue, U_NOTE]), stream.begin[0] + delay_until(stream, operation)
+    for place in range(note, note + stream.scripts.cue[cue, U_NOTES]):
+        mark(stream, place, delay)
 
 
 @jit

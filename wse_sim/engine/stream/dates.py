@@ -15,6 +15,7 @@ from wse_sim.engine.stream.stairs import (
     GROUND,
     UNSET,
     Stair,
+    first_date,
     kept,
     last_date,
     not_before,
@@ -112,8 +113,11 @@ def after_room(stream: Stream, stair: Stair, message: int, node: int) -> Stair:
     count, offset = np.int64(record[message, G_COUNT]), np.int64(stream.trees.capacity[node])
     earlier = np.int64(message)
     while True:
-        words = np.int64(record[earlier, G_COUNT])
-        stair = raised(stream, stair, count, leaving(stream, earlier, node), words, offset, np.int64(1))
+        words, bound = np.int64(record[earlier, G_COUNT]), leaving(stream, earlier, node)
+        if earlier != message and bound[1] > 0 and last_date(stream, bound, words) < first_date(stream, stair):
+            return stair  # all words of this message and of those before are gone by then
+        if earlier != message or count > offset:
+            stair = raised(stream, stair, count, bound, words, offset, np.int64(1))
         earlier = np.int64(record[earlier, G_BEFORE])
         if earlier < 0 or offset <= 0:
             return stair
@@ -227,6 +231,8 @@ def change_place(stream: Stream, message: int, node: int, stair: Stair) -> bool:
         return False
     stream.trace.place[place, P_AT], stream.trace.place[place, P_STEPS], stream.trace.place[place, P_SHIFT] = stair
     record, trees = stream.trace.message, stream.trees
+    last = last_date(stream, stair, np.int64(record[message, G_COUNT]))
+    stream.progress.latest[node] = max(np.int64(stream.progress.latest[node]), last)
     for child in range(trees.child[node], trees.child[node] + trees.children[node]):
         if is_leaf(stream, child):
             operation_due(stream, stream.trace.place[place_of(stream, message, child), P_AT])

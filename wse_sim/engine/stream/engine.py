@@ -16,6 +16,7 @@ from wse_sim.engine.stream.tables import (
     CONTROL,
     COUNTERS,
     COUNTS,
+    CUE,
     CUES,
     DEADLOCK,
     FAULT,
@@ -93,6 +94,7 @@ class StreamEngine:
             head=np.full(len(self._trees.leaves), -1, np.int32),
             tail=np.full(len(self._trees.leaves), -1, np.int32),
             read=np.full(nodes, -1, np.int32),
+            latest=np.full(nodes, -1, np.int32),
             waits=np.zeros(nodes, np.uint8),
             parked=np.zeros(pes, np.uint8),
             queue=np.zeros(pes, np.int32),
@@ -259,7 +261,8 @@ def _new_trace(draft: int, pes: int, nodes: int) -> Trace:
 
 
 def _new_scripts(state: State) -> Scripts:
-    _, code = np.unique(state.code.entry, axis=0, return_inverse=True)
+    ports = [part.reshape(len(part), -1) for part in (state.code.entry, state.code.input, state.code.output)]
+    _, code = np.unique(np.concatenate(ports, axis=1), axis=0, return_inverse=True)
     code = code.ravel().astype(np.int32)
     first, ranges = written(state)
     of_code = [int(np.flatnonzero(code == each)[0]) for each in range(code.max() + 1)]
@@ -279,7 +282,7 @@ def _new_scripts(state: State) -> Scripts:
         origin=np.empty((few, registers), np.int32),
         states=np.empty((few, states), np.int64),
         work=np.empty((few, 4), np.int64),
-        cue=np.empty((16 * few, 3), np.int32),
+        cue=np.empty((16 * few, CUE), np.int32),
         note=np.empty((16 * few, 4), np.int32),
         count=np.empty((16 * few, 4), np.int64),
         node=np.empty((16 * few, NODE), np.int64),

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
-from wse_sim.engine.layout import DST, A, B
 from wse_sim.engine.stream.due import operation_due, place_due
 from wse_sim.engine.stream.settle import look_at_message, look_at_operation
 from wse_sim.engine.stream.tables import (
@@ -36,13 +34,13 @@ from wse_sim.engine.stream.tables import (
     O_B,
     O_BEFORE,
     O_COUNT,
+    O_CUE,
     O_LAST,
     O_LEAF_A,
     O_LEAF_B,
     O_OUT,
     O_PACE,
     O_PE,
-    O_ROW,
     O_SHIFT,
     O_START,
     O_STEPS,
@@ -54,7 +52,12 @@ from wse_sim.engine.stream.tables import (
     PLACES,
     QUEUE_FIRST,
     QUEUE_LENGTH,
-    U_COUNT,
+    U_A,
+    U_B,
+    U_GROUPS,
+    U_LAST,
+    U_OUT,
+    U_PACE,
     U_ROW,
     U_START,
     UNMATCHED,
@@ -99,11 +102,9 @@ def do_operation(stream: Stream, pe: int) -> bool:
     scripts, progress = stream.scripts, stream.progress
     script, done = np.int64(progress.script[pe]), np.int64(progress.done[pe])
     cue = scripts.script[script, C_CUE] + done
-    row, count = np.int64(scripts.cue[cue, U_ROW]), np.int64(scripts.cue[cue, U_COUNT])
-    lanes = stream.state.code.row[row, at.S_LANES]
-    groups = (count + lanes - 1) // lanes
-    leaf_a, leaf_b = input_of(stream, pe, row, A), input_of(stream, pe, row, B)
-    tree = output_of(stream, pe, row)
+    groups = np.int64(scripts.cue[cue, U_GROUPS])
+    leaf_a, leaf_b = input_of(stream, pe, cue, U_A), input_of(stream, pe, cue, U_B)
+    tree = output_of(stream, pe, cue)
     if stream.failed[0] != FINE:
         return False
     message_a = next_message(stream, leaf_a)
@@ -112,13 +113,12 @@ def do_operation(stream: Stream, pe: int) -> bool:
     message_b = next_message(stream, leaf_b)
     if leaf_b >= 0 and message_b < 0:
         return False
-    if not fits(stream, pe, row, message_a, groups) or not fits(stream, pe, row, message_b, groups):
+    if not fits(stream, pe, cue, message_a, groups) or not fits(stream, pe, cue, message_b, groups):
         return False
     if not has_room(stream, tree):
         stream.failed[0] = FULL
         return False
-    operation = new_operation(stream, pe, row, groups, count, message_a, message_b, leaf_a, leaf_b)
-    stream.trace.operation[operation, O_START] = scripts.cue[cue, U_START]
+    operation = new_operation(stream, pe, cue, message_a, message_b, leaf_a, leaf_b)
     if tree >= 0:
         stream.trace.operation[operation, O_OUT] = new_message(stream, tree, groups, operation)
     take(stream, leaf_a, message_a, operation)
@@ -131,32 +131,35 @@ def do_operation(stream: Stream, pe: int) -> bool:
 
 
 @jit
-def input_of(stream: Stream, pe: int, row: int, operand: int) -> int:
-    """Node of the input queue that an operand reads; -1: it is no stream."""
-    state = stream.state
-    if state.code.row[row, operand + at.O_KIND] != at.STREAM:
+def input_of(stream: Stream, pe: int, cue: int, column: int) -> int:
+    """Node of the input queue from which an operation takes its a or b; -1: from none."""
+    local = np.int64(stream.scripts.cue[cue, column])
+    if local < 0:
         return NOBODY
-    local = state.code.input[state.cores.role[pe], state.code.row[row, operand + at.O_BASE]]
-    return reached(stream, pe, row, np.int64(stream.trees.node[state.fabric.queue[pe] + local]))
+    return reached(stream, pe, cue, np.int64(stream.trees.node[stream.state.fabric.queue[pe] + local]))
 
 
 @jit
-def output_of(stream: Stream, pe: int, row: int) -> int:
+def output_of(stream: Stream, pe: int, cue: int) -> int:
     """Tree that the operation sends into; -1: it sends nothing."""
-    state = stream.state
-    if state.code.row[row, DST + at.O_KIND] != at.STREAM:
+    local = np.int64(stream.scripts.cue[cue, U_OUT])
+    if local < 0:
         return NOBODY
-    local = state.code.output[state.cores.role[pe], state.code.row[row, DST + at.O_BASE]]
-    node = reached(stream, pe, row, np.int64(stream.trees.node[state.fabric.first[pe] + local]))
+    node = reached(stream, pe, cue, np.int64(stream.trees.node[stream.state.fabric.first[pe] + local]))
     return np.int64(stream.trees.tree[node]) if node >= 0 else NOBODY
 
 
 @jit
-def reached(stream: Stream, pe: int, row: int, node: int) -> int:
+def reached(stream: Stream, pe: int, cue: int, node: int) -> int:
     """The node; none means that words never come or go there."""
     if node < 0:
-        stream.failed[0], stream.failed[1], stream.failed[2] = DEADLOCK, pe, row
+        fails_at(stream, DEADLOCK, pe, cue)
     return node
+
+
+@jit
+def fails_at(stream: Stream, why: int, pe: int, cue: int) -> None:
+    stream.failed[0], stream.failed[1], stream.failed[2] = why, pe, stream.scripts.cue[cue, U_ROW]
 
 
 @jit
@@ -173,11 +176,11 @@ def next_message(stream: Stream, leaf: int) -> int:
 
 
 @jit
-def fits(stream: Stream, pe: int, row: int, message: int, groups: int) -> bool:
+def fits(stream: Stream, pe: int, cue: int, message: int, groups: int) -> bool:
     """Whether the operation takes exactly what was sent."""
     if message < 0 or stream.trace.message[message, G_COUNT] == groups:
         return True
-    stream.failed[0], stream.failed[1], stream.failed[2] = UNMATCHED, pe, row
+    fails_at(stream, UNMATCHED, pe, cue)
     return False
 
 
@@ -194,18 +197,17 @@ def has_room(stream: Stream, tree: int) -> bool:
 
 
 @jit
-def new_operation(stream: Stream, pe: int, row: int, groups: int, count: int, message_a: int, message_b: int,
-                  leaf_a: int, leaf_b: int) -> int:
-    record = stream.trace.operation
+def new_operation(stream: Stream, pe: int, cue: int, message_a: int, message_b: int, leaf_a: int, leaf_b: int) -> int:
+    record, cues = stream.trace.operation, stream.scripts.cue
     operation, before = stream.counter[OPERATIONS], stream.progress.last[pe]
     stream.counter[OPERATIONS] = operation + 1
-    record[operation, O_PE], record[operation, O_ROW], record[operation, O_COUNT] = pe, row, groups
+    record[operation, O_PE], record[operation, O_CUE] = pe, cue
+    record[operation, O_COUNT], record[operation, O_START] = cues[cue, U_GROUPS], cues[cue, U_START]
     record[operation, O_BEFORE], record[operation, O_AFTER] = before, -1
     record[operation, O_A], record[operation, O_B], record[operation, O_OUT] = message_a, message_b, -1
     record[operation, O_LEAF_A], record[operation, O_LEAF_B] = leaf_a, leaf_b
     record[operation, O_AT] = record[operation, O_STEPS] = record[operation, O_SHIFT] = 0
-    record[operation, O_PACE] = stream.state.code.row[row, at.S_CYCLES]
-    record[operation, O_LAST] = last_cycles(stream, row, groups, count)
+    record[operation, O_PACE], record[operation, O_LAST] = cues[cue, U_PACE], cues[cue, U_LAST]
     stream.trace.due[operation] = 0
     if before >= 0:
         record[before, O_AFTER] = operation
@@ -214,17 +216,6 @@ def new_operation(stream: Stream, pe: int, row: int, groups: int, count: int, me
     stream.progress.last[pe] = operation
     operation_due(stream, operation)
     return operation
-
-
-@jit
-def last_cycles(stream: Stream, row: int, groups: int, count: int) -> int:
-    """Cycles of the last group, which may be partial, and of the pause after it."""
-    rows, pause = stream.state.code.row, stream.state.costs.stream_pause
-    part = (count - 1) % rows[row, at.S_LANES] + 1
-    cycles = np.int64(rows[row, at.CYCLES] * ((part + rows[row, at.LANES] - 1) // rows[row, at.LANES]))
-    if rows[row, at.S_CYCLES] == 1:
-        cycles = np.int64(1)
-    return cycles + 1 if pause > 0 and groups % pause == 0 else cycles
 
 
 @jit

@@ -58,7 +58,7 @@ def find_meetings(stream: Stream, message: int, node: int) -> None:
     first, last = first_date(stream, own), last_date(stream, own, count)
     for index in range(fabric.first[pe], fabric.first[pe + 1]):
         other = trees.node[index]
-        if other < 0 or other == node or not trees.needs[other] & needs:
+        if other < 0 or other == node or not trees.needs[other] & needs or stream.progress.latest[other] < first:
             continue
         passing = tail_of(stream, other)
         while passing >= 0:

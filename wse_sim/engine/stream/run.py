@@ -69,6 +69,7 @@ def begin_component(stream: Stream) -> None:
         for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
             progress.read[node] = -1
             progress.waits[node] = 0
+            progress.latest[node] = -1
 
 
 @jit

@@ -64,7 +64,14 @@ from wse_sim.engine.stream.tables import (
     TOO_LONG,
     TOUCHED,
     TRUTH,
-    U_COUNT,
+    U_A,
+    U_B,
+    U_GROUPS,
+    U_LAST,
+    U_NOTE,
+    U_NOTES,
+    U_OUT,
+    U_PACE,
     U_ROW,
     U_START,
     Stream,
@@ -160,13 +167,48 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
 
 @jit
 def add_cue(stream: Stream, row: int, count: int, time: int) -> bool:
-    cue, place = stream.scripts.cue, stream.counter[CUES]
+    """The next stream operation, of so many elements."""
+    cue, place, rows = stream.scripts.cue, stream.counter[CUES], stream.solo.code.row
     if place == cue.shape[0]:
         fails(stream, FULL, CUES)
         return False
-    cue[place, U_ROW], cue[place, U_COUNT], cue[place, U_START] = row, count, time
+    groups = (count + rows[row, at.S_LANES] - 1) // rows[row, at.S_LANES]
+    cue[place, U_ROW], cue[place, U_GROUPS], cue[place, U_START] = row, groups, time
+    cue[place, U_A], cue[place, U_B] = input_of(stream, row, A), input_of(stream, row, B)
+    cue[place, U_OUT] = output_of(stream, row)
+    cue[place, U_PACE], cue[place, U_LAST] = rows[row, at.S_CYCLES], last_cycles(stream, row, groups, count)
+    cue[place, U_NOTE], cue[place, U_NOTES] = stream.counter[NOTES], 0
     stream.counter[CUES] = place + 1
     return True
+
+
+@jit
+def input_of(stream: Stream, row: int, operand: int) -> int:
+    """Local input queue that an operand reads; -1: it is no stream."""
+    code = stream.solo.code
+    if code.row[row, operand + at.O_KIND] != at.STREAM:
+        return np.int64(-1)
+    return np.int64(code.input[stream.solo.cores.role[ZERO], code.row[row, operand + at.O_BASE]])
+
+
+@jit
+def output_of(stream: Stream, row: int) -> int:
+    """Local router FIFO into which an instruction sends; -1: it sends nothing."""
+    code = stream.solo.code
+    if code.row[row, DST + at.O_KIND] != at.STREAM:
+        return np.int64(-1)
+    return np.int64(code.output[stream.solo.cores.role[ZERO], code.row[row, DST + at.O_BASE]])
+
+
+@jit
+def last_cycles(stream: Stream, row: int, groups: int, count: int) -> int:
+    """Cycles of the last group, which may be partial, and of the pause after it."""
+    rows, pause = stream.solo.code.row, stream.solo.costs.stream_pause
+    part = (count - 1) % rows[row, at.S_LANES] + 1
+    cycles = np.int64(rows[row, at.CYCLES] * ((part + rows[row, at.LANES] - 1) // rows[row, at.LANES]))
+    if rows[row, at.S_CYCLES] == 1:
+        cycles = np.int64(1)
+    return cycles + 1 if pause > 0 and groups % pause == 0 else cycles
 
 
 @jit
@@ -184,6 +226,8 @@ def add_note(stream: Stream, script: int, section: int, time: int, leaves: int) 
     note[place, N_CUE], note[place, N_SECTION] = last_cue(stream, script), section
     note[place, N_TIME], note[place, N_LEAVES] = time, leaves
     stream.counter[NOTES] = place + 1
+    if note[place, N_CUE] >= 0:
+        stream.scripts.cue[stream.counter[CUES] - 1, U_NOTES] += 1
     return True
 
 

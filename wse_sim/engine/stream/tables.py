@@ -20,7 +20,8 @@ C_CUE, C_NOTE, C_COUNT, C_NODE, C_RISK = map(np.int64, range(6, 11))  # where th
 SCRIPT = 11
 
 # -- columns of a cue: a script's next stream operation; of a note: a section begins or is left ------------
-U_ROW, U_COUNT, U_START = map(np.int64, range(3))
+U_ROW, U_GROUPS, U_START, U_A, U_B, U_OUT, U_PACE, U_LAST, U_NOTE, U_NOTES = map(np.int64, range(10))
+CUE = 10  # U_A, U_B, U_OUT: local input queues and router FIFO, -1: none; U_NOTE: the first note after it
 N_CUE, N_SECTION, N_TIME, N_LEAVES = map(np.int64, range(4))  # N_CUE: the one before; -1: none
 
 # -- columns of a count: a section's cycles in a state, or what an instruction has done --------------------
@@ -36,7 +37,7 @@ TRUTH, EXACT = map(np.int64, (1, 2))  # of a node's value, what must be the same
 R_CUE, R_TIME, R_ORDINAL = map(np.int64, range(3))  # R_ORDINAL: which of the script's instructions
 
 # -- columns of an operation ---------------------------------------------------------------------------
-O_PE, O_ROW, O_COUNT, O_START, O_BEFORE, O_AFTER, O_A, O_B = map(np.int64, range(8))
+O_PE, O_CUE, O_COUNT, O_START, O_BEFORE, O_AFTER, O_A, O_B = map(np.int64, range(8))
 O_OUT, O_AT, O_STEPS, O_SHIFT, O_LEAF_A, O_LEAF_B, O_PACE, O_LAST = map(np.int64, range(8, 16))
 OPERATION = 16
 
@@ -110,6 +111,7 @@ class Progress(NamedTuple):
     head: np.ndarray  # (trees,) int32: first message
     tail: np.ndarray  # (trees,) int32: last message
     read: np.ndarray  # (nodes,) int32: message that an input queue's PE has read last
+    latest: np.ndarray  # (nodes,) int32: a date that no word has left later
     waits: np.ndarray  # (nodes,) uint8: whether it waits for the next
     parked: np.ndarray  # (pes,) uint8: whether its numbers wait for words
     queue: np.ndarray  # (pes,) int32: ring, or stack, of PEs that can go on
@@ -132,7 +134,7 @@ class Trace(NamedTuple):
 class Scripts(NamedTuple):
     """What the main threads of PEs do that have the same code and read the same in control, each written down once."""
 
-    code: np.ndarray  # (roles,) int32: the same for roles that run the same
+    code: np.ndarray  # (roles,) int32: the same for roles that run the same and number their FIFOs alike
     head: np.ndarray  # (codes,) int32: first script of each; -1: none
     tried: np.ndarray  # (codes,) int32: script that fitted last; -1: none
     stale: np.ndarray  # (codes, registers) uint8: registers whose values were not computed
@@ -144,7 +146,7 @@ class Scripts(NamedTuple):
     origin: np.ndarray  # (n, registers) int32: where they come from, see origin
     states: np.ndarray  # (n, states) int64: cycles
     work: np.ndarray  # (n, 4) int64
-    cue: np.ndarray  # (n, 3) int32: stream operations in order
+    cue: np.ndarray  # (n, CUE) int32: stream operations in order
     note: np.ndarray  # (n, 4) int32
     count: np.ndarray  # (n, 4) int64
     node: np.ndarray  # (n, NODE) int64
