@@ -162,6 +162,10 @@ def bench(
     bench_command(quick=quick, engine=engine, as_json=json)
 
 
+SECONDS = 120.0
+"""What `validate` takes at most unless told otherwise."""
+
+
 @app.command()
 def validate(
     data: Annotated[
@@ -170,7 +174,7 @@ def validate(
     max_seconds: Annotated[
         float,
         typer.Option(help="About how long it may take, compiling aside; rows that do not fit are listed as skipped.")
-    ] = 120.0,
+    ] = SECONDS,
     json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the errors by source, as Markdown.")] = False,
 ) -> None:
