@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 
@@ -20,8 +21,12 @@ from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import load_shipped, preset
+from wse_sim.mapping.model.weights import random_weights
+from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.strategies import strategy
+from wse_sim.mapping.strategies.strategy import Problem
 from wse_sim.program import Builder
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
@@ -34,6 +39,48 @@ def save(ax: Axes, name: str) -> None:
     assert figure is not None
     figure.savefig(FOLDER / name, dpi=90, bbox_inches="tight")
     plt.close(figure)
+
+
+def flight() -> tuple[Mapping, Report, Recording]:
+    """A token for each of five sequences that follow one another through Cerebras-GPT 111M, a region for each layer.
+
+    Every number is computed on 62,080 simulated PEs. Recorded is every eighth PE of the middle row of each region.
+    """
+    config = preset("cerebras-gpt-111m")
+    problem = Problem(config=config, wafer=WSE2, dtype=f16, accumulate=f16, context=256, stages=11, sequences=5)
+    mapping = strategy("pipeline").plan(problem)
+    right, height = max(r.xs.stop for r in mapping.regions.values()), mapping.places[0].height
+    trace = Trace(region=mapping.grid[:right:8, height // 2 : 2 * height : height], events=1 << 22)
+    machine = Flight(mapping, random_weights(config, seed=0), start=128, trace=trace)
+    machine.run(1)
+    return mapping, machine.report(), machine.recording()
+
+
+def draw_flight(mapping: Mapping, report: Report, recording: Recording) -> Axes:
+    """Where on the wafer PEs were busy, what they did when, and in which kernels."""
+    layout = [["wafer", "wafer"], ["time", "kernels"]]
+    ratios = {"height_ratios": [1, 1.4], "width_ratios": [1.5, 1]}
+    _, axes = plt.subplot_mosaic(layout, figsize=(11, 9), layout="constrained", **ratios)
+    busiest = 100 * float(np.quantile(report.busy, 0.999))
+    report.draw_utilisation(ax=axes["wafer"], most=busiest, regions=mapping.regions)
+    time = recording.draw_timeline(ax=axes["time"])
+    time.set_title("Five tokens on their way: what every eighth PE of the middle rows did", fontsize=10)
+    time.set_ylabel("")
+    time.locator_params(axis="x", nbins=6)
+    time.set_yticks(*_rows(mapping, recording), fontsize=8)
+    legend = time.get_legend()
+    assert legend is not None
+    legend.remove()  # the other one has the same colours
+    kernels = report.draw_sections(by="kernel", ax=axes["kernels"], most=14)
+    kernels.set_title("What all PEs did, by kernel", fontsize=10)
+    return axes["wafer"]
+
+
+def _rows(mapping: Mapping, recording: Recording) -> tuple[list[float], list[str]]:
+    """Where a timeline of the recording has each region, and what it holds."""
+    pes = list(recording.region)
+    found = {name: [i for i, pe in enumerate(pes) if pe in region] for name, region in mapping.regions.items()}
+    return [sum(rows) / len(rows) for rows in found.values()], list(found)
 
 
 def decode() -> tuple[Report, Recording]:
@@ -96,7 +143,8 @@ def photograph(report: Report, recording: Recording) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
-def main() -> None:
+def draw_gallery() -> None:
+    """Pictures of small runs."""
     report, recording = decode()
     save(report.draw_sections(by="kernel"), "kernels.png")
     save(report.draw_roofline(), "roofline.png")
@@ -107,6 +155,11 @@ def main() -> None:
     square.animate(window=(18, square.end), step=2, frames_per_second=10).save(FOLDER / "all_reduce.gif")
     save(pipeline().draw(), "mapping.png")
     photograph(report, recording)
+
+
+def main() -> None:
+    save(draw_flight(*flight()), "run.png")
+    draw_gallery()
 
 
 if __name__ == "__main__":

@@ -60,6 +60,8 @@ def test_places_lie_where_they_are() -> None:
     assert ax.get_title() == "alice, decode, layer-pipelined\nWSE-2: 4,400 of 11,000 PEs in 6 regions"
     texts = {text.get_text() for text in ax.texts}
     assert {"embedding", "layers 0-1\nshard 1 of 2", "head"} <= texts
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert heights["head"] == 0.25 * 20 - 0.5, "above the arrows, which end in the middle"
 
 
 def test_arrows_follow_the_hidden_state_and_the_token() -> None:
@@ -84,9 +86,12 @@ def test_one_region_has_no_flows_and_replicas_have_their_own() -> None:
     assert not [t for t in one.draw().texts if isinstance(t, Annotation)]
     two = replace(one, places=(whole, replace(whole, x=15, replica=1, streamed=True)))
     assert list(regions_of(two)) == ["embedding, layers 0-3, head, replica 1", "embedding, layers 0-3, head, replica 2"]
+    assert two.regions == regions_of(two)
     legend = two.draw().get_legend()
     assert legend is not None
-    assert "weights streamed" in {text.get_text() for text in legend.get_texts()}
+    assert {text.get_text() for text in legend.get_texts()} == {"whole model", "weights streamed"}
+    (name,) = one.draw().texts
+    assert name.get_position()[1] == 0.5 * 10 - 0.5, "in the middle, where there are no arrows"
 
 
 def test_names_that_have_no_room_are_left_out() -> None:

@@ -71,7 +71,7 @@ def count_axis(ax: Axes, most: float) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     ax.set_xlim(0, max(most, 1))
-    ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
 
 

@@ -41,6 +41,7 @@ def draw_timeline(
     ax = new_axes(9.0, 2.2 + min(0.22 * rows, 5.0)) if ax is None else ax
     _paint(ax, shown, (first - 0.5, last - 0.5, len(pes) - 0.5, -0.5))
     ax.set_xlabel("cycle")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     _name_rows(ax, recording, pes)
     about = f"{recording.name} on {recording.wafer.name}, cycles {amount(first)} to {amount(last)}"
     cell = _cell(len(pes), last - first)
