@@ -13,9 +13,10 @@ from wse_sim.hardware.presets import WSE3_SIMULATOR
 from wse_sim.kernels.published import mesh_gemm, mesh_gemv, ring_shift
 from wse_sim.mapping.validation import collectives, cost
 from wse_sim.mapping.validation.figures import micro_of, relayed
+from wse_sim.mapping.validation.given import Given, Job
 from wse_sim.mapping.validation.grammar import sizes_of
 from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, launched, longest, spread
-from wse_sim.mapping.validation.kernels import Given, Job, kernel_of
+from wse_sim.mapping.validation.kernels import kernel_of
 from wse_sim.mapping.validation.left_out import never, why_not
 from wse_sim.mapping.validation.machine import cycles_of, dtype_of, is_simulated, is_time, value_of, wafer_of
 from wse_sim.mapping.validation.rows import FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, number, positive

@@ -20,7 +20,7 @@ from wse_sim.kernels.collective.reduce import make_reduce
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.published import two_phase
-from wse_sim.mapping.validation.kernels import Given, Job
+from wse_sim.mapping.validation.given import Given, Job
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer

@@ -12,8 +12,8 @@ from wse_sim.hardware import DType, Wafer, f16, f32, i16
 from wse_sim.hardware.presets import WSE3_SIMULATOR
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.published import plain, relay, transfer, vector
+from wse_sim.mapping.validation.given import Given
 from wse_sim.mapping.validation.harness import TWO_CLOCKS, first_to_last
-from wse_sim.mapping.validation.kernels import Given
 from wse_sim.program.program import Program
 
 SHORT, LONG = 1024, 4096  # elements between which a rate is taken
