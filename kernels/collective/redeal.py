@@ -27,7 +27,7 @@ from wse_sim.kernels.views import first
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
-from wse_sim.program.memory import Buffer
+from wse_sim.program.memory import Buffer, View
 from wse_sim.program.register import Register
 
 Array = NDArray[Any]
@@ -68,6 +68,12 @@ def cost_of_each(wafer: Wafer, source: Blocks, target: Blocks, *, dtype: DType =
 def _used(blocks: Blocks) -> int:
     """Blocks that are not empty."""
     return int((blocks.counts > 0).sum())
+
+
+def cost_of_telling(wafer: Wafer, n: int, *, dtype: DType) -> int:
+    """Cycles by which `tell` puts off what follows on its heels."""
+    t, words = Timing(wafer), wavelets(n, dtype)
+    return 2 * t.issue(2) + t.stage() + words
 
 
 def links(source: Blocks, target: Blocks, *, gap: int = 0, dtype: DType = f32) -> int:
@@ -119,6 +125,21 @@ class Redeal:
             assert takes is not None
             self._pass(here, takes, gives, shares.passed)
             here.mov(own, takes, carry=self.carry)
+
+    def tell(self, pe: Code, x: View) -> None:
+        """Sends the same elements to all of the target, from the source's PEs at the gap; `pe` covers the source."""
+        for region, _, gives in self._stations(self.source):
+            if self.source.xs[0] in region.xs:
+                assert gives is not None
+                pe.on(Region(self.source.xs[:1], region.ys)).mov(gives, x)
+
+    def hear(self, pe: Code, x: View) -> None:
+        """Receives what `tell` sends, and passes it on; `pe` covers the target."""
+        for region, takes, gives in self._stations(self.target):
+            assert takes is not None
+            pe.on(region).mov(x, takes)
+            if gives is not None:
+                pe.on(region).mov(gives, x)
 
     def _pass(self, pe: Code, takes: Color | None, gives: Color | None, count: Register) -> None:
         """Hands on what comes, unless this is an end of the chain."""

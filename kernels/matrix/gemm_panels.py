@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -117,39 +118,55 @@ def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DTy
     t, price = Timing(wafer), Price(wafer)
     words = wavelets(n, dtype)
     stream = words * t.wavelet("mov", dtype, dtype, dtype) + t.pauses(words)
-    inputs, stages = behind(tree), _stages(wafer, tree)
     turn = wafer.loop_edge_cycles + price.scalar("iadd load ieq")
     look = price.scalar("load load ile ilt iand")
-    free = [wafer.loop_start_cycles - wafer.loop_edge_cycles] * tree.length
+    missed, hit = look + wafer.branch_taken_cycles, look + wafer.branch_not_taken_cycles
+    paths = _paths(tree)
+    begun = wafer.loop_start_cycles - wafer.loop_edge_cycles
+    free: dict[int, tuple[int, int]] = {}  # positions that something came to: when they were through, and with whom
+
+    def through(position: int, owner: int) -> int:
+        """When a position is through with the owners before this one, of whom it saw nothing since the last it knows."""
+        at, after = free.get(position, (begun, first - 1))
+        return at + (owner - after - 1) * (turn + paths.inputs[position] * missed)
+
     for owner in range(first, first + count):
-        way, arrived = _way(tree, owner), 0
-        for position in range(tree.length):
-            free[position] += turn
-            if position not in way:
-                free[position] += len(inputs[position]) * (look + wafer.branch_taken_cycles)
-        for position in way:
+        way, arrived = paths.way(owner), 0
+        for position, asked in way:
+            now = through(position, owner) + turn
             if position != owner:
-                asked = next(i for i, there in enumerate(inputs[position]) if owner in there)
-                free[position] += asked * (look + wafer.branch_taken_cycles) + look + wafer.branch_not_taken_cycles
-            begin = max(free[position] + t.issue(2), arrived)
-            arrived = begin + stages[position]
-            free[position] = begin + (stream if len(way) > 1 else price.elements("mov", n, dtype, dtype))
-    last = free[tree.root] + price.scalar("mov") + wafer.branch_not_taken_cycles
+                now += asked * missed + hit
+            begin = max(now + t.issue(2), arrived)
+            arrived = begin + t.stage(paths.hops[position])
+            free[position] = begin + (stream if len(way) > 1 else price.elements("mov", n, dtype, dtype)), owner
+    last = through(tree.root, first + count) + price.scalar("mov") + wafer.branch_not_taken_cycles
     return last + broadcast.cost(wafer, tree.length, tree.root, panel or count * n, dtype=dtype)
 
 
-def _way(tree: Tree, owner: int) -> list[int]:
-    """Positions from an owner to the root."""
-    following = dict(tree.wires)
-    way = [owner]
-    while way[-1] in following:
-        way.append(following[way[-1]])
-    return way
+class _Paths:
+    """What `cost` asks a tree again and again.
+
+    inputs  how many each position has
+    hops    links from each position to the next one on the way to the root
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._following, self._behind = dict(tree.wires), behind(tree)
+        self.inputs = [len(ranges) for ranges in self._behind]
+        self.hops = [0] * tree.length
+        for edge in tree.wires:
+            self.hops[edge.sender] = edge.length
+        self._ways: dict[int, list[tuple[int, int]]] = {}
+
+    def way(self, owner: int) -> list[tuple[int, int]]:
+        """Positions from an owner to the root, and by which of its inputs the owner is behind each."""
+        if owner not in self._ways:
+            way = [(owner, 0)]
+            while way[-1][0] in self._following:
+                taker = self._following[way[-1][0]]
+                way.append((taker, next(i for i, there in enumerate(self._behind[taker]) if owner in there)))
+            self._ways[owner] = way
+        return self._ways[owner]
 
 
-def _stages(wafer: Wafer, tree: Tree) -> list[int]:
-    """Cycles from each position to the next one on the way to the root."""
-    t, found = Timing(wafer), [0] * tree.length
-    for edge in tree.wires:
-        found[edge.sender] = t.stage(edge.length)
-    return found
+_paths = lru_cache(maxsize=256)(_Paths)

@@ -73,10 +73,10 @@ class Turn:
 def cost(wafer: Wafer, tree: Tree, source: Blocks, target: Blocks, rows: int, *, dtype: DType = f32) -> int:
     """Cycles for `rows` vectors on lines that reduce by `tree`, until the slowest line is through."""
     price = Price(wafer)
-    ends = target.starts + target.counts
+    ends, pieces = target.starts + target.counts, most_pieces(source, target)
     found = 0
-    for start, end in zip(target.starts, ends, strict=True):
-        one = price.scalar("load load imul") + price.loop(most_pieces(source, target))
+    for start, end in zip(target.starts.tolist(), ends.tolist(), strict=True):
+        one = price.scalar("load load imul") + price.loop(pieces)
         for owner in range(start // source.size, -(-end // source.size)):
             taken = min(end, (owner + 1) * source.size) - max(start, owner * source.size)
             one += price.scalar("imul imax iadd iadd imin imin isub ilt isub isub iadd")

@@ -62,12 +62,14 @@ def cost(
     scale = price.vector("mul", rows * size, dtype, dtype, in_place=True) if scaled else 0
     found = price.scalar("idiv imul isub") + price.loop(min(count, height))
     for owner in range(min(count, height)):
-        here = len(range(owner, count, height))
-        found += price.scalar("ieq ilt iadd imul")
+        found += price.scalar("ieq ilt iadd imul") + scale
         found += gemm_panels.cost(wafer, along_y, owner, 1, rows, dtype=i32)
-        found += cost_of_rows(price, here, row, places=3)
-        found += all_reduce.cost(wafer, along_x, here * size, dtype=dtype) + scale
-        found += turn.cost(wafer, along_y, on_y, on_x, here, dtype=dtype)
+    full, more = divmod(count, height)
+    for here, owners in ((full + 1, more), (full, height - more if full else 0)):
+        if owners:
+            each = cost_of_rows(price, here, row, places=3)
+            each += all_reduce.cost(wafer, along_x, here * size, dtype=dtype)
+            found += owners * (each + turn.cost(wafer, along_y, on_y, on_x, here, dtype=dtype))
     return found
 
 

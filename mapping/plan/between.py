@@ -1,12 +1,14 @@
-"""What handing the hidden state from a part of a ring to the next takes, in closed form."""
+"""What the hidden state takes from a part of a ring to the next, and keys and values to where they are decoded from."""
 
 from __future__ import annotations
 
-from wse_sim.kernels.collective import all_reduce, handover
+from wse_sim.hardware import i32
+from wse_sim.kernels.collective import all_reduce, handover, redeal
 from wse_sim.kernels.collective.lanes import Lanes
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.price import Price
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.traffic import hops_of
 
@@ -28,6 +30,24 @@ def wavelets_between(source: Layout, target: Layout, laid: Lanes) -> int:
     """Hops of the lanes, and of the sums by which rows hear what has arrived."""
     on_lanes = laid.links * wavelets(source.hidden.size, source.dtype)
     return on_lanes + wavelets(target.hidden.size, target.dtype) * target.height * hops_of(_line(target))
+
+
+def cache_cycles(taking: Layout, decoding: Layout, gap: int, tokens: int) -> int:
+    """Until the first token, keys and values of a prompt are where they are decoded from, `gap` columns further."""
+    wafer, price = taking.wafer, Price(taking.wafer)
+    rows, layers = -(-tokens // taking.height), len(taking.held)
+    loops = layers * (price.scalar("mov mov") + price.loop(rows) + rows * price.scalar("iadd iadd"))
+    moved = redeal.cost(
+        wafer, taking.features, decoding.features, gap=gap, dtype=taking.dtype, times=2 * layers * rows
+    )
+    return redeal.cost_of_telling(wafer, 1, dtype=i32) + loops + moved
+
+
+def wavelets_of_cache(taking: Layout, decoding: Layout, gap: int, tokens: int) -> int:
+    """Hops of the same."""
+    of_a_token = redeal.links(taking.features, decoding.features, gap=gap, dtype=taking.dtype)
+    told = taking.height * (gap + decoding.width)
+    return told + 2 * len(taking.held) * tokens * of_a_token
 
 
 def _line(layout: Layout) -> Tree:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings, ring_colors, ring_of
 from wse_sim.mapping.region.fit import LARGEST, bytes_needed, fit
 from wse_sim.mapping.region.layout import Layout
@@ -28,7 +28,7 @@ class Check:
 
 def checks(mapping: Mapping) -> tuple[Check, ...]:
     """Every limit, met or not."""
-    return (_sram(mapping), _colors(mapping), _handovers(mapping), _sequences(mapping))
+    return (_sram(mapping), _colors(mapping), _handovers(mapping), _sequences(mapping), _prompts(mapping))
 
 
 def why_not(mapping: Mapping) -> str:
@@ -37,8 +37,9 @@ def why_not(mapping: Mapping) -> str:
 
 
 def layouts(mapping: Mapping) -> list[Layout]:
-    """The layouts of a replica's parts."""
-    return [mapping.layout(part) for part in mapping.parts(0)]
+    """The layouts of a replica's parts, and of the place that takes its prompts."""
+    taking = mapping.replica(0, prompts=True)
+    return [mapping.layout(part) for part in (*mapping.parts(0), *([Part(taking)] if taking else []))]
 
 
 def _sram(mapping: Mapping) -> Check:
@@ -55,10 +56,10 @@ def _sram(mapping: Mapping) -> Check:
 
 
 def _colors(mapping: Mapping) -> Check:
-    parts = mapping.parts(0)
-    spare = len(parts) > 1
-    lines = max(_line_colors(mapping.layout(part), spare=spare) for part in parts)
+    spare = len(mapping.parts(0)) > 1
+    lines = max(_line_colors(layout, spare=spare) for layout in layouts(mapping))
     needed = lines + max((1 + n for ring in ring_colors(mapping) for bundles in ring for n in bundles), default=0)
+    needed += 2 * bool(mapping.replica(0, prompts=True))
     limit = len(mapping.wafer.user_colors)
     text = f"{needed} of {limit} colours"
     if needed > limit:
@@ -91,3 +92,21 @@ def _sequences(mapping: Mapping) -> Check:
     text = f"{mapping.sequences} sequences in flight over {parts} regions"
     ok = mapping.sequences <= parts
     return Check("sequences", ok, mapping.sequences, parts, text if ok else f"{text}: expected one for each at most")
+
+
+def _prompts(mapping: Mapping) -> Check:
+    """Prompts at once: by one region with all of the model; its keys and values along its rows, to the west."""
+    text = f"prompts of {mapping.prompt:,} tokens at once" if mapping.prompt else "prompts token by token"
+    if not mapping.prompt:
+        return Check("prompts", ok=True, needed=0, limit=0, text=text)
+    for index in range(mapping.replicas):
+        taking, decoding = mapping.prompt_part(index), mapping.parts(index)
+        if taking is None or taking.places[0].shards > 1 or len(decoding) > 1:
+            held = f"{len(decoding)} parts of {decoding[0].places[0].shards} shards"
+            text = f"prompts at once on {held}: kernels take them on one region that holds all of the model, not dealt"
+            return Check("prompts", ok=False, needed=1, limit=0, text=text)
+        here, there = taking.region, decoding[0].region
+        if here != there and (here.ys != there.ys or there.xs[-1] >= here.xs[0]):
+            text = f"keys and values from {here!r} to {there!r}: expected the same rows, and the target in the west"
+            return Check("prompts", ok=False, needed=1, limit=0, text=text)
+    return Check("prompts", ok=True, needed=0, limit=0, text=text)

@@ -33,6 +33,7 @@ class Place:
     shard, shards  which of how many parts of each layer, split by heads and by inner features
     replica        which copy of the model it belongs to
     streamed       whether weights pass through from the host link instead of staying
+    prompts        whether it takes prompts at once, and hands keys and values over to the place that decodes
     """
 
     x: int
@@ -46,6 +47,7 @@ class Place:
     shards: int = 1
     replica: int = 0
     streamed: bool = False
+    prompts: bool = False
 
     @property
     def region(self) -> Region:
@@ -65,7 +67,7 @@ class Place:
         elif self.layers:
             parts.append(f"layers {self.layers[0]}-{self.layers[-1]}")
         parts += ["head"] if self.head else []
-        text = ", ".join(parts) or "nothing"
+        text = ("prompts: " if self.prompts else "") + (", ".join(parts) or "nothing")
         return text if self.shards == 1 else f"{text}, shard {self.shard + 1} of {self.shards}"
 
 
@@ -109,6 +111,7 @@ class Mapping:
     accumulate type of sums
     context    tokens that the KV cache has room for; 0: all positions of the model
     sequences  sequences in flight in each replica
+    prompt     tokens of a prompt taken at once, at most; 0: the context, where prompts are taken at once
     tight      no gaps between tensors; see `Layout`
     turned     the wafer lies on its side: x runs along its columns
     dead       PEs that do not work, (x, y), their routers included: on the safe side, for how the vendor's spare cores
@@ -125,6 +128,7 @@ class Mapping:
     accumulate: DType = f32
     context: int = 0
     sequences: int = 1
+    prompt: int = 0
     tight: bool = False
     turned: bool = False
     dead: frozenset[Pe] = frozenset()
@@ -135,6 +139,8 @@ class Mapping:
             object.__setattr__(self, "context", self.config.n_positions)
         if self.phase not in get_args(Phase):
             raise UsageError(f"phase {self.phase!r}: expected one of {', '.join(get_args(Phase))}")
+        if self.prompt == 0 and (self.phase == "prefill" or any(place.prompts for place in self.places)):
+            object.__setattr__(self, "prompt", self.context)
         if self.sequences < 1:
             raise UsageError(f"{self.sequences} sequences in flight: expected 1 or more")
         check_places(self)
@@ -158,9 +164,9 @@ class Mapping:
         """PEs in use."""
         return sum(place.area for place in self.places)
 
-    def replica(self, index: int) -> tuple[Place, ...]:
-        """The places of one copy, in the order of the model."""
-        found = [place for place in self.places if place.replica == index]
+    def replica(self, index: int, *, prompts: bool = False) -> tuple[Place, ...]:
+        """The places of one copy that decode, or those that take prompts only, in the order of the model."""
+        found = [place for place in self.places if place.replica == index and place.prompts == prompts]
         return tuple(sorted(found, key=lambda p: (not p.embedding, p.head and not p.layers, p.layers.start, p.shard)))
 
     def parts(self, index: int) -> tuple[Part, ...]:
@@ -171,9 +177,19 @@ class Mapping:
             found.setdefault(key, []).append(place)
         return tuple(Part(tuple(places)) for places in found.values())
 
+    def prompt_part(self, index: int) -> Part | None:
+        """The place of one copy that takes prompts at once: one for that alone, or in phase prefill its only part."""
+        found = self.replica(index, prompts=True)
+        if found:
+            return Part(found)
+        return self.parts(index)[0] if self.phase == "prefill" and len(self.parts(index)) == 1 else None
+
     def layout(self, part: Part) -> Layout:
         """How tensors are dealt to the PEs of a part."""
         place = part.places[0]
+        whole = place.embedding and place.head and place.shards == 1 and len(place.layers) == self.config.n_layer
+        alone = self.phase == "prefill" and not self.replica(place.replica, prompts=True)
+        takes = whole and (place.prompts or alone)
         return Layout(
             config=self.config,
             wafer=self.wafer,
@@ -183,7 +199,8 @@ class Mapping:
             dtype=self.dtype,
             accumulate=self.accumulate,
             context=self.context,
-            sequences=self.sequences,
+            sequences=1 if takes else self.sequences,
+            prompt=self.prompt if takes else 0,
             tight=self.tight,
             layers=place.layers,
             embedding=place.embedding,
@@ -207,13 +224,17 @@ class Mapping:
             f"{self.area:,} of {self.wafer.width * self.wafer.height:,} PEs in {len(self.places)} regions, "
             f"{self.context} tokens of context" + (f", {len(self.dead)} dead PEs" if self.dead else ""),
         ]
-        lines += [f"  ({p.x}, {p.y}) {p.width} x {p.height}: {p.holds()}" for p in self.replica(0)]
+        lines += [f"  ({p.x}, {p.y}) {p.width} x {p.height}: {p.holds()}" for p in self._first]
         return "\n".join(lines)
 
     @property
     def regions(self) -> dict[str, Region]:
         """The places' regions by what they hold, to draw over a report's maps."""
         return regions_of(self)
+
+    @property
+    def _first(self) -> tuple[Place, ...]:
+        return (*self.replica(0), *self.replica(0, prompts=True))
 
     def draw(self, *, ax: Axes | None = None) -> Axes:
         """The places on the wafer, and the way of the hidden state from one to the next."""

@@ -57,16 +57,22 @@ def _check_apart(mapping: Mapping) -> None:
 
 
 def check_whole(mapping: Mapping) -> None:
-    """Every replica holds every shard of every part exactly once."""
+    """Every replica holds every shard of every part exactly once, and so do the places that take its prompts."""
     for index in range(mapping.replicas):
-        places = mapping.replica(index)
-        parts = {"the embedding": [p for p in places if p.embedding], "the head": [p for p in places if p.head]}
-        layers: list[list[Place]] = [[] for _ in range(mapping.config.n_layer)]
-        for place in places:
-            for layer in place.layers:
-                layers[layer].append(place)
-        for part, held in [*parts.items(), *((f"layer {i}", found) for i, found in enumerate(layers))]:
-            _check_shards(part, index, held)
+        _check_copy(mapping, index, mapping.replica(index))
+        prompts = mapping.replica(index, prompts=True)
+        if prompts:
+            _check_copy(mapping, index, prompts)
+
+
+def _check_copy(mapping: Mapping, index: int, places: tuple[Place, ...]) -> None:
+    parts = {"the embedding": [p for p in places if p.embedding], "the head": [p for p in places if p.head]}
+    layers: list[list[Place]] = [[] for _ in range(mapping.config.n_layer)]
+    for place in places:
+        for layer in place.layers:
+            layers[layer].append(place)
+    for part, held in [*parts.items(), *((f"layer {i}", found) for i, found in enumerate(layers))]:
+        _check_shards(part, index, held)
 
 
 def _check_shards(part: str, replica: int, held: list[Place]) -> None:

@@ -13,7 +13,7 @@ from wse_sim.mapping.model.operations import Step
 from wse_sim.mapping.plan.graph import model_graph
 from wse_sim.mapping.plan.mapping import Mapping, Place
 
-FlowKind = Literal["hidden", "token", "all-reduce"]
+FlowKind = Literal["hidden", "token", "all-reduce", "keys and values"]
 TOKEN_BYTES = 4
 _DTYPES: dict[str, Dtype] = {"f16": "f16", "f32": "f32"}
 
@@ -56,7 +56,10 @@ class Flow:
 
 
 def step_of(mapping: Mapping, *, past: int | None = None, tokens: int = 1) -> Step:
-    """A step of one sequence; by default the last one that the context has room for, the most expensive."""
+    """A step of one sequence; by default the last one that the context has room for, the most expensive.
+
+    tokens  of a prompt, in phase prefill
+    """
     filled = mapping.context - tokens if past is None else past
     return Step(
         config=mapping.config, kind=mapping.phase, tokens=tokens, past=filled, dtype=_DTYPES[mapping.dtype.name]
@@ -66,7 +69,7 @@ def step_of(mapping: Mapping, *, past: int | None = None, tokens: int = 1) -> St
 def shares(mapping: Mapping, step: Step, *, replica: int = 0) -> dict[int, Work]:
     """The work of each place of a replica, by its index in the mapping."""
     graph = model_graph(step)
-    found = {i: Work() for i, p in enumerate(mapping.places) if p.replica == replica}
+    found = {i: Work() for i in _workers(mapping, step, replica)}
     for name, operation in graph.nodes(data=True):
         holders = [i for i in found if _holds(mapping.places[i], name, operation["layer"])]
         for i in holders:
@@ -81,7 +84,7 @@ def shares(mapping: Mapping, step: Step, *, replica: int = 0) -> dict[int, Work]
 def flows(mapping: Mapping, step: Step, *, replica: int = 0) -> tuple[Flow, ...]:
     """Every message between places of a replica: the hidden state, sums of shards, the token that goes round."""
     graph = model_graph(step)
-    numbers = {i: p for i, p in enumerate(mapping.places) if p.replica == replica}
+    numbers = {i: mapping.places[i] for i in _workers(mapping, step, replica)}
     holders = {
         name: tuple(i for i, p in numbers.items() if _holds(p, name, layer))
         for name, layer in graph.nodes(data="layer")
@@ -98,7 +101,30 @@ def flows(mapping: Mapping, step: Step, *, replica: int = 0) -> tuple[Flow, ...]
             messages += _all_reduce(graph, name, holders[name])
     for here in holders["choice"][:1]:
         messages += [Flow(here, i, TOKEN_BYTES, "token") for i in holders["embedding"] if i != here]
+    if step.kind == "prefill":
+        messages += _kept_elsewhere(mapping, step, replica, tuple(numbers))
     return tuple(messages)
+
+
+def _workers(mapping: Mapping, step: Step, replica: int) -> list[int]:
+    """Indices of the places that do a step: of a prefill those that take prompts, if there are any."""
+    mine = [i for i, p in enumerate(mapping.places) if p.replica == replica]
+    takers = [i for i in mine if mapping.places[i].prompts]
+    return takers if takers and step.kind == "prefill" else [i for i in mine if i not in takers]
+
+
+def _kept_elsewhere(mapping: Mapping, step: Step, replica: int, takers: tuple[int, ...]) -> list[Flow]:
+    """Keys, values and the first token of a prompt, to the places that decode."""
+    decoders = [i for i, p in enumerate(mapping.places) if p.replica == replica and not p.prompts and i not in takers]
+    kept = 2 * step.tokens * step.config.n_embd * step.number
+    found = []
+    for i in decoders:
+        layers = set(mapping.places[i].layers)
+        there = next(k for k in takers if layers <= set(mapping.places[k].layers))
+        found.append(Flow(there, i, len(layers) * kept // mapping.places[i].shards, "keys and values"))
+        if mapping.places[i].embedding:
+            found.append(Flow(there, i, TOKEN_BYTES, "token"))
+    return found
 
 
 def _holds(place: Place, name: str, layer: int | None) -> bool:

@@ -93,7 +93,7 @@ class Prefill:
         self.first_run = starts_of(build, "runs.start", runs, Axis.X, region)
 
     def _widest(self, build: Builder) -> int:
-        held = max(buffer.end for buffer in build.buffers)
+        held = max(buffer.end for buffer in build.buffers if buffer.region.intersects(self.region))
         for width in WIDTHS:
             probe = Builder(build.grid.width, build.grid.height)
             make_work(probe, self.layout, self.region, 0, width)

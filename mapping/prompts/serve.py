@@ -1,0 +1,98 @@
+"""Requests one after the other: the prompt of the next is taken while the one before is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wse_sim.engine.machine import Machine
+from wse_sim.errors import UsageError
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.prompts.program import MOST_ROUNDS, Prompts
+from wse_sim.report.report import Report
+
+
+@dataclass(frozen=True)
+class Served:
+    """What requests gave.
+
+    token_ids  of each, chosen on the wafer, greedily
+    launches   cycles of each launch
+    """
+
+    token_ids: tuple[tuple[int, ...], ...]
+    launches: tuple[int, ...]
+
+
+class Serving:
+    """A mapping that takes prompts at once, loaded on a machine.
+
+    tensors  None: all weights 0, where only time matters
+    """
+
+    def __init__(self, mapping: Mapping, tensors: Weights | None, *, threads: int = 1) -> None:
+        self.mapping = mapping
+        self.program = Prompts(mapping)
+        self.machine = Machine(self.program.program, mapping.wafer, threads=threads)
+        if tensors is not None:
+            self.program.load(self.machine, tensors)
+
+    @property
+    def decodes(self) -> bool:
+        """Whether there is a region that goes on after a prompt."""
+        return self.program.replicas[0][1] is not None
+
+    def serve(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Served:
+        """`new_tokens` for each prompt, request after request on each replica."""
+        self._require(prompts, new_tokens)
+        replicas, waiting = self.mapping.replicas, list(enumerate(prompts))
+        found: list[list[int]] = [[] for _ in prompts]
+        launches: list[int] = []
+        here: list[int] = []
+        while waiting or here:
+            coming, waiting = waiting[:replicas], waiting[replicas:]
+            launches += self._go_on(here, found, [list(prompt) for _, prompt in coming], new_tokens - 1)
+            here = [number for number, _ in coming] if self.decodes and new_tokens > 1 else []
+            for (number, _), token in zip(coming, self.program.first(self.machine), strict=False):
+                found[number].append(token)
+        return Served(tuple(map(tuple, found)), tuple(launches))
+
+    def launch(self, prompts: list[list[int]], rounds: int) -> int:
+        """A prompt for each replica (an empty one: none) beside some rounds of decode; returns the cycles."""
+        self.program.give(self.machine, prompts)
+        return self.machine.launch({"rounds": rounds})
+
+    def report(self) -> Report:
+        """Everything since it was loaded."""
+        return self.machine.report()
+
+    def _go_on(self, here: list[int], found: list[list[int]], coming: list[list[int]], rounds: int) -> list[int]:
+        """The sequences that are here to their ends, the next prompts beside the last launch."""
+        coming += [[]] * (self.mapping.replicas - len(coming))
+        left, cycles = rounds if here else 0, []
+        while True:
+            now = min(left, MOST_ROUNDS)
+            last = now == left
+            cycles.append(self.launch(coming if last else [[]] * len(coming), now))
+            if now:
+                for number, tokens in zip(here, self.program.chosen(self.machine, now).tolist(), strict=False):
+                    found[number] += tokens
+            left -= now
+            if last:
+                return cycles
+
+    def _require(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        mapping = self.mapping
+        if new_tokens < 1 or (new_tokens > 1 and not self.decodes):
+            few = "1" if not self.decodes else "1 or more"
+            raise UsageError(f"{new_tokens} tokens after each prompt by {mapping.strategy}: expected {few}")
+        for prompt in prompts:
+            if not 1 <= len(prompt) <= mapping.prompt or len(prompt) + new_tokens - 1 > mapping.context:
+                raise UsageError(
+                    f"a prompt of {len(prompt)} tokens and {new_tokens} new ones: expected 1 to {mapping.prompt} "
+                    f"tokens at once, and {mapping.context} of context in all"
+                )
+            for token in prompt:
+                if not 0 <= token < mapping.config.vocab_size:
+                    raise UsageError(f"token {token}: expected 0 to {mapping.config.vocab_size - 1}")
