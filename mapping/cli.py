@@ -195,6 +195,9 @@ Context = Annotated[
     int | None,
     typer.Option("--context", help="Tokens that the KV cache has room for. Default: all the model can.", min=1),
 ]
+Prompt = Annotated[
+    int | None, typer.Option("--prompt", help="Tokens of a prompt at once. Default: the context.", min=1)
+]
 PhaseName = Annotated[str, typer.Option("--phase", help="decode or prefill.")]
 Dead = Annotated[
     str | None, typer.Option("--dead", help="PEs that do not work, as '3,7 20,5', or how many random ones.")
@@ -212,9 +215,11 @@ def map_model(
     accumulate: Sums = "f32",
     context: Context = None,
     phase: PhaseName = "decode",
+    prompt: Prompt = None,
     stages: Annotated[int, typer.Option(help="Regions of a pipeline. 0: the strategy's choice.", min=0)] = 0,
     shards: Annotated[int, typer.Option(help="Tensor-parallel parts of a layer. 0: the strategy's choice.", min=0)] = 0,
     sequences: Annotated[int, typer.Option(help="In flight in each replica. 0: the strategy's choice.", min=0)] = 0,
+    replicas: Annotated[int, typer.Option(help="Copies of the model at most. 0: as many as find room.", min=0)] = 0,
     dead: Dead = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option(help="File for the mapping, as JSON.")] = None,
@@ -227,7 +232,7 @@ def map_model(
 
     asked = Asked(
         model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
-        dead=dead, seed=seed, stages=stages, shards=shards, sequences=sequences,
+        dead=dead, seed=seed, prompt=prompt, stages=stages, shards=shards, sequences=sequences, replicas=replicas,
     )  # fmt: skip
     map_command(asked, name=strategy, out=out, picture=picture, as_json=json)
 
@@ -246,6 +251,7 @@ def compare(
     accumulate: Sums = "f32",
     context: Context = None,
     phase: PhaseName = "decode",
+    prompt: Prompt = None,
     position: Annotated[int | None, typer.Option(help="Of the token. Default: the last of the context.", min=0)] = None,
     dead: Dead = None,
     seed: Seed = 0,
@@ -257,7 +263,7 @@ def compare(
 
     asked = Asked(
         model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
-        dead=dead, seed=seed,
+        dead=dead, seed=seed, prompt=prompt,
     )  # fmt: skip
     compare_command(asked, strategies=strategies, fidelity=fidelity, position=position, as_json=json)
 

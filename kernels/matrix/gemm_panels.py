@@ -126,7 +126,7 @@ def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DTy
     free: dict[int, tuple[int, int]] = {}  # positions that something came to: when they were through, and with whom
 
     def through(position: int, owner: int) -> int:
-        """When a position is through with the owners before this one, of whom it saw nothing since the last it knows."""
+        """When a position is through with the owners before this one."""
         at, after = free.get(position, (begun, first - 1))
         return at + (owner - after - 1) * (turn + paths.inputs[position] * missed)
 

@@ -57,6 +57,6 @@ def _cells(row: Row) -> list[str]:
         f"{row.tokens_per_s:,.0f}",
         f"{row.utilisation:.1%}",
         f"{row.sram_peak_bytes:,}",
-        f"{row.busiest_link_share:.1%}",
+        "-" if row.busiest_link_share is None else f"{row.busiest_link_share:.1%}",
         f"{1e3 * (row.joules_per_token or 0):.3g}",
     ]

@@ -42,8 +42,9 @@ def lines_of(mapping: Mapping) -> list[str]:
     lines += [f"{check.name:<12}{'' if check.ok else 'NO: '}{check.text}" for check in checks(mapping)]
     if not why_not(mapping):
         found = estimate(mapping)
+        where = f"at position {found.position:,}" if found.tokens == 1 else f"of a prompt of {found.tokens:,}"
         lines.append(
-            f"{'estimate':<12}{found.cycles_per_token:,} cycles a token at position {found.position:,}, "
+            f"{'estimate':<12}{found.cycles_per_token:,} cycles a token {where}, "
             f"{found.tokens_per_s:,.0f} tokens/s in all, {found.utilisation:.1%} of peak"
         )
     return lines

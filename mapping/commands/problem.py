@@ -22,6 +22,7 @@ class Asked:
     """The options as given.
 
     model  a preset, a folder with a checkpoint, or the small model that ships
+    prompt tokens of a prompt at once; None: the context
     grid   PEs to use at most, as 200x200; None: the wafer
     dead   PEs as x,y separated by spaces, or how many random ones
     """
@@ -35,9 +36,11 @@ class Asked:
     phase: str
     dead: str | None
     seed: int
+    prompt: int | None = None
     stages: int = 0
     shards: int = 0
     sequences: int = 0
+    replicas: int = 0
 
 
 def problem_of(asked: Asked) -> Problem:
@@ -56,10 +59,12 @@ def problem_of(asked: Asked) -> Problem:
         width=width,
         height=height,
         context=asked.context or 0,
+        prompt=asked.prompt or 0,
         dead=dead_of(asked.dead, asked.seed, wafer),
         stages=asked.stages,
         shards=asked.shards,
         sequences=asked.sequences,
+        replicas=asked.replicas,
     )
 
 

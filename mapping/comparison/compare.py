@@ -7,21 +7,23 @@ from collections.abc import Mapping as Table
 from typing import TYPE_CHECKING
 
 from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.comparison import found_prompt
 from wse_sim.mapping.comparison.found import Found, by_estimate, by_parts, by_simulation
 from wse_sim.mapping.comparison.row import FIDELITIES, Fidelity, Row
 from wse_sim.mapping.plan.checks import why_not
-from wse_sim.mapping.plan.estimate import estimate
-from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.estimate import estimate, hand_over_cycles, tokens_over_host
+from wse_sim.mapping.plan.mapping import Mapping, Phase
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_WAYS: Table[Fidelity, Callable[[Mapping, int], Found]] = {
-    "estimate": by_estimate,
-    "sampled": by_parts,
-    "exact": by_simulation,
-}
+_WAYS: Table[Phase, Table[Fidelity, Callable[[Mapping, int], Found]]] = {
+    "decode": {"estimate": by_estimate, "sampled": by_parts, "exact": by_simulation},
+    "prefill": {
+        "estimate": found_prompt.by_estimate, "sampled": found_prompt.by_part, "exact": found_prompt.by_simulation
+    },
+}  # fmt: skip
 
 
 def compare(
@@ -42,17 +44,18 @@ def to_frame(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int | None = None) -> Row:
-    """One mapping: feasible or why not, and a decode step at a position.
+    """One mapping: feasible or why not, and a step: a token by decode, or in phase prefill a prompt at once.
 
     fidelity  estimate: closed forms. sampled: each distinct part simulated alone, the others and the ring composed.
               exact: all regions simulated together
-    position  of the token in its sequence; None: the last that the context has room for
+    position  of the token, or of the prompt's last, in its sequence; None: the last there is room for
     """
     if fidelity not in FIDELITIES:
         raise UsageError(f"fidelity {fidelity!r}: expected one of {', '.join(FIDELITIES)}")
-    at = mapping.context - 1 if position is None else position
-    if not 0 <= at < mapping.context:
-        raise UsageError(f"position {at} in a context of {mapping.context}: expected 0 to {mapping.context - 1}")
+    what, room = ("prompt", mapping.prompt) if mapping.phase == "prefill" else ("context", mapping.context)
+    at = room - 1 if position is None else position
+    if not 0 <= at < room:
+        raise UsageError(f"position {at} in a {what} of {room}: expected 0 to {room - 1}")
     reason = why_not(mapping)
     names = {
         "strategy": mapping.strategy, "model": mapping.config.name, "wafer": mapping.wafer.name,
@@ -60,8 +63,8 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
     }  # fmt: skip
     if reason:
         return Row(**names, feasible=False, why_not=reason)  # type: ignore[arg-type]
-    found, guess = _WAYS[fidelity](mapping, at), estimate(mapping, position=at)
-    faster = guess.cycles_per_token / found.cycles
+    found, guess = _WAYS[mapping.phase][fidelity](mapping, at), estimate(mapping, position=at)
+    faster = guess.cycles / found.cycles
     return Row(
         **names,  # type: ignore[arg-type]
         feasible=True,
@@ -70,8 +73,11 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
         sequences=mapping.sequences,
         pes=mapping.area,
         position=at,
-        cycles_per_token=found.cycles,
-        tokens_per_s=guess.tokens_per_s * faster,
+        step_tokens=guess.tokens,
+        step_cycles=found.cycles,
+        hand_over_cycles=hand_over_cycles(mapping, at + 1) or None,
+        cycles_per_token=-(-found.cycles // guess.tokens),
+        tokens_per_s=min(guess.tokens_per_s * faster, tokens_over_host(mapping.wafer)),
         utilisation=guess.utilisation * faster,
         wavelets_per_token=found.wavelets,
         busiest_link_share=found.busiest,

@@ -1,4 +1,7 @@
-"""A decode step of a mapping, found out by closed forms, from parts simulated alone, or from all of it simulated."""
+"""A decode step of a mapping, found out by closed forms, from parts simulated alone, or from all of it simulated.
+
+`found_prompt` does the same for prompts.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from wse_sim.hardware.states import GROUPS
 from wse_sim.mapping.comparison.solo import solo_report
 from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.plan.between import wavelets_between
-from wse_sim.mapping.plan.checks import layouts
+from wse_sim.mapping.plan.checks import layouts, ring_layouts
 from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.ring import ring_lanes
@@ -26,20 +29,20 @@ ROUNDS = 2, 4  # tokens of each sequence in the two launches, from one position 
 
 @dataclass(frozen=True)
 class Found:
-    """Of one token of each sequence.
+    """Of a step: one token of each sequence, or a prompt.
 
-    cycles           between two tokens of a sequence
+    cycles           between two steps of a sequence
     stalls           shares of PE-cycles by group of states, as far as they are known
-    wavelets         hops, per token
-    busiest          share of cycles in which the busiest link carries a wavelet
+    wavelets         hops, per token; None: no closed form
+    busiest          share of cycles in which the busiest link carries a wavelet; None as well
     joules           per token
     sram_peak_bytes  on the fullest PE
     """
 
     cycles: int
     stalls: Table[str, float]
-    wavelets: float
-    busiest: float
+    wavelets: float | None
+    busiest: float | None
     joules: float
     sram_peak_bytes: int
 
@@ -48,37 +51,37 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     """Closed forms only."""
     found = estimate(mapping, position=position)
     spare = len(mapping.parts(0)) > 1
-    sent = [traffic_of(layout, position, spare=spare) for layout in layouts(mapping)]
+    sent = [traffic_of(layout, position, spare=spare) for layout in ring_layouts(mapping)]
     busiest = max(traffic.busiest for traffic in sent)
     return Found(
-        cycles=found.cycles_per_token,
+        cycles=found.cycles,
         stalls={"idle": found.waiting},
         wavelets=sum(traffic.wavelets for traffic in sent) + _between(mapping),
-        busiest=busiest * mapping.sequences / found.cycles_per_token,
-        joules=_joules(found),
+        busiest=busiest * mapping.sequences / found.cycles,
+        joules=joules_of(found),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
 
 
 def _between(mapping: Mapping) -> int:
     """Hops of a token's hand-overs."""
-    ring = layouts(mapping)
+    ring = ring_layouts(mapping)
     pairs = zip(ring, [*ring[1:], *ring[:1]], ring_lanes(mapping, 0), strict=False)
     return sum(wavelets_between(*pair) for pair in pairs)
 
 
-def _joules(found: Estimate) -> float:
-    """Arithmetic, the SRAM it reads and writes, and what the PEs draw while they are on."""
+def joules_of(found: Estimate) -> float:
+    """Per token: arithmetic, the SRAM it reads and writes, and what the PEs draw while they are on."""
     mapping, wafer = found.mapping, found.mapping.wafer
     lanes, cycles = mac_rate(mapping)
-    macs = found.flops / 2
+    macs = found.flops / 2 / found.tokens
     number, total = mapping.dtype.bytes, mapping.accumulate.bytes
     each = wafer.energy_f32_op_fj if mapping.accumulate is f32 else wafer.energy_f16_op_fj
     reads = (number + total) / READ_BYTES * wafer.energy_sram_read_fj
     writes = total / READ_BYTES * wafer.energy_sram_write_fj
     issue = cycles / lanes * wafer.energy_control_fj
     area = mapping.area // mapping.replicas
-    static = area * found.cycles_per_token / mapping.sequences * wafer.energy_static_fj
+    static = area * found.cycles / found.tokens / mapping.sequences * wafer.energy_static_fj
     return JOULES_PER_FEMTOJOULE * (macs * (each + reads + writes + issue) + static)
 
 
@@ -88,11 +91,11 @@ def by_parts(mapping: Mapping, position: int) -> Found:
     spare = len(mapping.parts(0)) > 1
     parts = [
         solo_report(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare=spare)
-        for layout in layouts(mapping)
+        for layout in ring_layouts(mapping)
     ]
     busy = [report.cycles + turn.take + turn.send for report, turn in zip(parts, whole.turns, strict=True)]
     cycles = max(sum(busy), mapping.sequences * max(busy))
-    area = sum(report.pes for report in parts)
+    area = mapping.area // mapping.replicas
     counts = {
         name: sum(report.share(*states) * report.cycles * report.pes for report in parts) * mapping.sequences
         for name, states in GROUPS.items()
@@ -104,7 +107,7 @@ def by_parts(mapping: Mapping, position: int) -> Found:
         cycles=cycles,
         stalls={name: count / (area * cycles) for name, count in counts.items()},
         wavelets=sum(int(report.links.wavelets.sum()) for report in parts) + _between(mapping),
-        busiest=max(_busiest(report) for report in parts) * mapping.sequences / cycles,
+        busiest=max(busiest_of(report) for report in parts) * mapping.sequences / cycles,
         joules=JOULES_PER_FEMTOJOULE * (moving + static),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
@@ -132,11 +135,11 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
         cycles=cycles,
         stalls={name: float(inside[list(states)].sum() / inside.sum()) for name, states in GROUPS.items()},
         wavelets=int(long.links.wavelets.sum()) / tokens,
-        busiest=_busiest(long) / long.cycles,
+        busiest=busiest_of(long) / long.cycles,
         joules=(long.energy.joules - JOULES_PER_FEMTOJOULE * outside) / tokens,
         sram_peak_bytes=int(long.sram.peak.max()),
     )
 
 
-def _busiest(report: Report) -> int:
+def busiest_of(report: Report) -> int:
     return max((link.wavelets for link in report.busiest_links(1)), default=0)

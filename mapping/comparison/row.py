@@ -15,6 +15,9 @@ class Row:
     """One mapping.
 
     why_not             what keeps it from being; nothing where it is feasible
+    step_tokens         1 in decode; in prefill those of the prompt
+    step_cycles         between two steps of a sequence
+    hand_over_cycles    until a prompt's keys and values are where they are decoded from; None if they are made there
     cycles_per_token    between two tokens of a sequence
     tokens_per_s        of all sequences and replicas, at the wafer's nominal clock
     utilisation         floating-point operations done, of those that the PEs in use could do
@@ -38,6 +41,9 @@ class Row:
     sequences: int | None = None
     pes: int | None = None
     position: int | None = None
+    step_tokens: int | None = None
+    step_cycles: int | None = None
+    hand_over_cycles: int | None = None
     cycles_per_token: int | None = None
     tokens_per_s: float | None = None
     utilisation: float | None = None

@@ -39,7 +39,12 @@ def why_not(mapping: Mapping) -> str:
 def layouts(mapping: Mapping) -> list[Layout]:
     """The layouts of a replica's parts, and of the place that takes its prompts."""
     taking = mapping.replica(0, prompts=True)
-    return [mapping.layout(part) for part in (*mapping.parts(0), *([Part(taking)] if taking else []))]
+    return ring_layouts(mapping) + ([mapping.layout(Part(taking))] if taking else [])
+
+
+def ring_layouts(mapping: Mapping) -> list[Layout]:
+    """The layouts of a replica's parts, in the order of the model."""
+    return [mapping.layout(part) for part in mapping.parts(0)]
 
 
 def _sram(mapping: Mapping) -> Check:

@@ -5,27 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from wse_sim.hardware import VECTOR_OPERATIONS
+from wse_sim.errors import UsageError
+from wse_sim.hardware import VECTOR_OPERATIONS, Wafer
+from wse_sim.kernels.collective.redeal import gap_between
 from wse_sim.mapping.model.operations import Step
-from wse_sim.mapping.plan.between import send_cycles, take_cycles
+from wse_sim.mapping.plan.between import cache_cycles, send_cycles, take_cycles
 from wse_sim.mapping.plan.graph import model_graph, totals
-from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings
-from wse_sim.mapping.plan.share import step_of
+from wse_sim.mapping.plan.share import TOKEN_BYTES, step_of
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill_cycles import PrefillCycles, prefill_cycles
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A part's work on one token, in cycles.
+    """A part's work on one token, or on a prompt, in cycles.
 
     work  its kernels
     take  hearing what came in
     send  until the next part has it, on the way included
     """
 
-    work: StageCycles
+    work: StageCycles | PrefillCycles
     take: int = 0
     send: int = 0
 
@@ -37,55 +40,101 @@ class Turn:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """One decode step of a mapping.
+    """A step of a mapping: a token by decode, or in phase prefill a prompt at once.
 
-    cycles_per_token  between two tokens of a sequence
-    period            between two tokens of a replica, whichever sequences they belong to
-    turns             of each part of a replica
-    flops             of one token
+    position  of the token, or of the prompt's last one
+    tokens    of a step
+    cycles    between two steps of a sequence; in phase prefill until keys and values are where decode has them
+    turns     of each part of a replica
+    flops     of a step
     """
 
     mapping: Mapping
     position: int
-    cycles_per_token: int
-    period: int
+    tokens: int
+    cycles: int
     turns: tuple[Turn, ...]
     flops: int
 
     @property
+    def cycles_per_token(self) -> int:
+        """Between two tokens of a sequence."""
+        return -(-self.cycles // self.tokens)
+
+    @property
+    def period(self) -> int:
+        """Cycles between two steps of a replica, whichever sequences they belong to."""
+        return -(-self.cycles // self.mapping.sequences)
+
+    @property
     def tokens_per_s(self) -> float:
-        """Of all sequences and replicas, at the wafer's nominal clock."""
-        return self.mapping.replicas * self.mapping.sequences * self.mapping.wafer.clock_hz / self.cycles_per_token
+        """Of all sequences and replicas, at the wafer's nominal clock, or what the host link can bring and fetch."""
+        steps = self.mapping.replicas * self.mapping.sequences * self.mapping.wafer.clock_hz / self.cycles
+        return min(steps * self.tokens, tokens_over_host(self.mapping.wafer))
 
     @property
     def utilisation(self) -> float:
         """Floating-point operations done, of those that the PEs in use could do as multiply-adds of the dtype."""
         lanes, cycles = mac_rate(self.mapping)
         peak = 2 * lanes / cycles * self.mapping.area * self.mapping.wafer.clock_hz
-        return self.flops * self.tokens_per_s / peak
+        return self.flops / self.tokens * self.tokens_per_s / peak
 
     @property
     def waiting(self) -> float:
-        """Share of the parts' time in which they have nothing to do: bubbles of the pipeline."""
-        parts = [sum(p.area for p in part.places) for part in self.mapping.parts(0)]
+        """Share of the PEs' time in which they have nothing to do: bubbles, and regions of the other phase."""
+        parts = [sum(p.area for p in part.places) for part in workers(self.mapping)]
         busy = sum(area * turn.busy for area, turn in zip(parts, self.turns, strict=True))
-        return 1 - busy * self.mapping.sequences / (sum(parts) * self.cycles_per_token)
+        return 1 - busy * self.mapping.sequences / (self.mapping.area / self.mapping.replicas * self.cycles)
+
+
+def tokens_over_host(wafer: Wafer) -> float:
+    """Tokens a second that the host link brings, and fetches at the same time."""
+    return wafer.host_bytes_per_second / TOKEN_BYTES
+
+
+def workers(mapping: Mapping) -> tuple[Part, ...]:
+    """The parts of a replica that work in the mapping's phase."""
+    taking = mapping.prompt_part(0) if mapping.phase == "prefill" else None
+    return (taking,) if taking else mapping.parts(0)
 
 
 def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
-    """A decode step for the token at `position`; by default the last one that the context has room for."""
-    at = mapping.context - 1 if position is None else position
-    turns = turns_of(mapping, at)
+    """A step whose last token is at `position`; by default the last that the context, or the prompt, has room for."""
+    room = mapping.prompt if mapping.phase == "prefill" else mapping.context
+    at = room - 1 if position is None else position
+    return (_prompt if mapping.phase == "prefill" else _token)(mapping, at)
+
+
+def _token(mapping: Mapping, position: int) -> Estimate:
+    turns = turns_of(mapping, position)
     latency, slowest = sum(turn.busy for turn in turns), max(turn.busy for turn in turns)
-    between = max(latency, mapping.sequences * slowest)
-    return Estimate(
-        mapping=mapping,
-        position=at,
-        cycles_per_token=between,
-        period=-(-between // mapping.sequences),
-        turns=turns,
-        flops=_flops(step_of(mapping, past=at)),
-    )
+    cycles = max(latency, mapping.sequences * slowest)
+    flops = _flops(step_of(mapping, past=position))
+    return Estimate(mapping=mapping, position=position, tokens=1, cycles=cycles, turns=turns, flops=flops)
+
+
+def _prompt(mapping: Mapping, position: int) -> Estimate:
+    tokens, taking = position + 1, mapping.prompt_part(0)
+    if taking is None:
+        raise UsageError(f"{mapping.strategy} takes no prompts at once: expected one region with all of the model")
+    turn = Turn(prompt_cycles(mapping.layout(taking), tokens), send=hand_over_cycles(mapping, tokens))
+    flops = _flops(step_of(mapping, past=0, tokens=tokens))
+    return Estimate(mapping=mapping, position=position, tokens=tokens, cycles=turn.busy, turns=(turn,), flops=flops)
+
+
+def hand_over_cycles(mapping: Mapping, tokens: int) -> int:
+    """Until keys and values of a prompt are where they are decoded from; 0 if they are made there."""
+    taking, [decoding, *_] = mapping.prompt_part(0), mapping.parts(0)
+    if taking is None or not taking.places[0].prompts:
+        return 0
+    gap = gap_between(taking.region, decoding.region)
+    return cache_cycles(mapping.layout(taking), mapping.layout(decoding), gap, tokens)
+
+
+@lru_cache(maxsize=1024)
+def prompt_cycles(layout: Layout, tokens: int) -> PrefillCycles:
+    """Cycles of a prompt on a region."""
+    return prefill_cycles(layout, tokens)
 
 
 def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:

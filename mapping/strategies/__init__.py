@@ -7,12 +7,13 @@ from wse_sim.errors import UsageError
 from wse_sim.mapping.strategies.hybrid import HYBRID
 from wse_sim.mapping.strategies.layer_sequential import LAYER_SEQUENTIAL
 from wse_sim.mapping.strategies.pipeline import PIPELINE
+from wse_sim.mapping.strategies.prefill_decode import PREFILL_DECODE
 from wse_sim.mapping.strategies.replicas import REPLICAS
 from wse_sim.mapping.strategies.strategy import SYMBOLS, Problem, Strategy
 from wse_sim.mapping.strategies.tensor import TENSOR
 
 STRATEGIES: _Mapping[str, Strategy] = MappingProxyType(
-    {s.name: s for s in (LAYER_SEQUENTIAL, PIPELINE, TENSOR, REPLICAS, HYBRID)}
+    {s.name: s for s in (LAYER_SEQUENTIAL, PIPELINE, TENSOR, REPLICAS, HYBRID, PREFILL_DECODE)}
 )
 
 

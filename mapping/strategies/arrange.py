@@ -33,9 +33,14 @@ class Space:
 
 def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
     """The numbers and sizes with the most tokens a second; FitError with `nothing` if none can be."""
+    kinds = space.kinds if problem.phase == "decode" else [kind for kind in space.kinds if kind == (1, 1)]
+    if not kinds or (space.least > 1 and problem.phase == "prefill"):
+        raise FitError(
+            f"{name} in phase prefill: prompts at once are taken by one region that holds all of the model, so far"
+        )
     found = [
         choice
-        for parts, shards in space.kinds
+        for parts, shards in kinds
         for choice in choices(problem, parts, shards)
         if _mixed(problem, choice) >= space.least
     ]

@@ -8,13 +8,20 @@ from wse_sim.hardware import Wafer
 from wse_sim.kernels.collective.timing import Timing
 from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import gelu
+from wse_sim.mapping.plan.estimate import prompt_cycles
+from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.layout import Layout
 
 BUFFER = 8  # bytes lost between one buffer and the next, on average
 
 
 def rough_cycles(layout: Layout, position: int) -> float:
-    """A token's cycles: the arithmetic as the closed forms have it, each all-reduce by `line_cycles`."""
+    """A token's cycles: the arithmetic as the closed forms have it, each all-reduce by `line_cycles`.
+
+    Of a layout that takes prompts the closed form of a prompt, for which there is nothing rougher.
+    """
+    if layout.prompt:
+        return prompt_cycles(layout, layout.prompt).total
     layers = len(layout.held)
     found = layers * _layer(layout, position) if layers else 0.0
     wafer, hidden, tokens = layout.wafer, layout.hidden.size, layout.vocabulary.size
@@ -61,6 +68,8 @@ def _product(layout: Layout, rows: int, columns: int) -> int:
 
 def rough_bytes(layout: Layout) -> int:
     """SRAM of a PE: tables, weights, caches and scores; small buffers and the gaps between them by their number."""
+    if layout.prompt:
+        return bytes_needed(layout)
     hidden, features, inner, number = layout.hidden.size, layout.features.size, layout.inner.size, layout.dtype.bytes
     layer = hidden * (4 * features + 2 * inner) + 6 * hidden + 3 * features + inner
     layer += 2 * features * layout.cache_slots * layout.sequences

@@ -80,8 +80,12 @@ def _densest(problem: Problem, count: int) -> list[Choice]:
     for turned in (False, True):
         width, height = (problem.height, problem.width) if turned else (problem.width, problem.height)
         plain = Choice(cuts, (width // count * count,), height, count, turned=turned)
-        found += [plain, replace(plain, tight=True)] if layout_of(problem, plain, 0).spare else [plain]
+        found += [plain, replace(plain, tight=True)] if _may_be_tight(problem, plain) else [plain]
     return found
+
+
+def _may_be_tight(problem: Problem, choice: Choice) -> bool:
+    return problem.phase == "decode" and layout_of(problem, choice, 0).spare
 
 
 # -- several ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ class Problem:
 
     width, height  PEs to use at most; 0: those of the wafer
     context        tokens that the KV cache has room for; 0: all positions of the model
+    prompt         tokens of a prompt at once, at most, where prompts are taken so; 0: the context
     dead           PEs that do not work
     placement      name of the way regions are placed
     weights        what a good placement is, for those that search for one
@@ -34,6 +35,7 @@ class Problem:
     width: int = 0
     height: int = 0
     context: int = 0
+    prompt: int = 0
     dead: frozenset[Pe] = frozenset()
     placement: str = "serpentine"
     weights: Weights = LATENCY
@@ -53,6 +55,10 @@ class Problem:
         placement(self.placement)
         if self.context == 0:
             object.__setattr__(self, "context", self.config.n_positions)
+        if not 0 <= self.prompt <= self.context:
+            raise UsageError(f"prompts of {self.prompt} tokens: expected 1 to {self.context}, or 0 for all the context")
+        if self.prompt == 0:
+            object.__setattr__(self, "prompt", self.context)
 
     def with_(self, **changes: object) -> Problem:
         """A copy with some fields changed."""

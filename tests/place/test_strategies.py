@@ -58,6 +58,7 @@ def _check(mapping: Mapping, problem: Problem, name: str) -> None:
 def test_plans_for_a_small_model_can_be(name: str) -> None:
     mapping = strategy(name).plan(Problem(config=SMALL, wafer=toy(60, 60), dtype=f16))
     assert why_not(mapping) == ""
+    assert bool(mapping.prompt) == (name == "prefill-decode")
     assert (mapping.replicas > 1) == (name in ("replicas", "hybrid"))
 
 
