@@ -56,9 +56,9 @@ def _whole(problem: Problem, width: int, height: int) -> Choice:
 def _placed(problem: Problem, widths: Widths) -> Mapping:
     """Decode in the west, so that keys and values stream towards the first of their features."""
     wide, taking, height = widths
-    [[(x, y)]] = one(problem, _whole(problem, wide + taking, height))
-    made = mapping_of(problem, NAME, _whole(problem, wide, height), [[(x, y)]])
-    prompts = replace(made.places[0], x=x + wide, width=taking, prompts=True)
+    [[room]] = one(problem.with_(phase="decode"), _whole(problem, wide + taking, height))
+    made = mapping_of(problem, NAME, _whole(problem, wide, height), [[room[:wide, :]]])
+    prompts = replace(made.places[0], x=room.xs[wide], width=taking, prompts=True)
     return replace(made, places=(*made.places, prompts), prompt=problem.prompt)
 
 
