@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -399,7 +400,7 @@ def test_the_roofline_has_the_three_walls() -> None:
 
 
 def test_both_roofs_are_in_the_picture_however_many_pes_share_the_link() -> None:
-    ax = draw_roofline(broadcast(33, 33, n=1))
+    ax = draw_roofline(replace(broadcast(33, 33, n=1), wafer=WSE2))
     left, right = ax.get_xlim()
     for label in ("SRAM ports, ", "host link, "):
         x, y = next(line for line in ax.lines if str(line.get_label()).startswith(label)).get_data()
