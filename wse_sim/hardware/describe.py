@@ -25,7 +25,7 @@ def describe_html(wafer: Wafer) -> str:
     kinds = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind])
     return (
         f"<b>{escape(wafer.name)}</b>: {wafer.width} x {wafer.height} PEs, {wafer.clock_hz / 1e9:g} GHz, "
-        f"{wafer.sram_bytes // 1024} KiB SRAM per PE, {wafer.hop_cycles} cycles per hop "
+        f"{wafer.sram_bytes // 1024} KiB SRAM per PE, {wafer.hop_cycles} cycle{'s' * (wafer.hop_cycles != 1)} per hop "
         f"<small>({kinds} numbers; <code>.describe()</code> lists them)</small>"
     )
 
