@@ -80,8 +80,10 @@ def test_kernels(kernel: Kernel) -> None:
             machine = Machine(example.program, wafer, engine=engine)
             for name, values in example.inputs.items():
                 machine.write(name, values)
-            found.append(outcome_of(machine, [example.arguments]))
-        assert_same(found[1], found[0], f"{kernel.name} {shape}")
+            found.append((outcome_of(machine, [example.arguments]), all_that_is_counted(machine)))
+        assert_same(found[1][0], found[0][0], f"{kernel.name} {shape}")
+        for name, counts in found[0][1].items():
+            np.testing.assert_array_equal(found[1][1][name], counts, err_msg=f"{name} of {kernel.name} {shape}")
 
 
 @pytest.mark.parametrize(("words", "engine"), [(63, "cycle"), (64, "stream")])

@@ -39,6 +39,7 @@ ENGINES = ("cycle", "stream", "timing")  # timing: the stream engine without num
 STREAMS = ENGINES[1:]
 SMALL, LARGE = "cerebras-gpt-111m", "cerebras-gpt-13b"
 LAYER_SIDES, LARGE_SIDE = (32, 98), 234
+TOKENS = 256
 POSITION = 5  # of the token whose layer is decoded
 IDLE_WORDS = 1000
 
@@ -118,15 +119,11 @@ def wafer_all_reduce() -> Program:
 
 
 def decode_layer(model: str, side: int) -> Ready:
-    """One layer of a GPT in f16 decodes a token, sums in f16."""
-    config, wafer = preset(model), WSE2.with_(width=max(side, WSE2.width), height=max(side, WSE2.height))
-    layout = Layout(
-        config=config, wafer=wafer, width=side, height=side, dtype=f16, accumulate=f16, layers=range(1),
-        embedding=False, head=False,
-    )  # fmt: skip
-    program = Decoder(layout).program
-    program = replace(program, name=f"layer of {model}")
-    return Ready(program, wafer, Launch(OWN_TOKEN, POSITION, False).arguments(layout, None))
+    """One layer of a GPT, of few tokens, takes a token in f16, sums in f16, and its head does nothing."""
+    config = replace(preset(model), vocab_size=TOKENS)
+    layout = Layout(config=config, wafer=WSE2, width=side, height=side, dtype=f16, accumulate=f16, layers=range(1))
+    program = replace(Decoder(layout).program, name=f"layer of {model}")
+    return Ready(program, WSE2, Launch(OWN_TOKEN, POSITION, False).arguments(layout, None))
 
 
 def idle() -> Program:

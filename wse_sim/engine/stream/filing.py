@@ -30,10 +30,10 @@ ZERO = np.int64(0)
 
 
 @jit
-def keep_counts(stream: Stream, keeps: bool) -> bool:
+def keep_counts(stream: Stream, pe: int, keeps: bool) -> bool:
     """Clears the counts of the solo machine, and files them; returns whether that was too many."""
     solo, scripts = stream.solo, stream.scripts
-    full = keep_section(stream, solo.cores.state[ZERO, at.WITHIN], keeps)
+    full = keep_section(stream, stream.state.cores.state[pe, at.WITHIN], keeps)  # in which the first task was picked
     for each in range(stream.counter[TOUCHED]):
         row = np.int64(scripts.rows[each])
         scripts.touched[row] = 0

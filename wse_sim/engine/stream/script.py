@@ -94,7 +94,7 @@ def write_script(stream: Stream, pe: int) -> int:
     row = np.int64(stream.solo.cores.state[ZERO, at.ROW])
     if why == FINE and stream.solo.cores.state[ZERO, at.ACTIVE] != 0:
         why = DEADLOCK
-    full = keep_counts(stream, why == FINE)
+    full = keep_counts(stream, pe, why == FINE)
     if why == FINE and full:
         return fails(stream, FULL, COUNTS)
     if why == FINE and not keep_nodes(stream, script):
