@@ -200,9 +200,19 @@ Prompt = Annotated[
 ]
 PhaseName = Annotated[str, typer.Option("--phase", help="decode or prefill.")]
 Dead = Annotated[
-    str | None, typer.Option("--dead", help="PEs that do not work, as '3,7 20,5', or how many random ones.")
+    str | None,
+    typer.Option("--dead", help="PEs that do not work, as '3,7 20,5', how many random ones, or a share, as 0.01%."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Of random dead PEs.", min=0)]
+Seed = Annotated[int, typer.Option("--seed", help="Of random dead PEs, and of annealing.", min=0)]
+PlacementName = Annotated[
+    str, typer.Option("--placement", help="row-major, serpentine, hilbert, treemap, annealed or solved.")
+]
+WeightsText = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", help="What annealed and solved placements make small, as latency=1,period=0,traffic=0.1,busiest=1."
+    ),
+]
 
 
 @app.command(name="map")
@@ -222,6 +232,8 @@ def map_model(
     replicas: Annotated[int, typer.Option(help="Copies of the model at most. 0: as many as find room.", min=0)] = 0,
     dead: Dead = None,
     seed: Seed = 0,
+    placement: PlacementName = "serpentine",
+    weights: WeightsText = None,
     out: Annotated[Path | None, typer.Option(help="File for the mapping, as JSON.")] = None,
     picture: Annotated[Path | None, typer.Option(help="File for a picture of it, as PNG.")] = None,
     json: Json = False,
@@ -233,6 +245,7 @@ def map_model(
     asked = Asked(
         model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
         dead=dead, seed=seed, prompt=prompt, stages=stages, shards=shards, sequences=sequences, replicas=replicas,
+        placement=placement, weights=weights,
     )  # fmt: skip
     map_command(asked, name=strategy, out=out, picture=picture, as_json=json)
 
@@ -255,6 +268,8 @@ def compare(
     position: Annotated[int | None, typer.Option(help="Of the token. Default: the last of the context.", min=0)] = None,
     dead: Dead = None,
     seed: Seed = 0,
+    placement: PlacementName = "serpentine",
+    weights: WeightsText = None,
     json: Json = False,
 ) -> None:
     """Lays a model over a wafer by each strategy and puts the results side by side."""
@@ -263,7 +278,7 @@ def compare(
 
     asked = Asked(
         model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
-        dead=dead, seed=seed, prompt=prompt,
+        dead=dead, seed=seed, prompt=prompt, placement=placement, weights=weights,
     )  # fmt: skip
     compare_command(asked, strategies=strategies, fidelity=fidelity, position=position, as_json=json)
 

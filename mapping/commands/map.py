@@ -12,6 +12,7 @@ from wse_sim.mapping.commands.problem import Asked, problem_of
 from wse_sim.mapping.plan.checks import checks, why_not
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.placed import describe_placement
 from wse_sim.mapping.plan.saved import save, to_dict
 from wse_sim.mapping.strategies import strategy
 
@@ -41,6 +42,7 @@ def lines_of(mapping: Mapping) -> list[str]:
     lines = described[:SHOWN] + ([f"  and {more} regions more"] if more > 0 else [])
     lines += [f"{check.name:<12}{'' if check.ok else 'NO: '}{check.text}" for check in checks(mapping)]
     if not why_not(mapping):
+        lines.append(f"{'placement':<12}{describe_placement(mapping)}")
         found = estimate(mapping)
         where = f"at position {found.position:,}" if found.tokens == 1 else f"of a prompt of {found.tokens:,}"
         lines.append(

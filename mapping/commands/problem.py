@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware import Wafer, by_name
 from wse_sim.mapping.commands.request import DTYPES, grid_of
 from wse_sim.mapping.model import GPTConfig, load_checkpoint, load_shipped, preset
+from wse_sim.mapping.placement import LATENCY, Weights
 from wse_sim.mapping.plan.mapping import Pe
 from wse_sim.mapping.strategies import Problem
 
@@ -21,10 +22,11 @@ SHIPPED = "alice"
 class Asked:
     """The options as given.
 
-    model  a preset, a folder with a checkpoint, or the small model that ships
-    prompt tokens of a prompt at once; None: the context
-    grid   PEs to use at most, as 200x200; None: the wafer
-    dead   PEs as x,y separated by spaces, or how many random ones
+    model    a preset, a folder with a checkpoint, or the small model that ships
+    prompt   tokens of a prompt at once; None: the context
+    grid     PEs to use at most, as 200x200; None: the wafer
+    dead     PEs as x,y separated by spaces, how many random ones, or which share of the wafer, as 0.01%
+    weights  of an objective, as latency=1,traffic=0.1; None: latency
     """
 
     model: str
@@ -41,6 +43,8 @@ class Asked:
     shards: int = 0
     sequences: int = 0
     replicas: int = 0
+    placement: str = "serpentine"
+    weights: str | None = None
 
 
 def problem_of(asked: Asked) -> Problem:
@@ -65,6 +69,9 @@ def problem_of(asked: Asked) -> Problem:
         shards=asked.shards,
         sequences=asked.sequences,
         replicas=asked.replicas,
+        placement=asked.placement,
+        weights=weights_of(asked.weights),
+        seed=asked.seed,
     )
 
 
@@ -81,12 +88,28 @@ def dead_of(text: str | None, seed: int, wafer: Wafer) -> frozenset[Pe]:
     if text is None:
         return frozenset()
     try:
+        if text.endswith("%"):
+            return random_dead(round(float(text[:-1]) / 100 * wafer.width * wafer.height), seed, wafer)
         if "," not in text:
             return random_dead(int(text), seed, wafer)
         found = [pe.split(",") for pe in text.split()]
         return frozenset((int(x), int(y)) for x, y in found)
     except ValueError:
-        raise UsageError(f"--dead {text!r}: expected PEs as '3,7 20,5', or how many random ones") from None
+        raise UsageError(
+            f"--dead {text!r}: expected PEs as '3,7 20,5', how many random ones, or a share as 0.01%"
+        ) from None
+
+
+def weights_of(text: str | None) -> Weights:
+    """An objective's weights by name; those not named are 0."""
+    if text is None:
+        return LATENCY
+    names = [f.name for f in fields(Weights)]
+    try:
+        given = {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
+        return Weights(**(dict.fromkeys(names, 0.0) | given))
+    except (TypeError, ValueError):
+        raise UsageError(f"--weights {text!r}: expected some of {', '.join(names)}, as latency=1,traffic=0.1") from None
 
 
 def random_dead(count: int, seed: int, wafer: Wafer) -> frozenset[Pe]:

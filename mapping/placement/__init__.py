@@ -8,6 +8,8 @@ from types import MappingProxyType
 from wse_sim.errors import UsageError
 from wse_sim.hardware import Region
 from wse_sim.mapping.placement.anneal import annealed
+from wse_sim.mapping.placement.bound import lower_bound
+from wse_sim.mapping.placement.costs import Costs, costs
 from wse_sim.mapping.placement.floor import LATENCY, Block, Floor, Weights, ring
 from wse_sim.mapping.placement.hilbert import hilbert
 from wse_sim.mapping.placement.rows import row_major, serpentine
@@ -50,4 +52,7 @@ def placement(name: str) -> Placement:
     return PLACEMENTS[name]
 
 
-__all__ = ["LATENCY", "PLACEMENTS", "Block", "Floor", "Placement", "Weights", "placement", "ring"]
+__all__ = [
+    "LATENCY", "PLACEMENTS", "Block", "Costs", "Floor", "Placement", "Weights", "costs", "lower_bound", "placement",
+    "ring",
+]  # fmt: skip
