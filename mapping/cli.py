@@ -283,6 +283,51 @@ def compare(
     compare_command(asked, strategies=strategies, fidelity=fidelity, position=position, as_json=json)
 
 
+@app.command()
+def search(
+    model: Model,
+    wafer: WaferName = "wse2",
+    goal: Annotated[str, typer.Option(help="latency, throughput or energy: what the first is best in.")] = "throughput",
+    grid: Grid = None,
+    dtype: Type = "f16",
+    accumulate: Sums = "f32",
+    context: Context = None,
+    phase: PhaseName = "decode",
+    dead: Dead = None,
+    seed: Seed = 0,
+    weights: WeightsText = None,
+    max_cycles: Annotated[float | None, typer.Option(help="Cycles between two tokens of a sequence, at most.")] = None,
+    min_tokens_per_s: Annotated[float | None, typer.Option(help="Tokens/s of all sequences, at least.")] = None,
+    max_joules: Annotated[float | None, typer.Option(help="Joules per token, at most.")] = None,
+    max_pes: Annotated[int | None, typer.Option(help="PEs in use, at most.", min=1)] = None,
+    fidelity: Annotated[str, typer.Option(help="Of the finalists: estimate, sampled or exact.")] = "sampled",
+    finalists: Annotated[int, typer.Option(help="Mappings that are simulated.", min=1)] = 6,
+    out: Annotated[Path | None, typer.Option(help="Results file, JSON lines; a search goes on from it.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes. 0: one for each core.", min=0)] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask cluster to work on instead, as tcp://host:8786.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Looks for the mappings that no other beats: by estimate among many, the finalists simulated."""
+    from wse_sim.mapping.commands.problem import Asked
+    from wse_sim.mapping.commands.search import search_command
+    from wse_sim.mapping.search.search import Limits
+
+    asked = Asked(
+        model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
+        dead=dead, seed=seed, weights=weights,
+    )  # fmt: skip
+    limits = Limits(
+        max_cycles_per_token=max_cycles, min_tokens_per_s=min_tokens_per_s, max_joules_per_token=max_joules,
+        max_pes=max_pes,
+    )  # fmt: skip
+    search_command(
+        asked, goal=goal, limits=limits, fidelity=fidelity, finalists=finalists, out=out, workers=workers,
+        scheduler=scheduler, as_json=json,
+    )  # fmt: skip
+
+
 def main() -> None:
     """Runs the command; an error the user can mend is one line and exit status 2."""
     try:

@@ -22,12 +22,14 @@ class Placement:
     """A way to place blocks.
 
     meaning  one sentence
+    quick    whether it takes milliseconds, not seconds
     place    disjoint rectangles of living PEs for the blocks of a floor, in their order; raises FitError
     """
 
     name: str
     meaning: str
     place: Callable[[Floor], tuple[Region, ...]]
+    quick: bool = True
 
 
 PLACEMENTS: Table[str, Placement] = MappingProxyType(
@@ -38,8 +40,8 @@ PLACEMENTS: Table[str, Placement] = MappingProxyType(
             Placement("serpentine", "in rows, every other one from east to west", serpentine),
             Placement("hilbert", "along a Hilbert curve, on cells as large as the largest region", hilbert),
             Placement("treemap", "a slicing tree: areas in proportion, shapes as they come", treemap),
-            Placement("annealed", "the best of the orders in rows, improved by simulated annealing", annealed),
-            Placement("solved", "by a mixed-integer program, for few regions", solved),
+            Placement("annealed", "the best of the quick ones, improved by simulated annealing", annealed, quick=False),
+            Placement("solved", "by a mixed-integer program, for few regions", solved, quick=False),
         )
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import exp
 
 import numpy as np
@@ -19,6 +20,7 @@ STEPS = 5_000
 HOT, COLD = 0.1, 0.001  # of what might be gained: a rise that is taken with probability 1/e, at first and in the end
 
 
+@lru_cache(maxsize=64)
 def annealed(floor: Floor, *, steps: int = STEPS) -> tuple[Region, ...]:
     """The best placement met, never worse than those of the simple orders; the seed is the floor's."""
     here = best_of(floor, (serpentine, row_major, hilbert))

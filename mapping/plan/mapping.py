@@ -71,6 +71,10 @@ class Place:
         return text if self.shards == 1 else f"{text}, shard {self.shard + 1} of {self.shards}"
 
 
+def _order(place: Place) -> tuple[bool, bool, int, int]:
+    return not place.embedding, place.head and not place.layers, place.layers.start, place.shard
+
+
 @dataclass(frozen=True)
 class Part:
     """Places that work on the same layers together: one, or the shards of a tensor-parallel group.
@@ -166,8 +170,14 @@ class Mapping:
 
     def replica(self, index: int, *, prompts: bool = False) -> tuple[Place, ...]:
         """The places of one copy that decode, or those that take prompts only, in the order of the model."""
-        found = [place for place in self.places if place.replica == index and place.prompts == prompts]
-        return tuple(sorted(found, key=lambda p: (not p.embedding, p.head and not p.layers, p.layers.start, p.shard)))
+        return self._by_replica.get((index, prompts), ())
+
+    @cached_property
+    def _by_replica(self) -> dict[tuple[int, bool], tuple[Place, ...]]:
+        found: dict[tuple[int, bool], list[Place]] = {}
+        for place in self.places:
+            found.setdefault((place.replica, place.prompts), []).append(place)
+        return {key: tuple(sorted(places, key=_order)) for key, places in found.items()}
 
     def parts(self, index: int) -> tuple[Part, ...]:
         """The places of one copy in the order of the model, shards of the same layers together."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wse_sim.errors import FitError
+from wse_sim.mapping.placement import placement
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping
@@ -32,12 +33,16 @@ class Space:
 
 
 def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
-    """The numbers and sizes with the most tokens a second; FitError with `nothing` if none can be."""
+    """The numbers and sizes with the most tokens a second; FitError with `nothing` if none can be.
+
+    They are chosen with regions in rows where the placement asked for takes long.
+    """
     kinds = space.kinds if problem.phase == "decode" else [kind for kind in space.kinds if kind == (1, 1)]
     if not kinds or (space.least > 1 and problem.phase == "prefill"):
         raise FitError(
             f"{name} in phase prefill: prompts at once are taken by one region that holds all of the model, so far"
         )
+    quick = problem if placement(problem.placement).quick else problem.with_(placement="serpentine")
     found = [
         choice
         for parts, shards in kinds
@@ -45,9 +50,9 @@ def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
         if _mixed(problem, choice) >= space.least
     ]
 
-    def placed(choice: Choice) -> Mapping:
-        rings = (many if space.copies else one)(problem, choice)
-        return mapping_of(problem, name, choice, rings)
+    def placed(choice: Choice, asked: Problem = quick) -> Mapping:
+        rings = (many if space.copies else one)(asked, choice)
+        return mapping_of(asked, name, choice, rings)
 
     def good(choice: Choice) -> bool:
         try:
@@ -59,7 +64,7 @@ def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
         return _rough_period(problem, choice) / (max(1, room_for(problem, choice)) if space.copies else 1)
 
     chosen = best(found, rough, good, lambda choice: 1 / estimate(placed(choice)).tokens_per_s, nothing)
-    return placed(chosen)
+    return placed(chosen, problem)
 
 
 def _mixed(problem: Problem, choice: Choice) -> int:

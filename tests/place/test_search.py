@@ -1,0 +1,181 @@
+"""Searches: what they keep, that they resume, and that they survive the death of who works for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from place.search_work import dies, dies_once, square
+
+from wse_sim import f16, toy
+from wse_sim.errors import FitError, RunError, UsageError
+from wse_sim.mapping.cli import main
+from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.search import search as module
+from wse_sim.mapping.search.candidates import Candidate, first, second
+from wse_sim.mapping.search.results import Results
+from wse_sim.mapping.search.search import Limits, pareto, search
+from wse_sim.mapping.search.workers import each
+from wse_sim.mapping.strategies import STRATEGIES, Problem
+
+SMALL = GPTConfig(name="small", n_layer=2, n_embd=24, n_head=2, n_positions=16, vocab_size=40)
+PROBLEM = Problem(config=SMALL, wafer=toy(14, 14), dtype=f16)
+SOME = ["layer-sequential", "pipeline"]
+
+
+def row(cycles: int, tokens: float, joules: float) -> dict[str, Any]:
+    return {"cycles_per_token": cycles, "tokens_per_s": tokens, "joules_per_token": joules}
+
+
+def test_the_pareto_set_is_what_nothing_beats() -> None:
+    rows = [row(9, 5, 1), row(8, 5, 1), row(20, 9, 3), row(8, 5, 1), row(8, 4, 0.5), row(30, 9, 3)]
+    found = [(Candidate(str(i), ""), r) for i, r in enumerate(rows)]
+    kept = [c.strategy for c, _ in pareto(found, ("latency", "throughput", "energy"), "throughput")]
+    assert kept == ["2", "1", "4"]
+    assert [c.strategy for c, _ in pareto(found, ("latency",), "latency")] == ["1"]
+
+
+def test_a_search_gives_mappings_that_do_what_its_rows_say(tmp_path: Path) -> None:
+    out = tmp_path / "results.jsonl"
+    told: list[tuple[str, int, int]] = []
+    options = {"strategies": SOME, "fidelity": "estimate", "workers": 1, "out": out}
+    found = search(PROBLEM, **options, progress=lambda *args: told.append(args))
+    assert found.tokens_per_s.is_monotonic_decreasing
+    for _, best in found.iterrows():
+        again = best.candidate.row(PROBLEM, "estimate")
+        assert again["tokens_per_s"] == best.tokens_per_s
+        assert len(best.candidate.mapping(PROBLEM).parts(0)) == best.parts
+    every = [json.loads(line)["row"] for line in out.read_text().splitlines()[1:]]
+    assert found.tokens_per_s.max() == max(r["tokens_per_s"] for r in every if r["feasible"])
+    assert told[-1][1] == told[-1][2] == len(every) - 10 > 4
+    few = search(PROBLEM, **options, limits=Limits(max_pes=40))
+    assert (few.pes <= 40).all()
+    with pytest.raises(FitError, match=r"keeps to Limits.*expected wider limits"):
+        search(PROBLEM, **options, limits=Limits(max_cycles_per_token=1))
+
+
+def test_what_was_found_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counting(problem: Problem, fidelity: str, candidate: Candidate) -> dict[str, Any]:
+        if len(asked) == 7:
+            asked.append("stop")
+            raise KeyboardInterrupt
+        asked.append(candidate.key)
+        return candidate.row(problem, fidelity)
+
+    monkeypatch.setattr(module, "_row", counting)
+    out = tmp_path / "results.jsonl"
+    options = {"fidelity": "estimate", "workers": 1, "strategies": SOME}
+    with pytest.raises(KeyboardInterrupt):
+        search(PROBLEM, out=out, **options)
+    assert len(out.read_text().splitlines()) == 1 + 7
+    with out.open("a") as file:
+        file.write('{"fidelity": "estimate", "key": "cut o')
+    resumed = search(PROBLEM, out=out, **options)
+    keys = [key for key in asked if key != "stop"]
+    assert len(keys) == len(set(keys))
+    whole = search(PROBLEM, out=tmp_path / "other.jsonl", **options)
+    assert resumed.drop(columns="candidate").equals(whole.drop(columns="candidate"))
+
+
+def test_results_files_that_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    Results(PROBLEM, path).add("estimate", "a", {"feasible": False})
+    assert Results(PROBLEM, path).rows == {("estimate", "a"): {"feasible": False}}
+    with pytest.raises(UsageError, match=r"results.jsonl belongs to another search: context differs; expected that"):
+        Results(PROBLEM.with_(context=8), path)
+    path.write_text(path.read_text() + "no json\n{}\n")
+    with pytest.raises(UsageError, match=r"results.jsonl, line 3 is no JSON: .*mend or remove"):
+        Results(PROBLEM, path)
+    path.write_text(path.read_text().replace("no json\n", ""))
+    with pytest.raises(UsageError, match=r"line 3: expected a result with fidelity, key and row"):
+        Results(PROBLEM, path)
+    path.write_text("[1]\n")
+    with pytest.raises(UsageError, match="holds no results of a search"):
+        Results(PROBLEM, path)
+
+
+def test_candidates_go_round_what_can_be() -> None:
+    assert {c.strategy for c in first(PROBLEM)} == set(STRATEGIES)
+    tried = first(PROBLEM, ["pipeline", "tensor-parallel"])
+    found = [(c, c.row(PROBLEM, "estimate")) for c in tried]
+    more = second(PROBLEM, found)
+    assert not set(more) & set(tried)
+    assert len(more) == len(set(more))
+    assert {"row-major", "hilbert", "treemap", "annealed"} <= {c.placement for c in more if c.strategy == "pipeline"}
+    assert {c.shards for c in more if c.strategy == "tensor-parallel"} == {2}
+
+
+# -- workers ------------------------------------------------------------------------------------------
+
+
+def test_processes_share_the_work_and_one_that_dies_loses_nothing(tmp_path: Path) -> None:
+    found = dict(each(square, range(6), workers=2))
+    assert {task: value for task, (value, _) in found.items()} == {n: n * n for n in range(6)}
+    assert os.getpid() not in {who for _, who in found.values()}
+    again = list(each(partial(dies_once, str(tmp_path)), range(6), workers=2))
+    assert sorted(again) == [(n, -n) for n in range(6)]
+    with pytest.raises(RunError, match="a worker process died 3 times with 2 tasks left: expected memory enough"):
+        list(each(dies, range(2), workers=2))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_killed_dask_worker_loses_no_result() -> None:
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(n_workers=2, **options) as cluster:
+        found: dict[int, tuple[int, int]] = {}
+        for task, (value, who) in each(square, range(20), scheduler=cluster.scheduler_address):
+            if not found:
+                os.kill(who, signal.SIGKILL)
+            assert task not in found
+            found[task] = (value, who)
+        assert {task: value for task, (value, _) in found.items()} == {n: n * n for n in range(20)}
+        assert len({who for _, who in found.values()}) > 1
+
+
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("wse_sim.mapping.search.workers.CONNECT_SECONDS", 1)
+    with pytest.raises(UsageError, match=r"--scheduler tcp://127.0.0.1:9: .*expected the address of a running Dask"):
+        list(each(square, range(2), scheduler="tcp://127.0.0.1:9"))
+
+
+# -- command ------------------------------------------------------------------------------------------
+
+
+def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    monkeypatch.setattr("sys.argv", ["wse-sim", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    captured = capsys.readouterr()
+    return int(stop.value.code or 0), captured.out + captured.err
+
+
+def test_the_command(capsys, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr("wse_sim.mapping.search.candidates.SCALES", (1.0,))
+    out = tmp_path / "results.jsonl"
+    base = ["search", "--model", "alice", "--grid", "20x20", "--workers", "1", "--fidelity", "estimate", "--out"]
+    code, text = called(capsys, monkeypatch, *base, str(out), "--goal", "latency", "--json")
+    rows = json.loads(text)["rows"]
+    assert code == 0
+    assert rows[0]["cycles_per_token"] == min(r["cycles_per_token"] for r in rows)
+    assert {"strategy", "placement", "candidate", "tokens_per_s"} <= set(rows[0])
+    code, text = called(capsys, monkeypatch, *base, str(out), "--max-pes", "300")
+    assert code == 0
+    assert "best throughput first" in text
+    for more, message in (
+        ([str(out), "--max-pes", "1"], "keeps to Limits"),
+        ([str(out), "--goal", "beauty"], "goal 'beauty'"),
+        ([str(out), "--context", "16"], "belongs to another search: context differs"),
+        (["/dev/full"], "No space left on device"),
+        ([str(out), "--weights", "beauty=1"], "--weights 'beauty=1': expected some of latency, period, traffic"),
+    ):
+        code, text = called(capsys, monkeypatch, *base, *more)
+        assert (code, message in text) == (2, True), text
