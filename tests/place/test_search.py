@@ -88,8 +88,8 @@ def test_results_files_that_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
     Results(PROBLEM, path).add("estimate", "a", {"feasible": False})
     assert Results(PROBLEM, path).rows == {("estimate", "a"): {"feasible": False}}
-    with pytest.raises(UsageError, match=r"results.jsonl belongs to another search: context differs; expected that"):
-        Results(PROBLEM.with_(context=8), path)
+    with pytest.raises(UsageError, match=r"results.jsonl belongs to another search: seed differs; expected that"):
+        Results(PROBLEM.with_(seed=8), path)
     path.write_text(path.read_text() + "no json\n{}\n")
     with pytest.raises(UsageError, match=r"results.jsonl, line 3 is no JSON: .*mend or remove"):
         Results(PROBLEM, path)
@@ -173,7 +173,7 @@ def test_the_command(capsys, monkeypatch, tmp_path) -> None:
     for more, message in (
         ([str(out), "--max-pes", "1"], "keeps to Limits"),
         ([str(out), "--goal", "beauty"], "goal 'beauty'"),
-        ([str(out), "--context", "16"], "belongs to another search: context differs"),
+        ([str(out), "--context", "16"], "belongs to another search: "),
         (["/dev/full"], "No space left on device"),
         ([str(out), "--weights", "beauty=1"], "--weights 'beauty=1': expected some of latency, period, traffic"),
     ):
