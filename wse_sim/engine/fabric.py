@@ -85,6 +85,7 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray
         color=color,
         fifos=len(color),
         turn=np.zeros(len(role), np.int64),
+        waiting=np.zeros((len(role), -(-int(np.diff(first).max(initial=1)) // 64)), np.uint64),
     )
     fabric.pool[fabric.at + at.F_HEAD] = np.int64(start - LONG_AGO) << np.int64(32)
     for color_id in sorted({color_id for color_id, _ in used}):
@@ -172,6 +173,7 @@ def _fill(fabric: Fabric, program: Program, color: int, local: np.ndarray, shape
             pool[record + at.F_GIVER] = pes
             continue
         pool[record + at.F_PORT], pool[record + at.F_OUTPUTS] = port, outputs[role[pes], port]
+        pool[record + at.F_NUMBER] = 1 + local[role[pes], port]
         pool[record + at.F_GIVER] = _beyond(own.reshape(grid), Direction(port)).ravel()[pes]
         for output in Direction:
             behind = QUEUE if output is Direction.RAMP else output.opposite

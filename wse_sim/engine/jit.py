@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numba
 
 COMPILED = (
-    "engine/arithmetic.py", "engine/faults.py", "engine/half.py", "engine/jit.py", "engine/layout.py",
+    "engine/arithmetic.py", "engine/bits.py", "engine/faults.py", "engine/half.py", "engine/jit.py", "engine/layout.py",
     "engine/state.py", "engine/table.py", "engine/tape.py", "hardware/dtypes.py", "hardware/operations.py",
     "hardware/states.py", "program/instruction.py",
 )  # fmt: skip

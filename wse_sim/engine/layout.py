@@ -124,6 +124,7 @@ F_BLOCKED = next(_next)  # cycles in which a visible word was not taken
 F_SHAPE = next(_next)  # ring size - 1 | capacity << 16 | latency << 32
 F_OUTPUTS = next(_next)  # router buffer: mask of output ports; 0 while the colour's route takes another input
 F_PORT = next(_next)  # router buffer: input port
+F_NUMBER = next(_next)  # router buffer: 1 + its number among those of its router
 F_OWNER = next(_next)  # PE that takes from it
 F_GIVER = next(_next)  # PE whose router fills it; its own for an input queue
 F_NEXT = next(_next)  # router buffer: record behind each of the five output ports; -1: none

@@ -164,7 +164,7 @@ def new_state(lowered: Lowered, *, strips: int, start: int) -> State:
         fabric=build_fabric(program, wafer, lowered.code, lowered.ports.outputs, role, start),
         cores=_cores(program, role, pes, start),
         code=lowered.code,
-        wakes=_wakes(pes, start),
+        wakes=_wakes(pes, start, _longest_latency(wafer)),
         tally=_tally(program, pes, strips, len(lowered.code.row)),
         memory=_memory(lowered.used),
         costs=_costs(wafer),
@@ -185,14 +185,22 @@ def _cores(program: Program, role: np.ndarray, pes: int, start: int) -> Cores:
     return Cores(state=state, thread=thread, ints=ints, floats=floats, role=role, threads=1 + program.slots)
 
 
-def _wakes(pes: int, start: int) -> Wakes:
-    groups = -(-pes // GROUP)
+def _longest_latency(wafer: Wafer) -> int:
+    return max(wafer.hop_cycles + wafer.die_crossing_cycles, wafer.ramp_out_cycles)
+
+
+def _wakes(pes: int, start: int, latency: int) -> Wakes:
+    groups, planes = -(-pes // GROUP), 1 << latency.bit_length()
+    router = np.zeros((planes, groups * GROUP), np.uint64)
     return Wakes(
-        router=np.zeros((PLANES, groups * GROUP), np.uint8),
-        router_group=np.zeros((PLANES, groups), np.uint8),
+        router=router,
+        router_byte=router.view(np.uint8).reshape(planes, -1, 8),
+        router_group=np.zeros((planes, groups), np.uint8),
+        router_last=planes - 1,
         core=np.zeros((PLANES, groups * GROUP), np.uint8),
         core_group=np.zeros((PLANES, groups), np.uint8),
         any=np.zeros(PLANES, np.uint8),
+        visited=np.zeros(groups * GROUP, np.int32),
         horizon=np.zeros(1, np.int64),
         aged=np.full(1, start, np.int64),
     )

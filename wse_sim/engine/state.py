@@ -27,6 +27,7 @@ class Fabric(NamedTuple):
     color: np.ndarray  # (fifos,) uint8
     fifos: int
     turn: np.ndarray  # (pes,) int64: router FIFO that is asked first
+    waiting: np.ndarray  # (pes, words) uint64: bit per router FIFO that holds a visible word, kept by the router
 
 
 class Cores(NamedTuple):
@@ -56,13 +57,16 @@ class Code(NamedTuple):
 
 
 class Wakes(NamedTuple):
-    """Who is looked at in which cycle: plane = cycle modulo PLANES."""
+    """Who is looked at in which cycle: plane = cycle modulo planes, PLANES of them but for routers."""
 
-    router: np.ndarray  # (PLANES, padded pes) uint8
-    router_group: np.ndarray  # (PLANES, groups) uint8: any router of the group
+    router: np.ndarray  # (router planes, padded pes) uint64: of each port the FIFO that a word reaches; see `wake`
+    router_byte: np.ndarray  # (router planes, padded pes, 8) uint8, the same memory
+    router_group: np.ndarray  # (router planes, groups) uint8: any router of the group
+    router_last: int  # router planes - 1; they reach as far ahead as the fabric's longest latency
     core: np.ndarray  # (PLANES, padded pes) uint8
     core_group: np.ndarray  # (PLANES, groups) uint8
     any: np.ndarray  # (PLANES,) uint8: anything at all
+    visited: np.ndarray  # (padded pes,) int32: PEs that a phase visits in this cycle, a strip's from its first PE on
     horizon: np.ndarray  # (1,) int64: cycle beyond which no core runs ahead
     aged: np.ndarray  # (1,) int64: cycle at which old time stamps were last brought forward
 

@@ -19,7 +19,7 @@ from numba.core.datamodel import register_default
 from numba.core.datamodel.models import PrimitiveModel
 from numba.core.imputils import lower_builtin, lower_getattr, lower_getattr_generic
 from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global, signature
-from numba.extending import NativeValue, infer_getattr, typeof_impl, unbox
+from numba.extending import NativeValue, infer_getattr, intrinsic, typeof_impl, unbox
 from numba.np.numpy_support import from_dtype
 
 WORDS = 4  # of each field: data and up to three lengths, or a value, or the address of a table
@@ -199,3 +199,23 @@ def _set(context: Any, builder: Any, sig: Any, args: Any) -> None:
     kind, index_type, value_type = sig.args
     value = context.cast(builder, args[2], value_type, kind.dtype)
     context.pack_value(builder, kind.dtype, value, _pointer(context, builder, kind, args[0], index_type, args[1]))
+
+
+# -- prefetch(flat, i), prefetch(flat, (i, j)) ------------------------------------------------------------
+
+
+@intrinsic  # type: ignore[misc]
+def prefetch(typingctx: Any, flat: Any, index: Any) -> Any:
+    """Asks for the cache line of an element that is soon read and written; changes nothing."""
+    if not (isinstance(flat, FlatType) and _is_index(flat, index)):
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        word, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.bitcast(pointer, byte), word(1), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.none(flat, index), generate

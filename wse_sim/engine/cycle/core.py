@@ -16,25 +16,68 @@ from wse_sim.engine.cycle.slots import finish_slots, run_slots
 from wse_sim.engine.cycle.tally import recount, set_label
 from wse_sim.engine.cycle.wake import wake_core
 from wse_sim.engine.jit import inlined, jit
-from wse_sim.engine.state import GROUP, PLANES, State
+from wse_sim.engine.state import GROUP, PLANES, State, Wakes
+from wse_sim.engine.table import prefetch
 from wse_sim.hardware.states import State as Doing
 
 _IDLE, _SLOT_WAIT = np.int64(Doing.IDLE), np.int64(Doing.SLOT_WAIT)
 NEVER = np.int64(1 << 62)
+AHEAD = 8  # visits between asking for memory and using it
 
 
 @jit
 def work(state: State, now: int, first_group: int, last_group: int, strip: int) -> None:
-    """One cycle of the cores of some groups of PEs."""
-    wakes = state.wakes
-    plane = now & (PLANES - 1)
+    """One cycle of the cores of some groups of PEs: a few ahead, what a visit needs is asked for."""
+    visited, first = state.wakes.visited, first_group * GROUP
+    last = list_booked(state.wakes, now & (PLANES - 1), first_group, last_group)
+    for place in range(first, last + AHEAD):
+        if place < last:
+            prefetch_core(state, visited[place])
+        middle = place - AHEAD // 2
+        if first <= middle < last:
+            prefetch_streams(state, visited[middle])
+        if place - AHEAD >= first:
+            visit(state, visited[place - AHEAD], now, strip)
+
+
+@jit
+def list_booked(wakes: Wakes, plane: int, first_group: int, last_group: int) -> int:
+    """Lists the PEs whose cores are visited; returns the end of the list."""
+    place = first_group * GROUP
     for group in range(first_group, last_group):
         if wakes.core_group[plane, group]:
             wakes.core_group[plane, group] = 0
             for pe in range(group * GROUP, group * GROUP + GROUP):
                 if wakes.core[plane, pe]:
                     wakes.core[plane, pe] = 0
-                    visit(state, pe, now, strip)
+                    wakes.visited[place] = pe
+                    place += 1
+    return place
+
+
+@inlined
+def prefetch_core(state: State, pe: int) -> None:
+    """The core, and the operation of its main thread."""
+    thread = pe * state.cores.threads
+    prefetch(state.cores.state, (pe, at.MODE))
+    prefetch(state.cores.state, (pe, at.FINISH))
+    prefetch(state.cores.thread, (thread, at.T_STATE))
+    prefetch(state.cores.thread, (thread, at.T_START))
+    prefetch(state.tally.state, (pe, at.MODE))
+
+
+@inlined
+def prefetch_streams(state: State, pe: int) -> None:
+    """The FIFOs that the main thread's operation takes from and gives to."""
+    if state.cores.state[pe, at.MODE] != at.STREAMING:
+        return
+    thread = pe * state.cores.threads
+    row = state.cores.thread[thread, at.T_ROW]
+    for operand in range(3):
+        if state.code.row[row, at.DST + operand * at.OPERAND + at.O_KIND] == at.STREAM:
+            fifo = state.cores.thread[thread, at.T_DST + operand]
+            prefetch(state.fabric.pool, fifo)
+            prefetch(state.fabric.pool, fifo + at.F_RING)
 
 
 @jit

@@ -55,7 +55,7 @@ def run_recorded(state: State, tape: Tape, now: int, until: int, bounds: np.ndar
         state.wakes.horizon[0] = now
         plane = now & (PLANES - 1)
         cores = list_visited(tape, state.wakes.core, state.wakes.core_group, plane)
-        routers = list_visited(tape, state.wakes.router, state.wakes.router_group, plane)
+        routers = list_visited(tape, state.wakes.router, state.wakes.router_group, now & state.wakes.router_last)
         if is_full(state, tape, routers, cores + routers):
             tape.written[FULL] = now
             return now

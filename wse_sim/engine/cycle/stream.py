@@ -7,7 +7,7 @@ import numpy as np
 from wse_sim.engine.arithmetic import compute, decode, encode, reads_destination
 from wse_sim.engine.cycle.fifo import has_room, peek, pop, push, visible
 from wse_sim.engine.cycle.operand import advance, read, start_of, write
-from wse_sim.engine.cycle.wake import wake_router
+from wse_sim.engine.cycle.wake import announce, wake_router
 from wse_sim.engine.half import bits_of_single, single_of_bits
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import (
@@ -103,7 +103,7 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
         wake_router(state.wakes, pe, now + 1)
     if sends:
         push(fabric, record[thread, T_DST], word, now)
-        wake_router(state.wakes, pe, now + state.costs.ramp_out)
+        announce(fabric, state.wakes, record[thread, T_DST], now + state.costs.ramp_out)
     record[thread, T_READY] = now + group_cycles(state, thread, row)
     pause = state.costs.stream_pause
     if pause > 0 and (from_a or from_b or sends) and pauses(record[thread, T_DONE], rows[row, S_LANES], pause):
