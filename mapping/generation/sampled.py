@@ -1,9 +1,12 @@
 """Sampled fidelity: of layers that are alike, few are simulated; the rest of a run is composed from them.
 
-Timing depends on no value, so weights are not needed. A program with k + 1 layers is run beside one with k; what the
-one takes more than the other is one layer between two others. It stands for all later ones, if the last two layers of
-the longer program took the same cycles in every state of every section, a constant time apart: then each PE enters the
-next layer as it entered this one, only later. Else more layers are simulated.
+Timing depends on no value, so weights are not needed. A program of k + 1 layers is run. Its last layer stands for all
+later ones, if it and the one before took the same cycles in every state of every section, a constant time apart: then
+each PE enters the next layer as it entered this one, only later. Else more layers are simulated.
+
+What one layer takes is measured on the way: each PE's counters from where it enters the layer to where it leaves it.
+That is one between two others if it took every PE the same cycles and its wavelets balance, so that none of the next
+layer's were missed or counted in. Else the same program with k layers is run as well, and the difference taken.
 """
 
 from __future__ import annotations
@@ -36,25 +39,37 @@ def sampled(
     """
     done = 0
 
-    def run(count: int) -> Report:
+    def run(count: int) -> tuple[Report, Report | None]:
+        """The report, and the same without its last layer, if that could be measured."""
         nonlocal done
-        machine = Machine(make(count), wafer, engine=engine, threads=threads, values=False)
+        last = f"layer {count - 1}" if 1 < count < layers else None
+        machine = Machine(make(count), wafer, engine=engine, threads=threads, values=False, phase=last)
         for step in steps:
             cycles = step(machine)
             done += 1
             if progress is not None:
                 progress(done, cycles)
-        return machine.report()
+        return machine.report(), None if last is None else machine.report_without_phase()
 
-    long = run(min(2, layers))
+    long, short = run(min(2, layers))
     for count in range(2, layers):
         if _steady(long, count - 1):
-            found = extended(long, run(count - 1), tuple(f"layer {i}" for i in range(count - 1, layers)))
-            if not found.broken_laws():
-                more = f"layer {count}" if count + 1 == layers else f"layers {count}-{layers - 1}"
-                return _stated(found, f"{more} composed from layer {count - 1}")
-        long = run(count + 1)
+            found = _composed(long, short, count, layers) or _composed(long, run(count - 1)[0], count, layers)
+            if found is not None:
+                return found
+        long, short = run(count + 1)
     return _stated(long, "all layers simulated")
+
+
+def _composed(long: Report, short: Report | None, count: int, layers: int) -> Report | None:
+    """Of a run of `count` layers, and one of a layer less; None if it breaks a law."""
+    if short is None:
+        return None
+    found = extended(long, short, tuple(f"layer {i}" for i in range(count - 1, layers)))
+    if found.broken_laws():
+        return None
+    more = f"layer {count}" if count + 1 == layers else f"layers {count}-{layers - 1}"
+    return _stated(found, f"{more} composed from layer {count - 1}")
 
 
 def _stated(report: Report, composed: str) -> Report:

@@ -16,6 +16,7 @@ from wse_sim.hardware import Direction, Wafer
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.instruction import Mark, views
 from wse_sim.program.program import Placed, Program
+from wse_sim.report.breakdown import phase_of
 
 ALIGNMENT = 16
 
@@ -155,17 +156,18 @@ def _jumps(marks: np.ndarray, start: int) -> np.ndarray:
 # -- state ------------------------------------------------------------------------------------------------
 
 
-def new_state(lowered: Lowered, *, strips: int, start: int) -> State:
-    """A machine at rest at cycle `start`, its SRAM zero but for initial values."""
+def new_state(lowered: Lowered, *, strips: int, start: int, phase: str | None = None) -> State:
+    """A machine at rest at cycle `start`, its SRAM zero but for initial values; `phase` is the one that is measured."""
     program, wafer = lowered.program, lowered.wafer
     pes = program.width * program.height
     role = program.role_map.ravel().astype(np.int64)
+    fabric = build_fabric(program, wafer, lowered.code, lowered.ports.outputs, role, start)
     return State(
-        fabric=build_fabric(program, wafer, lowered.code, lowered.ports.outputs, role, start),
+        fabric=fabric,
         cores=_cores(program, role, pes, start),
         code=lowered.code,
         wakes=_wakes(pes, start, _longest_latency(wafer)),
-        tally=_tally(program, pes, strips, len(lowered.code.row)),
+        tally=_tally(program, pes, strips, len(lowered.code.row), fabric.fifos, phase),
         memory=_memory(lowered.used),
         costs=_costs(wafer),
     )
@@ -206,8 +208,9 @@ def _wakes(pes: int, start: int, latency: int) -> Wakes:
     )
 
 
-def _tally(program: Program, pes: int, strips: int, rows: int) -> Tally:
+def _tally(program: Program, pes: int, strips: int, rows: int, fifos: int, phase: str | None) -> Tally:
     sections = len(program.sections)
+    measured = np.array([phase is not None and phase_of(name) == phase for name in program.sections], np.uint8)
     span = np.zeros((strips, sections, 2), np.int64)
     span[:, :, 0] = np.iinfo(np.int64).max
     return Tally(
@@ -218,6 +221,9 @@ def _tally(program: Program, pes: int, strips: int, rows: int) -> Tally:
         instruction=np.zeros((strips, rows, 2), np.int64),
         strips=strips,
         fault=np.zeros((strips, 5), np.int64),
+        measured=measured,
+        passed=np.zeros((pes if measured.any() else 0, len(Doing) + 4), np.int64),
+        passed_words=np.zeros((fifos if measured.any() else 0, 2), np.int64),
     )
 
 

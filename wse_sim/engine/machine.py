@@ -10,7 +10,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycles import NEVER, CycleEngine, Progress, raise_limit, strip_bounds
 from wse_sim.engine.faults import raise_fault
-from wse_sim.engine.gather import gather_report
+from wse_sim.engine.gather import gather_report, report_without
 from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.recorder import Recorder
 from wse_sim.engine.shares import Left, Shares, raise_left
@@ -18,6 +18,7 @@ from wse_sim.engine.stream.cover import mean_words
 from wse_sim.engine.stream.engine import StreamEngine
 from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import Wafer
+from wse_sim.hardware.states import State as Doing
 from wse_sim.program.check import check
 from wse_sim.program.memory import Buffer
 from wse_sim.program.program import Program
@@ -37,6 +38,7 @@ class Machine:
     threads  of the cycle engine
     values   False: only cycles and counts are asked for, and the stream engine computes no numbers; SRAM is not read
     trace    what to record; the cycle engine then runs everything, inside the window on one thread
+    phase    the one whose share is measured, see `report_without_phase`
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Machine:
         values: bool = True,
         start_cycle: int = 0,
         trace: Trace | None = None,
+        phase: str | None = None,
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads is {threads}: expected 1 or more")
@@ -62,7 +65,7 @@ class Machine:
         self.threads = threads
         self._lowered = lower(program, wafer)
         bounds = strip_bounds(program, threads)
-        self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle)
+        self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle, phase=phase)
         self._recorder = None if trace is None else Recorder(trace, self._lowered, self.state, start_cycle)
         self._cycles = CycleEngine(self._lowered, self.state, bounds, threads, self._recorder)
         streams = engine == "stream" or (engine == "auto" and trace is None and self._suits_streams(values))
@@ -74,6 +77,7 @@ class Machine:
         self.start_cycle = start_cycle
         self.now = start_cycle
         self.launches: list[int] = []
+        self._lengths: list[int | None] = []  # cycles of the measured phase in each launch, None: not the same everywhere
         self._failed = False
         self.host_bytes_in = 0
         self.host_bytes_out = 0
@@ -176,6 +180,7 @@ class Machine:
         if limit is not None and self.now > limit:
             raise_limit(self.state, self._lowered, limit - begin)
         self._settle()
+        self._lengths.append(self._length_of_phase())
         if self._recorder is not None:
             self._recorder.rest(self.now)
         self.launches.append(self.now - begin)
@@ -245,6 +250,15 @@ class Machine:
         core[:, at.SINCE] = np.maximum(core[:, at.SINCE], self.now)
         core[:, at.READY] = np.minimum(core[:, at.READY], self.now)
 
+    def _length_of_phase(self) -> int | None:
+        """Cycles that each PE was in the measured phase in this launch, if it left it and all took the same."""
+        tally = self.state.tally
+        if not len(tally.passed) or tally.measured[self.state.cores.state[:, at.WITHIN]].any():
+            return None
+        cycles = tally.passed[:, : len(Doing)].sum(axis=1)
+        before = None if None in self._lengths else sum(length or 0 for length in self._lengths)
+        return None if before is None or (cycles != cycles[0]).any() else int(cycles[0]) - before
+
     # -- results ----------------------------------------------------------------------------------
 
     @property
@@ -255,6 +269,15 @@ class Machine:
     def report(self) -> Report:
         """Everything since the machine was made."""
         return gather_report(self)
+
+    def report_without_phase(self) -> Report | None:
+        """The report less what each PE did from entering the measured phase to leaving it.
+
+        None unless the cycle engine ran all of it, and in each launch it took every PE the same cycles.
+        """
+        lengths = tuple(length for length in self._lengths if length is not None)
+        whole = len(lengths) == len(self._lengths) and self.shares.engine == "cycle"
+        return report_without(self, lengths) if whole else None
 
     def recording(self) -> Recording:
         """What was recorded so far, also of a launch that failed. Raises UsageError without a trace."""

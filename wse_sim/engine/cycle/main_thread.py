@@ -15,6 +15,7 @@ from wse_sim.engine.cycle.tally import (
     READ,
     begin_segment,
     count_work,
+    crosses,
     enter_instruction,
     hold,
     leave_section,
@@ -64,7 +65,7 @@ def run_instruction(state: State, pe: int, time: int, present: bool, strip: int)
     place = core[pe, at.PC]
     row = state.code.sequence[place]
     kind = state.code.row[row, at.KIND]
-    if kind == at.REROUTE and not present:
+    if (kind == at.REROUTE or (kind != at.END_TASK and crosses(state, pe, row))) and not present:
         return False
     if kind == at.VECTOR and state.code.row[row, at.SLOT] >= 0:
         thread = pe * state.cores.threads + 1 + state.code.row[row, at.SLOT]

@@ -6,6 +6,7 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import reads_destination
+from wse_sim.engine.cycle.fifo import LOW
 from wse_sim.engine.cycle.operand import bytes_of
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import DST, A, B
@@ -80,9 +81,35 @@ def enter_instruction(state: State, pe: int, row: int, now: int, strip: int) -> 
     if core[pe, at.WITHIN] != section:
         settle(state, pe, now, strip)
         leave_section(state, pe, now, strip)
+        if crosses(state, pe, row):
+            cross(state, pe, np.int64(-1) if state.tally.measured[section] else np.int64(1))
         core[pe, at.WITHIN] = section
     if now < state.tally.span[strip, section, 0]:
         state.tally.span[strip, section, 0] = now
+
+
+@inlined
+def crosses(state: State, pe: int, row: int) -> bool:
+    """Whether a PE that starts an instruction enters or leaves the phase that is measured."""
+    measured = state.tally.measured
+    return measured[state.code.row[row, at.SECTION]] != measured[state.cores.state[pe, at.WITHIN]]
+
+
+@jit
+def cross(state: State, pe: int, sign: int) -> None:
+    """Takes the counters of a PE off those of the phase as it is entered, and adds them as it is left."""
+    tally, fabric = state.tally, state.fabric
+    states, works = tally.state.shape[1], tally.work.shape[1]
+    for k in range(states):
+        tally.passed[pe, k] += sign * tally.state[pe, k]
+    for k in range(works):
+        tally.passed[pe, states + k] += sign * tally.work[pe, k]
+    for kind in range(2):
+        first = fabric.first if kind == 0 else fabric.queue
+        for index in range(first[pe], first[pe + 1]):
+            fifo = fabric.at[index]
+            tally.passed_words[index, 0] += sign * (fabric.pool[fifo + at.F_HEAD] & LOW)
+            tally.passed_words[index, 1] += sign * fabric.pool[fifo + at.F_BLOCKED]
 
 
 @jit
