@@ -317,6 +317,9 @@ def _solo(state: State) -> State:
             instruction=np.zeros((1, rows, 2), np.int64),
             strips=1,
             fault=np.zeros((1, 5), np.int64),
+            measured=np.zeros(sections, np.uint8),
+            passed=np.zeros((0, 0), np.int64),
+            passed_words=np.zeros((0, 2), np.int64),
         ),
         memory=state.memory._replace(base=np.zeros(1, np.int64)),
     )
