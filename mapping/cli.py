@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130  # exit status after Ctrl-C; typer turns the key into this status, too
+REFUSED: Any = typer.BadParameter.__bases__[0]  # all that typer refuses, a class of the click that it brings along
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -330,17 +331,30 @@ def search(
 
 def main() -> None:
     """Runs the command; an error the user can mend is one line and exit status 2."""
+    status = 0
     try:
-        app()
+        status = app(prog_name="wse-sim", standalone_mode=False) or 0
     except WseError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'file'}: {error.strerror or error}")
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
-            raise
+        _fail(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except REFUSED as error:
+        _refuse(error)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status == INTERRUPTED:
         typer.echo("wse-sim: interrupted", err=True)
-        sys.exit(INTERRUPTED)
+    sys.exit(status)
+
+
+def _refuse(error: Any) -> None:
+    """What is wrong with the options, as typer says it; without any, the help that it shows then."""
+    message = error.format_message()
+    if message.startswith("Usage:"):
+        typer.echo(message, err=True)
+        sys.exit(2)
+    command = error.ctx.command_path if error.ctx is not None else "wse-sim"
+    _fail(f"{message.strip().rstrip('.')}; try {command} --help")
 
 
 def _fail(message: str) -> None:

@@ -204,10 +204,10 @@ def check_length(layout: Layout, prompt_ids: Sequence[int], new_tokens: int, *, 
         raise UsageError(f"{new_tokens} tokens asked for: expected 0 or more")
     outside = next((token for token in prompt_ids if not 0 <= token < layout.config.vocab_size), None)
     if outside is not None:
-        raise UsageError(f"token {outside}: expected 0 to {layout.config.vocab_size - 1}")
+        raise UsageError(f"token {outside:,}: expected 0 to {layout.config.vocab_size - 1:,}")
     needed = used + len(prompt_ids) + max(new_tokens - 1, 0)
     if needed > layout.context:
         raise UsageError(
-            f"a prompt of {len(prompt_ids)} tokens and {new_tokens} new ones need {needed} positions, but the context "
-            f"has {layout.context}; shorten the prompt, or ask for fewer tokens"
+            f"a prompt of {len(prompt_ids):,} tokens and {new_tokens:,} new ones need {needed:,} positions, but the "
+            f"context has {layout.context:,}; shorten the prompt, or ask for fewer tokens"
         )

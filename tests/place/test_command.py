@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,10 @@ from safetensors.numpy import load_file, save_file
 
 import wse_sim
 from wse_sim.mapping import cli
-from wse_sim.mapping.model import GPTConfig, gpt
+from wse_sim.mapping.model import GPTConfig, gpt, load_shipped
 from wse_sim.mapping.model import checkpoint as checkpoint_module
+from wse_sim.mapping.region.fit import fits
+from wse_sim.mapping.region.layout import Layout
 
 SHIPPED = Path(checkpoint_module.__file__).parent / "shipped"
 
@@ -179,13 +184,13 @@ BAD = [
     (("run", "--prompt", "Alice " * 200), r"positions, but the context has 128"),
     (("run", "--tokens", "500"), r"positions, but the context has 128"),
     (("run", "--ids", "5,x"), r"--ids '5,x': expected token ids"),
-    (("run", "--ids", "5,999999"), r"token 999999: expected 0 to 508"),
+    (("run", "--ids", "5,999999"), r"token 999,999: expected 0 to 508"),
     (("run", "--ids", "5", "--prompt", "a"), r"--prompt and --ids are both given"),
     (("run", "--ids", "5", "--random-prompt", "3"), r"--ids and --random-prompt are both given"),
     (("run", "--model", "gpt5"), r"no model preset 'gpt5': expected one of cerebras-gpt-111m,"),
     (("run", "--model", "gpt2", "--checkpoint", "."), r"--checkpoint and --model are both given"),
     (("run", "--model", "gpt2", "--prompt", "Alice"), r"gpt2 has no tokenizer: .*--ids 5,17,9"),
-    (("run", "--model", "gpt2", "--random-prompt", "2000"), r"need 2023 positions, but the context has 1024"),
+    (("run", "--model", "gpt2", "--random-prompt", "2000"), r"need 2,023 positions, but the context has 1,024"),
     (("run", "--model", "gpt2", "--grid", "3x3"), r"needs [\d,]+ bytes a PE, [\d,]+ more than .* would fit"),
     (("run", "--model", "cerebras-gpt-13b", "--tokens", "1"), r"bytes of weights, but all of WSE-2 holds [\d,]+"),
     (("run", "--context", "200"), r"context 200: alice has 128 positions"),
@@ -195,6 +200,11 @@ BAD = [
     (("run", "--temperature", "0.5", "--top-p", "0"), r"top_p 0: expected more than 0"),
     (("run", "--temperature", "1e-9"), r"temperature 1e-09: expected 0.001 to 1000"),
     (("run", "--stop", "a"), r"--stop 'a': expected token ids"),
+    (("run", "--tokens", "many"), r"'--tokens'.*integer.*try wse-sim run --help"),
+    (("run", "--seed", "-1"), r"'--seed'.*try wse-sim run --help"),
+    (("run", "--frobnicate"), r"--frobnicate; try wse-sim run --help"),
+    (("show",), r"(?i)missing argument.*try wse-sim show --help"),
+    (("nonsense",), r"nonsense.*try wse-sim --help"),
     (("run", "--out", __file__), r"--out .*test_command.py: it is a file; expected a folder"),
     (("run", "--out", "/proc/nowhere/results"), r"/proc/nowhere"),
     (("show", "wse9"), r"wse9"),
@@ -207,6 +217,34 @@ def test_bad_input_is_one_line_and_status_2(monkeypatch, capsys, arguments, mess
     error = capsys.readouterr().err
     assert len(error.strip().splitlines()) == 1
     assert re.search(message, error), error
+
+
+def test_a_grid_that_is_advised_fits_and_a_smaller_one_does_not(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "run", "--grid", "2x2") == 2
+    found = re.search(r"a grid of (\d+)x(\d+) would fit", capsys.readouterr().err)
+    assert found is not None
+    side = int(found[1])
+    layout = Layout(config=load_shipped().config, wafer=wse_sim.WSE2, width=side, height=side)
+    assert fits(layout)
+    assert not fits(replace(layout, width=side - 1, height=side - 1))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_is_one_line_and_status_2() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "wse_sim", "show", "wse2"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "wse-sim: standard output: No space left on device\n")
+
+
+def test_a_disk_that_fills_while_results_are_written(monkeypatch, capsys, tmp_path) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "logits.npy"))
+
+    monkeypatch.setattr(np, "save", full)
+    assert call(monkeypatch, "run", "--tokens", "1", "--ids", "5", "--out", str(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"wse-sim: .*logits\.npy: No space left on device\n", error), error
 
 
 def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def lowest_bit(typingctx: Any, bits: Any) -> Any:
     """Number of the lowest bit that is set in a uint64, an int64; 64 if there is none."""
 

@@ -77,7 +77,7 @@ class Machine:
         self.start_cycle = start_cycle
         self.now = start_cycle
         self.launches: list[int] = []
-        self._lengths: list[int | None] = []  # cycles of the measured phase in each launch, None: not the same everywhere
+        self._lengths: list[int | None] = []  # of the measured phase in each launch; None: not the same on all PEs
         self._failed = False
         self.host_bytes_in = 0
         self.host_bytes_out = 0

@@ -204,7 +204,7 @@ def _set(context: Any, builder: Any, sig: Any, args: Any) -> None:
 # -- prefetch(flat, i), prefetch(flat, (i, j)) ------------------------------------------------------------
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def prefetch(typingctx: Any, flat: Any, index: Any) -> Any:
     """Asks for the cache line of an element that is soon read and written; changes nothing."""
     if not (isinstance(flat, FlatType) and _is_index(flat, index)):
