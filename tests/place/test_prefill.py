@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from naive.gpt import naive_greedy, naive_logits
-from place.small_models import lively, settings_of, small_models
+from place.small_models import has_room, lively, settings_of, small_models
 
 from wse_sim import WSE2, WSE3, f16, f32
 from wse_sim.errors import FitError, UsageError
@@ -142,6 +142,34 @@ def test_the_tokens_are_those_of_decoding_the_prompt_one_by_one(precision) -> No
     assert error < (1e-4 if dtype is f32 else 2e-2)
     if dtype is f32:
         assert list(at_once.token_ids) == naive_greedy(settings_of(config), weights, ids, 4)
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=SLOW)
+@given(
+    config=wider_models(),
+    width=st.integers(2, 8),
+    height=st.integers(2, 8),
+    length=st.integers(1, 20),
+    seed=st.integers(0, 99),
+    precision=st.sampled_from(PRECISIONS),
+)
+def test_prefill_then_decode_is_decode_only(config, width, height, length, seed, precision) -> None:
+    """Both as close to the naive GPT on the rounded weights as half precision lets them be; in f32 the same tokens."""
+    dtype, accumulate = precision
+    at_once = Layout(
+        config=config, wafer=WSE2, width=width, height=height, prompt=length, dtype=dtype, accumulate=accumulate
+    )
+    assume(has_room(at_once))
+    weights = {name: (0.5 * w).astype(dtype.numpy).astype(np.float32) for name, w in lively(config, seed).items()}
+    ids = np.random.default_rng(seed).integers(config.vocab_size, size=length).tolist()
+    found = [generate(Session(layout, weights), ids, 3) for layout in (at_once, replace(at_once, prompt=0))]
+    if dtype is f32:
+        expected = tuple(naive_greedy(settings_of(config), weights, ids, 3))
+        assert [one.token_ids for one in found] == [expected, expected]
+    for one in found:
+        wanted = naive_logits(settings_of(config), weights, [*ids, *one.token_ids[:-1]])[length - 1 :]
+        error = np.abs(one.logits - wanted).max() / np.abs(wanted).max()
+        assert error < (1e-5 if dtype is f32 else 1e-2)
 
 
 def test_every_position_and_a_prompt_longer_than_the_layout_takes() -> None:
