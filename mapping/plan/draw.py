@@ -21,27 +21,30 @@ _KINDS = {
 }  # fmt: skip
 _NAMED = 64  # places up to which each has its name written in it
 _FLOWS = 16  # replicas up to which flows are drawn
+_EMPTY = 8  # times as many PEs as are in use: then only those are shown
 
 
 def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
     """Places as rectangles on the wafer, darker from layer to layer; arrows for the way of the hidden state.
 
-    The dashed arrow takes a new token back to the embedding. Crosses are dead PEs.
+    The dashed arrow takes a new token back to the embedding. Crosses are dead PEs; where there are some, thin lines are
+    the lanes that go round them. Of a wafer that is mostly empty only the part in use is shown.
     """
-    wafer, grid = mapping.wafer, mapping.grid
-    ax = map_axes(grid.width, grid.height) if ax is None else ax
+    wafer, shown = mapping.wafer, _window(mapping)
+    ax = map_axes(shown.width, shown.height) if ax is None else ax
     for place in mapping.places:
         _draw_place(ax, mapping, place)
     if mapping.replicas <= _FLOWS:
         for index in range(mapping.replicas):
             _draw_flows(ax, mapping.parts(index))
     if mapping.dead:
+        _draw_lanes(ax, mapping)
         xs, ys = zip(*sorted(mapping.dead), strict=True)
         ax.plot(xs, ys, "x", color="black", markersize=4, linestyle="", label=f"{len(mapping.dead)} dead PEs")
-    ax.set_xlim(-0.5, grid.width - 0.5)
-    ax.set_ylim(grid.height - 0.5, -0.5)
+    ax.set_xlim(shown.xs.start - 0.5, shown.xs.stop - 0.5)
+    ax.set_ylim(shown.ys.stop - 0.5, shown.ys.start - 0.5)
     ax.set_aspect("equal")
-    name_axes(ax, grid.width, grid.height)
+    name_axes(ax, shown.width, shown.height)
     c = mapping.config
     area = f"{mapping.area:,} of {wafer.width * wafer.height:,} PEs in {len(mapping.places)} regions"
     set_title(ax, f"{c.name}, {mapping.phase}, {mapping.strategy}", f"{wafer.name}: {area}")
@@ -109,10 +112,34 @@ def _filled(ax: Axes, mapping: Mapping, place: Place, text: str, size: int) -> f
     figure = ax.get_figure(root=True)
     assert figure is not None
     room = ax.get_window_extent()
-    points = 72 / figure.dpi * min(room.width / mapping.grid.width, room.height / mapping.grid.height)  # of a PE
+    shown = _window(mapping)
+    points = 72 / figure.dpi * min(room.width / shown.width, room.height / shown.height)  # of a PE
     lines = text.splitlines()
     wide, high = 0.65 * size * max(map(len, lines)), 1.3 * size * len(lines)
     return high / (points * place.height) if wide <= points * place.width else 2.0
+
+
+def _window(mapping: Mapping) -> Region:
+    """All PEs; or the rectangle of the places and a rim, where that is a small part of them."""
+    xs = [x for place in mapping.places for x in (place.x, place.x + place.width)]
+    ys = [y for place in mapping.places for y in (place.y, place.y + place.height)]
+    grid, rim = mapping.grid, max(2, (max(xs) - min(xs)) // 10, (max(ys) - min(ys)) // 10)
+    low_x, high_x = max(0, min(xs) - rim), min(grid.width, max(xs) + rim)
+    low_y, high_y = max(0, min(ys) - rim), min(grid.height, max(ys) + rim)
+    box = Region(range(low_x, high_x), range(low_y, high_y))
+    return box if len(box) * _EMPTY <= len(grid) else grid
+
+
+def _draw_lanes(ax: Axes, mapping: Mapping) -> None:
+    """The ways of the hand-overs."""
+    from wse_sim.mapping.plan.ring import ring_lanes
+
+    if mapping.replicas <= _FLOWS:
+        for replica in range(mapping.replicas):
+            for laid in ring_lanes(mapping, replica):
+                for lane in laid.lanes:
+                    xs, ys = zip(*lane.corners, strict=True)
+                    ax.plot(xs, ys, "-", color="0.35", linewidth=0.6, label="_lane")
 
 
 def _draw_flows(ax: Axes, parts: tuple[Part, ...]) -> None:

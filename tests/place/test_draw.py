@@ -16,6 +16,7 @@ from wse_sim.hardware import WSE2
 from wse_sim.mapping.model import GPTConfig, load_shipped
 from wse_sim.mapping.plan.draw import draw_mapping, regions_of
 from wse_sim.mapping.plan.mapping import Mapping, Place
+from wse_sim.mapping.plan.ring import ring_lanes
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,8 @@ def test_arrows_follow_the_hidden_state_and_the_token() -> None:
     assert legend is not None
     names = {text.get_text() for text in legend.get_texts()}
     assert names == {"embedding", "head", "layers", "hidden state", "next token", "1 dead PEs"}
-    (crosses,) = ax.lines
+    *ways, crosses = ax.lines
+    assert len(ways) == sum(len(laid.lanes) for laid in ring_lanes(pipeline(), 0)) > 20
     assert (crosses.get_xdata()[0], crosses.get_ydata()[0]) == (95, 5)
 
 
@@ -97,7 +99,10 @@ def test_one_region_has_no_flows_and_replicas_have_their_own() -> None:
 def test_names_that_have_no_room_are_left_out() -> None:
     whole = Place(x=0, y=0, width=10, height=10, layers=range(4), embedding=True, head=True)
     corner = Mapping(config=four_layers(), wafer=WSE2, strategy="layer-sequential", places=(whole,))
-    assert not corner.draw().texts
+    assert corner.draw().texts, "a small mapping is shown without the empty wafer round it"
+    assert corner.draw().get_xlim() == (-0.5, 11.5)
+    far = replace(corner, places=(whole, replace(whole, x=700, y=900, replica=1)))
+    assert not far.draw().texts
 
 
 def test_given_axes_are_used() -> None:
