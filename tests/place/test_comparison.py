@@ -47,7 +47,7 @@ def test_estimates_samples_and_simulations_agree(wafer) -> None:
 
 def test_prompts_estimated_sampled_and_simulated_agree() -> None:
     config = replace(SMALL, n_layer=2, n_embd=24, n_inner=96, n_head=3, n_positions=16, vocab_size=50)
-    problem = Problem(config=config, wafer=toy(12, 12), dtype=f32, phase="prefill", prompt=12)
+    problem = Problem(config=config, wafer=toy(12, 12), dtype=f32, phase="prefill", prompt=12, replicas=2)
     for name in ("layer-sequential", "replicas", "prefill-decode"):
         mapping = strategy(name).plan(problem)
         guess, part, whole = (row_of(mapping, fidelity=f, position=10) for f in ("estimate", "sampled", "exact"))
