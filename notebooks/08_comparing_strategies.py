@@ -22,9 +22,12 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if importlib.util.find_spec("wse_sim") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "wse-sim"], check=True)
+    checkout = Path.cwd().parent  # of this notebook, where it lies in one; else the released package
+    source = str(checkout) if (checkout / "wse_sim").is_dir() else "wse-sim"
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", source], check=True)
 
 # %%
 from matplotlib import pyplot as plt

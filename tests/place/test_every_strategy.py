@@ -12,6 +12,7 @@ from wse_sim.hardware import Wafer
 from wse_sim.mapping.comparison.compare import row_of, row_of_strategy
 from wse_sim.mapping.comparison.draw import draw_rows
 from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.model.operations import Step
 from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.graph import model_graph, totals
@@ -46,8 +47,9 @@ def test_tokens_are_those_of_an_independent_gpt(name: str) -> None:
 def test_sharing_out_loses_no_work_no_message_and_no_pe(name: str, phase: str) -> None:
     """Also of a prompt on mappings that take it token by token: the sums do not depend on when."""
     mapping = planned(name)
-    step = step_of(mapping, past=0, tokens=7) if phase == "prefill" else step_of(mapping)
-    step = type(step)(**{**vars(step), "kind": phase})
+    step = step_of(mapping)
+    if phase == "prefill":
+        step = Step(config=CONFIG, kind="prefill", tokens=7, past=0, dtype="f32")
     whole, c = totals(model_graph(step)), mapping.config
     pes = [pe for place in mapping.places for pe in place.region]
     assert len(pes) == len(set(pes)) == mapping.area
