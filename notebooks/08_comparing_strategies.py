@@ -50,7 +50,7 @@ rows = [row_of_strategy(name, problem) for name in NAMES]
 draw_rows(rows);
 
 # %% [markdown]
-# The circles hardly move: a token of one sequence takes about as long everywhere, because sums over rows and columns
+# The circles lie close together: a token of one sequence takes about as long everywhere, for sums over rows and columns
 # of PEs set the pace, not arithmetic. The squares move a lot: a pipeline holds as many sequences as it has stages,
 # replicas fill the wafer with copies, and a hybrid does both.
 

@@ -28,7 +28,7 @@ def draw_rows(rows: Sequence[Row], *, ax: Axes | None = None) -> Axes:
     places = [place for place, *_ in found]
     each, together = [alone for *_, alone, _ in found], [speed for *_, speed in found]
     ax.hlines(places, each, together, color="0.6", linewidth=2, zorder=1)
-    ax.plot(each, places, "o", color=SERIES[0], markerfacecolor="white", markeredgewidth=2, label="one sequence")
+    ax.plot(each, places, "o", color=SERIES[0], markerfacecolor="white", markersize=10, label="one sequence")
     ax.plot(together, places, "s", color=SERIES[1], label="all sequences")
     ax.set_xscale("log")
     if found:
