@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -9,9 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from naive.gpt import naive_greedy
+from place.small_models import lively, settings_of
 
-from wse_sim import WSE2, WSE3, Region
+from wse_sim import WSE2, WSE3, Region, f32, toy
 from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.model import GPTConfig
+from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.placement import PLACEMENTS, Block, Floor, Weights, placement, ring
 from wse_sim.mapping.placement.anneal import annealed
 from wse_sim.mapping.placement.bound import lower_bound
@@ -19,6 +24,10 @@ from wse_sim.mapping.placement.costs import IMPOSSIBLE, costs, laid, loads, scor
 from wse_sim.mapping.placement.hilbert import curve
 from wse_sim.mapping.placement.rows import in_rows, row_major, serpentine
 from wse_sim.mapping.placement.solve import solve
+from wse_sim.mapping.plan.checks import why_not
+from wse_sim.mapping.plan.placed import describe_placement, quality
+from wse_sim.mapping.plan.saved import from_dict, to_dict
+from wse_sim.mapping.strategies import Problem, strategy
 
 FAST = sorted(set(PLACEMENTS) - {"solved", "annealed"})
 
@@ -175,3 +184,23 @@ def test_what_is_refused() -> None:
         serpentine(Floor(10, 10, (Block(8, 6),) * 3, (), WSE2, total=4))
     assert not np.isinf(score(replace(UNEQUAL, dead=frozenset()), serpentine(replace(UNEQUAL, dead=frozenset()))))
     assert isinstance(serpentine(UNEQUAL)[0], Region)
+
+
+@pytest.mark.parametrize("name", ["hilbert", "treemap", "annealed"])
+def test_mappings_placed_in_any_way_keep_that_and_run(name: str) -> None:
+    config = GPTConfig(name="four", n_layer=4, n_embd=24, n_head=3, n_positions=12, vocab_size=50)
+    dead = frozenset({(7, 3), (19, 18)})
+    problem = Problem(config=config, wafer=toy(24, 24), dtype=f32, stages=3, placement=name, dead=dead)
+    mapping = strategy("pipeline").plan(problem)
+    assert why_not(mapping) == ""
+    assert (mapping.placement, mapping.dead) == (name, dead)
+    again = from_dict(json.loads(json.dumps(to_dict(mapping))))
+    assert (again.placement, again.dead, again.places) == (mapping.placement, mapping.dead, mapping.places)
+    found, least = quality(mapping)
+    assert found.latency >= least.latency
+    assert describe_placement(mapping).startswith(f"{name}: latency ")
+    weights = lively(config, 4)
+    prompts = [[7, 1 + k] for k in range(mapping.sequences)]
+    flown = Flight(mapping, weights).generate(prompts, 2)
+    expected = [naive_greedy(settings_of(config), weights, prompt, 2) for prompt in prompts]
+    assert flown.token_ids == tuple(map(tuple, expected))
