@@ -11,6 +11,7 @@ from outcomes import Outcome, assert_same, outcome_of, run_engine
 from strategies import random_case
 
 import wse_sim.engine.machine as machine_module
+import wse_sim.engine.stream.engine as engine_module
 from wse_sim import EAST, RAMP, WEST, RunError, UsageError, f32, i32, toy
 from wse_sim.engine.machine import Machine
 from wse_sim.engine.stream.tables import SCRIPTS
@@ -164,6 +165,18 @@ def test_division_by_a_number_that_is_zero() -> None:
             Machine(program, toy(3, 1), engine=engine).launch()
         said.append(str(raised.value))
     assert said[0] == said[1]
+
+
+def test_scripts_are_dropped_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "MORE_SCRIPTS", -2)
+    build, x, go = row(3)
+    times = build.argument("times", "int")
+    pe = build.main()
+    with pe.loop(pe.use(times)):
+        pe.on(build.grid[0, :]).mov(go, x)
+        pe.on(build.grid[-1, :]).mov(x, go)
+    machine = both(build.finish(), toy(3, 1), [{"times": n} for n in (1, 2, 3, 1, 2, 4, 5, 6, 7)])
+    assert scripts_of(machine) < 9
 
 
 # -- without numbers --------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ ROUNDS = 1 << 10  # in one go
 DRAFT = 4096
 TURNS = 4096
 SCRATCH = 4096  # nodes of a script in the making
-KEPT_SCRIPTS = 1 << 14  # beyond so many, scripts are written anew in each launch
+MORE_SCRIPTS = 1 << 14  # than twice those of the first launch are not kept for the next
 _WHY = {
     int(FAULT): "meets a fault",
     int(DEADLOCK): "is among PEs that wait for ever",
@@ -105,6 +105,7 @@ class StreamEngine:
         self._scripts = _new_scripts(state)
         self._solo = _solo(state)
         self._counter = np.zeros(COUNTERS, np.int64)
+        self._kept: int | None = None  # scripts of the first launch
         self._most = np.zeros(int(STEPS) + 1, np.int64)  # records of the trace at most in use
 
     def run(self, *, begin: int, limit: int, values: bool, progress: Callable[[int], None] | None) -> list[Left]:
@@ -115,7 +116,7 @@ class StreamEngine:
         """
         active = self._active()
         left = self._uncovered(active)
-        if self._counter[SCRIPTS] > KEPT_SCRIPTS:
+        if self._kept is not None and self._counter[SCRIPTS] > 2 * self._kept + MORE_SCRIPTS:
             self._forget()
         stream, table = self._stream(begin, min(limit, LONGEST), values)
         for component in np.flatnonzero(active & (self._parts.streams > 0)).tolist():
@@ -132,6 +133,8 @@ class StreamEngine:
                 self._most = np.maximum(self._most, self._counter[: STEPS + 1])
                 if progress is not None:
                     progress(_latest(stream))
+        if self._kept is None:
+            self._kept = int(self._counter[SCRIPTS])
         return left
 
     def _forget(self) -> None:
