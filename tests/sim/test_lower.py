@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wse_sim import EAST, RAMP, WEST, f32, toy
+from wse_sim import EAST, NORTH, RAMP, SOUTH, WEST, f32, toy
 from wse_sim.engine.fabric import number_ports
-from wse_sim.engine.lower import lower
+from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.machine import Machine
-from wse_sim.errors import RunError
+from wse_sim.errors import FitError, RunError
 from wse_sim.hardware import Direction
 from wse_sim.program import Builder
 from wse_sim.program.program import Program
@@ -75,3 +75,16 @@ def test_ports_are_numbered_by_color_then_port() -> None:
     assert ports.outputs[middle, one.id].tolist() == [0, 0, to_ramp, 0, 0]  # RAMP becomes the input later
     assert ports.outputs[left, two.id, Direction.RAMP] == to_east
     assert ports.outputs[right, two.id, Direction.WEST] == to_ramp
+
+
+def test_more_buffers_on_a_router_than_a_byte_counts() -> None:
+    build = Builder(1, 1)
+    pe = build.main()
+    for i in range(64):
+        color = build.color(f"c{i}")
+        build.route(color, build.grid, WEST >> EAST)
+        for route in (NORTH >> EAST, SOUTH >> EAST, EAST >> WEST):
+            pe.reroute(color, route)
+    wafer = toy(1, 1).with_(colors=64)
+    with pytest.raises(FitError, match="256 router buffers on a PE: the engine expects 255 or fewer"):
+        new_state(lower(build.finish(), wafer), strips=1, start=0)

@@ -15,6 +15,7 @@ from wse_sim.program.instruction import Reroute
 from wse_sim.program.program import Program
 
 LONG_AGO = 1 << 30
+MOST_BUFFERS = 255  # of a router: a byte says in which a word arrives
 QUEUE = len(Direction)  # stands for the input queue where FIFOs are counted by port
 
 
@@ -68,7 +69,13 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray
     """
     local = np.concatenate([code.fifo, code.input[:, :, None]], axis=2)  # (roles, colours, ports and queue)
     shape = Shapes(_shapes(wafer, local), _crossing(wafer), _crosses(wafer, program.width, program.height), role)
-    first = _starts((local[:, :, :QUEUE] >= 0).sum(axis=(1, 2))[role], 0)
+    buffers = (local[:, :, :QUEUE] >= 0).sum(axis=(1, 2))
+    if buffers.max(initial=0) > MOST_BUFFERS:
+        raise FitError(
+            f"{buffers.max()} router buffers on a PE: the engine expects {MOST_BUFFERS} or fewer; use fewer colours or "
+            "fewer input ports of a colour"
+        )
+    first = _starts(buffers[role], 0)
     queue = _starts((local[:, :, QUEUE] >= 0).sum(axis=1)[role], int(first[-1]))
     size, color = np.zeros(int(queue[-1]), np.int64), np.zeros(int(queue[-1]), np.uint8)
     used = np.argwhere((local >= 0).any(axis=0)).tolist()
