@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,10 @@ from wse_sim.program.program import Program
 MOST_CYCLES = 200_000
 Counts = dict[tuple[int, int, str, str], int]
 Launches = Sequence[Mapping[str, float]]
+Streams = Mapping[str, tuple[npt.NDArray[np.generic], int]]
+"""Values of each host stream, and how many times they are sent in each launch."""
 Runner = Callable[..., "Outcome"]
+NO_STREAMS: Streams = MappingProxyType({})
 
 
 @dataclass
@@ -53,10 +57,12 @@ class Outcome:
         return self.memory[name][y, x, 0].item()
 
 
-def run_naive(program: Program, wafer: Wafer, launches: Launches = ({},)) -> Outcome:
+def run_naive(program: Program, wafer: Wafer, launches: Launches = ({},), streams: Streams = NO_STREAMS) -> Outcome:
     machine = NaiveMachine(program, wafer)
     cycles, finish = [], []
     for arguments in launches:
+        for name, (values, times) in streams.items():
+            machine.stream(name, values, times=times)
         cycles.append(machine.launch(arguments, max_cycles=MOST_CYCLES))
         finish.append(machine.finish)
     memory = _memory(machine)
@@ -64,9 +70,16 @@ def run_naive(program: Program, wafer: Wafer, launches: Launches = ({},)) -> Out
 
 
 def run_engine(
-    program: Program, wafer: Wafer, launches: Launches = ({},), *, engine: str = "auto", **options: int
-) -> Outcome:
-    return outcome_of(Machine(program, wafer, engine=engine, **options), launches)
+    program: Program, wafer: Wafer, launches: Launches = ({},), streams: Streams = NO_STREAMS, *, engine: str = "auto",
+    **options: int,
+) -> Outcome:  # fmt: skip
+    machine = Machine(program, wafer, engine=engine, **options)
+
+    def feed() -> None:
+        for name, (values, times) in streams.items():
+            machine.stream(name, values, times=times)
+
+    return outcome_of(machine, launches, feed)
 
 
 def outcome_of(machine: Machine, launches: Launches, before: Callable[[], None] = lambda: None) -> Outcome:

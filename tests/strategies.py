@@ -57,12 +57,13 @@ SLOTS = 3  # shared; one more per data task
 
 @dataclass
 class Case:
-    """A program, the wafer it runs on, and the arguments of each launch."""
+    """A program, the wafer it runs on, the arguments of each launch, and what the host streams send in each."""
 
     program: Program
     wafer: Wafer
     launches: list[dict[str, float]]
     note: str
+    streams: dict[str, tuple[np.ndarray, int]] = field(default_factory=dict)
 
 
 # -- hypothesis ---------------------------------------------------------------------------------------
@@ -74,19 +75,32 @@ def programs(phases: int = 5, *, timed: bool = True) -> st.SearchStrategy[Case]:
 
 
 def random_case(
-    rng: Random, phases: int = 5, *, timed: bool = True, plain: bool = False, grid: tuple[int, int] | None = None
-) -> Case:
+    rng: Random, phases: int = 5, *, timed: bool = True, plain: bool = False, grid: tuple[int, int] | None = None,
+    host: bool = False,
+) -> Case:  # fmt: skip
     """A program of up to so many phases.
 
     timed  else results do not depend on how fast anything is
     plain  only main threads, one after the other: no background slots, data tasks, clocks or new routes
+    host   words come from the host, too, and filters thin colours out
     """
     width, height = grid or rng.choice(GRIDS)
-    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain)
+    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain, host=host)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
-    return Case(program, random_wafer(rng, width, height), launches, " ".join(draft.notes))
+    wafer = random_wafer(rng, width, height)
+    if host:
+        wafer = with_link(rng, wafer)
+    return Case(program, wafer, launches, " ".join(draft.notes), draft.streams)
+
+
+def with_link(rng: Random, wafer: Wafer) -> Wafer:
+    """All edges have channels, of any speed from a word in a hundred cycles to three a cycle."""
+    channels = 4 * rng.randint(1, 3)
+    words = rng.choice((0.01, 0.07, 0.3, 0.99, 1, 1.7, 3))  # of a channel in a cycle
+    rate = int(words * channels * 4 * wafer.clock_hz) + rng.randint(0, 99)
+    return wafer.with_(io_edges=LINKS, io_channels=channels, host_bytes_per_second=rate, filters=MOST_COLORS)
 
 
 # -- wafers -------------------------------------------------------------------------------------------
@@ -158,7 +172,12 @@ class Tree:
 class Draft:
     """A program while it is being made."""
 
-    def __init__(self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False) -> None:
+    def __init__(
+        self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False, host: bool = False
+    ) -> None:
+        self.host = host
+        self.streams: dict[str, tuple[np.ndarray, int]] = {}
+        self.entered: set[tuple[Pe, Direction]] = set()
         self.rng = rng
         self.timed = timed
         self.plain = plain
@@ -211,6 +230,8 @@ class Draft:
         ]  # fmt: skip
         if self.plain:
             kinds = [self.compute, *[self.send] * 3, *[self.drizzle] * 2, *[self.chain] * 2]
+        if self.host:
+            kinds += [*[self.pour] * 5, *[self.thin] * 2]
         plan = [self.rng.choice(kinds) for _ in range(phases)]
         for task in self.tasks[1:]:
             plan.insert(self.rng.randint(0, len(plan)), lambda task=task: self.join(task))
@@ -506,6 +527,73 @@ class Draft:
             self.delay(code)
             with code.loop(times) if times > 1 else nullcontext():
                 self.give(code, color, carry, n, slot) if sends else self.take(code, color, carry, n, slot)
+
+    def pour(self) -> None:
+        """Words from the host, along straight lines from PEs at an edge, some filtered on the way."""
+        count = min(self.rng.randint(1, 3), self.colors_left())
+        self.notes.append(f"pour{count}")
+        for _ in range(count):
+            self.pour_one()
+
+    def pour_one(self) -> None:
+        color, carry, side, grid = self.color("host"), self.dtype(), self.rng.choice(LINKS), self.b.grid
+        edge = {EAST: grid[-1, :], NORTH: grid[:, 0], WEST: grid[0, :], SOUTH: grid[:, -1]}[side]
+        first = self.rng.randrange(len(edge))
+        entries = list(edge)[first : self.rng.randint(first + 1, len(edge))]
+        if any((entry, side) in self.entered for entry in entries):
+            return
+        self.entered.update((entry, side) for entry in entries)
+        of, periods = self.rng.randint(1, 5), self.rng.choice((0, 1, 2, 5))
+        for entry in entries:
+            reach = [pe for k in range(6) if (pe := (entry[0] - k * side.dx, entry[1] - k * side.dy)) in self.pes]
+            self.pour_along(reach[: self.rng.randint(1, len(reach))], color, carry, side, of, periods)
+        (x, y), (right, bottom) = entries[0], entries[-1]
+        stream = self.b.host_stream("pour", color, grid[x : right + 1, y : bottom + 1], side)
+        values = np.random.default_rng(self.rng.getrandbits(30))
+        words, times = of * periods, self.rng.choice((1, 1, 2))
+        if words % times:
+            times = 1
+        shape = (self.rng.choice((1, len(entries))), words // times * carry.per_wavelet)
+        given = values.uniform(-4, 4, shape) if carry.is_float else values.integers(0, 50, shape)
+        self.streams[stream.name] = given.astype(carry.numpy), times
+
+    def pour_along(self, path: list[Pe], color: Color, carry: DType, side: Direction, of: int, periods: int) -> None:
+        """A line's routes, filters and receivers; of the filtered ones each takes a part of every period."""
+        for k, pe in enumerate(path):
+            last = k + 1 == len(path)
+            taps = last or self.chance(0.6)
+            onward = [] if last else [side.opposite]
+            self.b.route(color, self.one(pe), side >> [*onward, RAMP] if taps else side >> onward)
+            if taps:
+                keep = of
+                if self.chance(0.6):
+                    keep = self.rng.randint(0, of)
+                    self.b.filter(color, self.one(pe), keep=keep, of=of, first=self.rng.randrange(of))
+                code = self.at(self.one(pe))
+                self.delay(code)
+                self.take(code, color, carry, keep * periods * carry.per_wavelet, self.slot(0.5))
+
+    def thin(self) -> None:
+        """A multicast of which some PEs take a part only."""
+        if not self.colors_left():
+            return
+        self.notes.append("thin")
+        tree, color, carry = self.tree(loop=False), self.color("thin"), self.dtype()
+        self.paint(tree, color)
+        of, periods = self.rng.randint(1, 5), self.rng.choice((0, 1, 3))
+        places = [tree.root, *sorted(tree.taps)] if tree.taps != {tree.root} else []
+        if not places:
+            return
+        for pe in places:
+            code, keep = self.at(self.one(pe)), of
+            self.delay(code)
+            if pe == tree.root:
+                self.give(code, color, carry, of * periods * carry.per_wavelet, self.slot(0.4))
+                continue
+            if self.chance(0.7):
+                keep = self.rng.randint(0, of)
+                self.b.filter(color, self.one(pe), keep=keep, of=of, first=self.rng.randrange(of))
+            self.take(code, color, carry, keep * periods * carry.per_wavelet, self.slot(0.4))
 
     def storm(self) -> None:
         """Multicasts that meet on the way: all PEs send from slots of their own, and only then receive."""

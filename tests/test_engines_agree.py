@@ -13,8 +13,8 @@ bounded = settings(deadline=None, max_examples=60, suppress_health_check=list(He
 
 
 def _both_agree(case: Case) -> None:
-    expected = run_naive(case.program, case.wafer, case.launches)
-    assert_same(run_engine(case.program, case.wafer, case.launches), expected, case.note)
+    expected = run_naive(case.program, case.wafer, case.launches, case.streams)
+    assert_same(run_engine(case.program, case.wafer, case.launches, case.streams), expected, case.note)
 
 
 @bounded
@@ -31,6 +31,20 @@ def test_engine_is_the_naive_machine_on_longer_programs(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_engine_is_the_naive_machine_on_more_pes_than_it_visits_together(seed: int) -> None:
     _both_agree(random_case(Random(seed), phases=12, grid=(13, 7)))
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_engine_is_the_naive_machine_with_words_from_the_host(seed: int) -> None:
+    _both_agree(random_case(Random(seed), phases=5, host=True))
+
+
+@pytest.mark.parametrize("seed", range(300, 310))
+def test_words_from_the_host_do_not_depend_on_threads_or_the_start(seed: int) -> None:
+    case = random_case(Random(seed), phases=8, host=True, grid=(24, 8) if seed % 2 else None)
+    once = run_engine(case.program, case.wafer, case.launches, case.streams)
+    assert_same(run_engine(case.program, case.wafer, case.launches, case.streams, threads=2), once, case.note)
+    moved = run_engine(case.program, case.wafer, case.launches, case.streams, start_cycle=(1 << 32) - 50)
+    assert_same(moved, once, case.note)
 
 
 @pytest.mark.parametrize("start", [1, 63, (1 << 20) - 50, (1 << 31) - 50, (1 << 32) - 50, (1 << 33) + 7])

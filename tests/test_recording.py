@@ -72,6 +72,8 @@ def keep_diary(case: Case, monkeypatch: pytest.MonkeyPatch) -> Diary:
         patch.setattr(naive.core, "element_states", lambda *a: sorted(in_memory(*a), key=lambda s: order.get(s, 0)))
         machine = NaiveMachine(case.program, case.wafer)
         for arguments in case.launches:
+            for name, (values, times) in case.streams.items():
+                machine.stream(name, values, times=times)
             machine.launch(arguments, max_cycles=MOST_CYCLES)
     return Diary(
         cycles=machine.now,
@@ -83,6 +85,8 @@ def keep_diary(case: Case, monkeypatch: pytest.MonkeyPatch) -> Diary:
 def record(case: Case, trace: Trace, **options: int) -> Recording:
     machine = Machine(case.program, case.wafer, trace=trace, **options)
     for arguments in case.launches:
+        for name, (values, times) in case.streams.items():
+            machine.stream(name, values, times=times)
         machine.launch(arguments, max_cycles=MOST_CYCLES)
     return machine.recording()
 
@@ -302,3 +306,10 @@ def test_a_trace_of_cycles_that_never_come_is_empty() -> None:
     recording = machine.recording()
     assert (recording.first, recording.end) == (10_000, 10_000)
     assert len(recording.stays) == len(recording.slices) == len(recording.spans) == 0
+
+
+@pytest.mark.parametrize("seed", range(600, 625))
+def test_words_from_the_host_and_filters_are_recorded_too(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = random_case(Random(seed), phases=5, host=True)
+    diary = keep_diary(case, monkeypatch)
+    assert_agrees(record(case, Trace()), diary, case.note)

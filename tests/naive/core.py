@@ -55,11 +55,12 @@ FREE = Beat(Mode.FREE, State.IDLE)
 
 @dataclass
 class Fabric:
-    """What a core sees of the fabric: its queues by colour, and a way to reroute its own router."""
+    """What a core sees of the fabric: its queues by colour, a way to reroute its router, colours the host feeds."""
 
     inputs: dict[Color, Fifo]
     outputs: dict[Color, Fifo]
     reroute: Callable[[Color, Route], None]
+    hosted: set[Color]
 
 
 class Core:
@@ -83,6 +84,7 @@ class Core:
         self.blocked: set[Task] = set()
         self.slots: list[Slot | None] = [None] * slots
         self.next_slot = 0
+        self.awaited = 0  # slot that the main thread waits for
         self.now = 0
         self.main = self._main_thread()
         self.states = [0] * len(State)
@@ -107,6 +109,9 @@ class Core:
     def _state(self, beat: Beat, group: State | None) -> State:
         if group is not None:
             return group
+        if beat.state is State.SLOT_WAIT:
+            awaited = self.slots[self.awaited]
+            return State.WEIGHT_WAIT if awaited and awaited.reason is State.WEIGHT_WAIT else State.SLOT_WAIT
         if beat.mode is not Mode.FREE:
             return beat.state
         in_use = [slot for slot in self.slots if slot is not None]
@@ -175,8 +180,9 @@ class Core:
 
     def _lack(self, work: Work) -> State | None:
         """Why a group cannot be done in this cycle."""
-        if not all(self.fabric.inputs[color].has_head(self.now) for color in work.inputs):
-            return State.INPUT_WAIT
+        for color in work.inputs:
+            if not self.fabric.inputs[color].has_head(self.now):
+                return State.WEIGHT_WAIT if color in self.fabric.hosted else State.INPUT_WAIT
         if work.output is not None and not self.fabric.outputs[work.output].has_room(self.now):
             return State.OUTPUT_BLOCKED
         return None
@@ -365,6 +371,7 @@ class Core:
 
     def _asynchronous(self, vector: Vector, index: int) -> Beats:
         while self.slots[index] is not None:
+            self.awaited = index
             yield Beat(Mode.WAIT, State.SLOT_WAIT)
         loads = self._loads(vector)
         work = self._start(vector)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from naive.arithmetic import Value
 from naive.core import Core, Fabric
 from naive.fifo import Fifo
-from naive.router import Key, Router
+from naive.host import make_channels
+from naive.router import Filter, Key, Router
 
 from wse_sim.errors import RunError
 from wse_sim.hardware import RAMP, Direction, Route, State, Wafer
@@ -36,7 +37,9 @@ class NaiveMachine:
         self.pes: list[Pe] = list(program.grid)
         self.routers = {pe: self._router(pe) for pe in self.pes}
         self.inputs = {pe: self._input_queues(pe) for pe in self.pes}
+        self.hosted = {stream.color for stream in program.streams}
         self.cores = {pe: self._core(pe) for pe in self.pes}
+        self.channels, self.entries = make_channels(program, wafer, lambda pe, *key: self.routers[pe].buffers[key])
         for buffer, values in program.initial.items():
             self._fill(buffer, values)
 
@@ -57,6 +60,15 @@ class NaiveMachine:
             found[i // region.width, i % region.width] = np.frombuffer(bytes(data), buffer.dtype.numpy)
         return found
 
+    def stream(self, name: str, values: npt.ArrayLike, *, times: int = 1) -> None:
+        """What the host sends in the next launch, (entries or 1, n), so many times."""
+        array = np.asarray(values)
+        entries = self.entries[name]
+        for entry, row in zip(entries, np.broadcast_to(array, (len(entries), array.shape[1])), strict=True):
+            raw = row.tobytes()
+            raw += bytes(-len(raw) % 4)
+            entry.words = [int.from_bytes(raw[i : i + 4], "little") for i in range(0, len(raw), 4)] * times
+
     def launch(self, arguments: Mapping[str, Value] | None = None, max_cycles: int = 1_000_000) -> int:
         """Runs until nothing can happen any more; returns the cycles from the launch to the last end."""
         start = self.now
@@ -67,11 +79,14 @@ class NaiveMachine:
         for task, region in self.program.entries.items():
             for pe in region:
                 self.cores[pe].activate(task)
+        for channel in self.channels:
+            channel.begin()
         while self._step():
             if self.now - start > max_cycles:
                 raise RunError(f"no end after {max_cycles} cycles")
         self._check_ended()
-        length = max(core.finish for core in self.cores.values()) - start
+        passed = max(router.last_filtered for router in self.routers.values()) + 1
+        length = max(passed, *(core.finish for core in self.cores.values())) - start
         for core in self.cores.values():
             core.states[State.IDLE] -= (self.now - start) - length
         self.now = start + length
@@ -109,7 +124,8 @@ class NaiveMachine:
     def _step(self) -> bool:
         """All routers, then all cores; false if nothing can happen any more."""
         now = self.now
-        moved = False
+        poured = [channel.step(now) for channel in self.channels]
+        moved = any(poured)
         for pe in self.pes:
             if self.routers[pe].step(now, lambda color, port, pe=pe: self._target(pe, color, port)):
                 moved = True
@@ -141,6 +157,9 @@ class NaiveMachine:
                 raise RunError(f"deadlock: PE {pe} has an operation that does not end")
             if core.active:
                 raise RunError(f"deadlock: PE {pe} has active tasks {core.active}")
+        for name, entries in self.entries.items():
+            if any(entry.words for entry in entries):
+                raise RunError(f"deadlock: host stream {name} has words left")
         for key, fifo in self.fifos.items():
             if fifo.words:
                 raise RunError(f"deadlock: {key} holds {len(fifo.words)} words")
@@ -171,11 +190,21 @@ class NaiveMachine:
                     output_queues += 1
                 else:
                     buffers[color, port] = Fifo(self._link(pe, port), wafer.router_buffer)
-        return Router({color: variants[0] for color, variants in routes.items()}, buffers)
+        return Router({color: variants[0] for color, variants in routes.items()}, buffers, self._filters(pe))
+
+    def _filters(self, pe: Pe) -> dict[Color, Filter]:
+        found = {}
+        for made in self.program.filters:
+            if pe in made.region:
+                place = list(made.region).index(pe)
+                found[made.color] = Filter(made.keep, made.of, int(made.first.flat[place]))
+        return found
 
     def _link(self, pe: Pe, port: Direction) -> int:
         """Latency of the link that comes in by a port."""
         wafer, (x, y) = self.wafer, pe
+        if (x + port.dx, y + port.dy) not in self.program.grid:
+            return wafer.hop_cycles  # from the host
         columns, rows = {x, x + port.dx}, {y, y + port.dy}
         first = max(columns) if len(columns) > 1 else max(rows)
         edges = wafer.die_columns if len(columns) > 1 else wafer.die_rows
@@ -199,7 +228,7 @@ class NaiveMachine:
         sram = max((b.end for b in program.buffers if pe in b.region), default=0)
         buffers = self.routers[pe].buffers
         outputs = {color: fifo for (color, port), fifo in buffers.items() if port is RAMP}
-        fabric = Fabric(self.inputs[pe], outputs, lambda color, route: self._reroute(pe, color, route))
+        fabric = Fabric(self.inputs[pe], outputs, lambda color, route: self._reroute(pe, color, route), self.hosted)
         core = Core(code, program.registers, sram, slots, fabric, self.wafer)
         core.blocked = {task for task, region in program.blocked.items() if pe in region}
         return core

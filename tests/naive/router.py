@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from naive.fifo import Fifo
 
@@ -14,12 +15,30 @@ Targets = Callable[[Color, Direction], Fifo]
 """The queue behind an output port: the neighbour's buffer, or for RAMP the core's input queue."""
 
 
-class Router:
-    """Buffers by (colour, input port) and the current route of each colour."""
+@dataclass
+class Filter:
+    """`keep` of every `of` wavelets go to the ramp, from the one numbered `first` on."""
 
-    def __init__(self, routes: dict[Color, Route], buffers: dict[Key, Fifo]) -> None:
+    keep: int
+    of: int
+    first: int
+    seen: int = 0
+
+    def takes_next(self) -> bool:
+        return (self.seen - self.first) % self.of < self.keep
+
+
+class Router:
+    """Buffers by (colour, input port), the current route of each colour, and filters before the ramp.
+
+    last_filtered  cycle in which a filtered colour last moved
+    """
+
+    def __init__(self, routes: dict[Color, Route], buffers: dict[Key, Fifo], filters: dict[Color, Filter]) -> None:
         self.routes = routes
         self.buffers = buffers
+        self.filters = filters
+        self.last_filtered = -1
         self.order = sorted(buffers, key=lambda key: (key[0].id, key[1]))
         self.turn = 0
 
@@ -42,18 +61,27 @@ class Router:
         buffer = self.buffers[key]
         if route.input is not port or not buffer.has_head(now):
             return False
-        if any(output in used for output in route.outputs):
+        outputs = self._outputs(color, route)
+        if any(output in used for output in outputs):
             return False
         if port is RAMP and self._ramp_moved(now, color):
             return False
-        targets = [target(color, output) for output in route.outputs]
+        targets = [target(color, output) for output in outputs]
         if not all(fifo.has_room(now) for fifo in targets):
             return False
         word = buffer.pop(now)
         for fifo in targets:
             fifo.push(now, word)
-        used.update(route.outputs)
+        used.update(outputs)
+        if color in self.filters:
+            self.filters[color].seen += 1
+            self.last_filtered = now
         return True
+
+    def _outputs(self, color: Color, route: Route) -> list[Direction]:
+        """Where the next wavelet goes."""
+        kept = color not in self.filters or self.filters[color].takes_next()
+        return [output for output in route.outputs if kept or output is not RAMP]
 
     def _ramp_moved(self, now: int, color: Color) -> bool:
         """True if another colour has left the ramp in this cycle."""

@@ -153,7 +153,7 @@ def test_a_broadcast_counts_what_it_must(wafer: Wafer, pes: int, n: int) -> None
     totals = report.to_frame("color").iloc[0].to_dict()
     assert totals == {
         "color": "red", "injected": 2 * n, "hops": 2 * n * (pes - 1), "copies": 2 * n * (pes - 2),
-        "delivered": 2 * n * (pes - 1), "held": 0,
+        "delivered": 2 * n * (pes - 1), "held": 0, "hosted": 0, "dropped": 0,
     }  # fmt: skip
     assert report.sram.read.tolist() == [[4 * n] + [0] * (pes - 1)] * 2
     assert report.sram.written.tolist() == [[0] + [4 * n] * (pes - 1)] * 2

@@ -50,6 +50,10 @@ class CycleEngine:
         self._threads = threads
         self._recorder = recorder
 
+    def pour(self, words: np.ndarray) -> None:
+        """Takes the words that the host sends in the next launch."""
+        self._table = Table(self._state._replace(host=self._state.host._replace(words=words)))
+
     def run(self, pes: np.ndarray, begin: int, limit: int | None, progress: Progress | None) -> None:
         """Runs from cycle `begin`, where these PEs have active tasks, until all is at rest, or beyond a cycle."""
         self.now = begin

@@ -16,7 +16,9 @@ SHOWN = 4
 
 def raise_deadlock(state: State, lowered: Lowered, now: int) -> None:
     """Raises RunError naming PEs, colours and what each waits for, if anything waits."""
-    waiting = [*_operations(state, lowered), *_tasks(state, lowered), *_wavelets(state, lowered)]
+    waiting = [
+        *_streams(state, lowered), *_operations(state, lowered), *_tasks(state, lowered), *_wavelets(state, lowered)
+    ]  # fmt: skip
     if not waiting:
         return
     shown = "; ".join(waiting[:SHOWN])
@@ -29,6 +31,17 @@ def raise_deadlock(state: State, lowered: Lowered, now: int) -> None:
 
 def _place(lowered: Lowered, pe: int) -> str:
     return f"PE ({pe % lowered.program.width}, {pe // lowered.program.width})"
+
+
+def _streams(state: State, lowered: Lowered) -> list[str]:
+    """Entries of host streams that have words left."""
+    found = []
+    for port in state.host.port[state.host.port[:, at.P_LEFT] > 0]:
+        stream = lowered.program.streams[port[at.P_STREAM]]
+        owner = _place(lowered, int(state.fabric.pool[port[at.P_FIFO] + at.F_OWNER]))
+        total = port[at.P_SENT] + port[at.P_LEFT]
+        found.append(f"host stream {stream.name!r} has {port[at.P_LEFT]} of {total} words left for {owner}")
+    return found
 
 
 def _operations(state: State, lowered: Lowered) -> list[str]:
@@ -51,7 +64,8 @@ def _what(state: State, lowered: Lowered, record: np.ndarray) -> str:
     if record[at.T_WHY] == int(Doing.OUTPUT_BLOCKED):
         return f"waits for room on colour {_color(state, lowered, row, at.DST)} {done}"
     source = at.A if state.code.row[row, at.A + at.O_KIND] == at.STREAM else at.B
-    return f"waits for input on colour {_color(state, lowered, row, source)} {done}"
+    host = " from the host, which has sent all" if record[at.T_WHY] == int(Doing.WEIGHT_WAIT) else ""
+    return f"waits for input on colour {_color(state, lowered, row, source)}{host}, {done}"
 
 
 def _color(state: State, lowered: Lowered, row: int, operand: int) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from wse_sim.engine import layout as at
+from wse_sim.engine.filters import filtered, install
 from wse_sim.engine.state import PLANES, Code, Fabric
 from wse_sim.errors import FitError
 from wse_sim.hardware import Direction, Wafer
@@ -83,6 +84,8 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray
         pes, index = _fifos_of(local[:, color_id, port], role, queue if port == QUEUE else first)
         size[index] = (shape.of(pes, color_id, port) & 0xFFFF) + 1 + at.F_RING
         color[index] = color_id
+    filters = filtered(program, code.fifo, role, first)
+    size[filters.fifo] += at.FILTER
     places = _starts(size, 0)
     fabric = Fabric(
         first=first,
@@ -97,6 +100,7 @@ def build_fabric(program: Program, wafer: Wafer, code: Code, outputs: np.ndarray
     fabric.pool[fabric.at + at.F_HEAD] = np.int64(start - LONG_AGO) << np.int64(32)
     for color_id in sorted({color_id for color_id, _ in used}):
         _fill(fabric, program, color_id, local[:, color_id], shape, outputs[:, color_id])
+    install(fabric, filters)
     return fabric
 
 

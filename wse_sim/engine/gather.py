@@ -11,8 +11,11 @@ import numpy as np
 import wse_sim
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import INTEGER
+from wse_sim.engine.filters import filters_of, withheld
+from wse_sim.engine.host import link_cycles, words_sent
 from wse_sim.engine.state import Fabric
 from wse_sim.hardware import VECTOR_OPERATIONS
+from wse_sim.hardware.dtypes import WAVELET_BYTES
 from wse_sim.hardware.geometry import Direction
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.instruction import Reroute
@@ -94,10 +97,16 @@ def _sections(machine: Machine, end: int) -> Sections:
         operations=_sums(section, done[:, 0] * rows[:, at.FLOPS], len(cycles)),
         wavelets=_sums(section, done[:, 1], len(cycles)),
         sram_bytes=_sums(section, done[:, 0] * (rows[:, at.READS] + rows[:, at.WRITES]), len(cycles)),
+        streamed_bytes=_sums(section, done[:, 0] * _streamed(rows), len(cycles)),
         first=np.where(met, first - machine.start_cycle, UNKNOWN),
         last=np.where(met, np.maximum(last, first) - machine.start_cycle, UNKNOWN),
         boxes=_section_boxes(machine.program),
     )
+
+
+def _streamed(rows: Counts) -> Counts:
+    """Bytes per element that each instruction takes from host streams."""
+    return np.where(rows[:, at.LACK] == int(Doing.WEIGHT_WAIT), rows[:, at.BITS] // 8, 0)
 
 
 def _section_boxes(program: Program) -> Counts:
@@ -133,8 +142,9 @@ def _traffic(machine: Machine, taken: Counts, given: Counts, waited: Counts) -> 
     routers = int(fabric.queue[0])
     port = fabric.pool[fabric.at[:routers] + at.F_PORT]
     giver = fabric.pool[fabric.at[:routers] + at.F_GIVER]
+    entry = np.isin(fabric.at[:routers], machine.state.host.port[:, at.P_FIFO])
     ramp = np.flatnonzero(port == Direction.RAMP)
-    link = np.flatnonzero((port != Direction.RAMP) & (giver >= 0))
+    link = np.flatnonzero((port != Direction.RAMP) & (giver >= 0) & ~entry)
     queue = np.arange(routers, fabric.fifos)
     leaving = 4 * giver[link] + (port[link] + 2) % 4
     blocked = waited[link]
@@ -148,7 +158,9 @@ def _traffic(machine: Machine, taken: Counts, given: Counts, waited: Counts) -> 
         colors=tuple(color.name for color in program.colors),
         injections=_sums(fabric.color[ramp], taken[ramp], colors),
         hops=_sums(fabric.color[link], taken[link], colors),
-        copies=_copies(program, fabric, taken, given),
+        hosted=_sums(fabric.color[:routers][entry], taken[:routers][entry], colors),
+        copies=_copies(program, fabric, taken, given, entry),
+        dropped=_dropped(fabric, colors),
         deliveries=_sums(fabric.color[queue], taken[queue], colors),
         held=_sums(fabric.color[arrived], held[arrived], colors),
         color_steps=_sums(way, taken[link], 4 * colors).reshape(colors, 4),
@@ -161,21 +173,34 @@ def _sums(index: Counts, counts: Counts, length: int) -> Counts:
     return np.bincount(index, counts, length).astype(np.int64)
 
 
-def _copies(program: Program, fabric: Fabric, taken: Counts, given: Counts) -> Counts:
+def _dropped(fabric: Fabric, colors: int) -> Counts:
+    """(colours,) wavelets that a filter withheld where the route led nowhere else."""
+    index = filters_of(fabric)
+    outputs = fabric.pool[fabric.at[index] + at.F_OUTPUTS]
+    ends = index[outputs == at.FILTERED | 1 << Direction.RAMP]
+    return _sums(fabric.color[ends], withheld(fabric, ends), colors)
+
+
+def _copies(program: Program, fabric: Fabric, taken: Counts, given: Counts, entry: np.ndarray) -> Counts:
     """(colours,) wavelets made by routes with more than one output.
 
     From the routes and what the routers took, independent of what arrived; of a colour that the program reroutes,
     whose routes of the past are not known, from what arrived.
+    entry  (router buffers,) bool: those that the host fills
     """
     colors, routers = len(program.colors), int(fabric.queue[0])
-    outputs = fabric.pool[fabric.at[:routers] + at.F_OUTPUTS]
+    outputs = fabric.pool[fabric.at[:routers] + at.F_OUTPUTS] & ~at.FILTERED
     more = np.maximum(np.bitwise_count(outputs).astype(np.int64) - 1, 0)
-    copies = _sums(fabric.color[:routers], more * taken[:routers], colors)
+    made = more * taken[:routers]
+    filters = filters_of(fabric)
+    made[filters] -= withheld(fabric, filters) * (more[filters] > 0)
+    copies = _sums(fabric.color[:routers], made, colors)
     arrived = np.ones(fabric.fifos, np.bool_)
-    arrived[:routers] = fabric.pool[fabric.at[:routers] + at.F_PORT] != Direction.RAMP
+    arrived[:routers] = (fabric.pool[fabric.at[:routers] + at.F_PORT] != Direction.RAMP) & ~entry
     surplus = _sums(fabric.color[arrived], given[arrived], colors)
     surplus -= _sums(fabric.color[:routers], taken[:routers], colors)
     rerouted = [p.instruction.color.id for p in program.placed if isinstance(p.instruction, Reroute)]
+    surplus += _dropped(fabric, colors)
     copies[rerouted] = surplus[rerouted]
     return copies
 
@@ -231,6 +256,8 @@ def _work(machine: Machine) -> Work:
         operations=tally.work[:, 1].reshape(grid).copy(),
         host_bytes_in=machine.host_bytes_in,
         host_bytes_out=machine.host_bytes_out,
+        streamed_bytes=WAVELET_BYTES * int(words_sent(machine.state.host).sum()),
+        stream_cycles=link_cycles(machine.state.host),
     )
 
 

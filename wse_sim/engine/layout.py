@@ -68,6 +68,7 @@ OUTPUTS = next(_next)  # reroute: mask of output ports
 BITS = next(_next)  # of a stream element
 PLAIN = next(_next)  # 1: one f32 element at a time between streams and contiguous or strided memory
 FLOPS = next(_next)  # arithmetic operations per element
+LACK = next(_next)  # state counted while a wavelet is missing
 COUNT = next(_next)  # map and loop: count
 COUNT_AT = next(_next)  # register with the count; -1: COUNT
 DST = next(_next)
@@ -126,10 +127,41 @@ F_OUTPUTS = next(_next)  # router buffer: mask of output ports; 0 while the colo
 F_PORT = next(_next)  # router buffer: input port
 F_NUMBER = next(_next)  # router buffer: 1 + its number among those of its router
 F_OWNER = next(_next)  # PE that takes from it
-F_GIVER = next(_next)  # PE whose router fills it; its own for an input queue
+F_GIVER = next(_next)  # PE whose router fills it; its own for an input queue, and for what the host fills
 F_NEXT = next(_next)  # router buffer: record behind each of the five output ports; -1: none
 for _ in range(4):
     next(_next)
 F_RING = next(_next)  # cycle of the push << 32 | word
 
+# -- words of a filtered router buffer, behind its ring -------------------------------------------------
+_next = _numbers(count())
+L_KEEP = next(_next)  # wavelets of each period that go to the ramp
+L_OF = next(_next)  # wavelets of a period
+L_PLACE = next(_next)  # of the oldest wavelet in its period; those below L_KEEP are taken
+L_WITHHELD = next(_next)  # wavelets kept from the ramp so far
+FILTER = next(_next)
+
+# -- columns of an entry of the host link ---------------------------------------------------------------
+_next = _numbers(count())
+P_FIFO = next(_next)  # record of the router buffer it fills
+P_STREAM = next(_next)
+P_FIRST = next(_next)  # its words, in `Host.words`
+P_LENGTH = next(_next)
+P_LEFT = next(_next)  # words to send in this launch; P_LENGTH of them go round
+P_SENT = next(_next)
+P_BEFORE = next(_next)  # words of the launches before
+PORT = next(_next)
+
+# -- columns of a channel of the host link --------------------------------------------------------------
+_next = _numbers(count())
+C_FIRST = next(_next)  # its entries
+C_COUNT = next(_next)
+C_TURN = next(_next)  # entry that is asked first
+C_CREDIT = next(_next)  # at the end of cycle C_SINCE
+C_SINCE = next(_next)
+C_LEFT = next(_next)  # words of all its entries
+C_SENT = next(_next)  # words of all launches
+CHANNEL = next(_next)
+
+FILTERED: Any = np.int64(64)  # bit beside the output ports of a filtered router buffer
 RAMP_INPUT: Any = np.int64(32)  # bit beside the five output ports: the one wavelet a core hands its router per cycle

@@ -10,6 +10,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import Memory
 from wse_sim.engine.fabric import Ports, build_fabric, number_ports
+from wse_sim.engine.host import build_host
 from wse_sim.engine.rows import end_of_task, row_of
 from wse_sim.engine.state import GROUP, PLANES, Code, Cores, Costs, State, Tally, Wakes
 from wse_sim.hardware import Direction, Wafer
@@ -83,8 +84,9 @@ def _rows(program: Program, wafer: Wafer) -> _Rows:
     rows: list[tuple[int, ...]] = []
     placed: list[Placed] = []
     of = np.empty(len(program.placed), np.int64)
+    host = frozenset(stream.color for stream in program.streams)
     for i, each in enumerate(program.placed):
-        row = tuple(row_of(each, wafer))
+        row = tuple(row_of(each, wafer, host))
         key = (row, each.task, each.where, *(view.buffer for view in views(each.instruction)))
         of[i] = known.setdefault(key, len(rows))
         if of[i] == len(rows):
@@ -170,6 +172,7 @@ def new_state(lowered: Lowered, *, strips: int, start: int, phase: str | None = 
         tally=_tally(program, pes, strips, len(lowered.code.row), fabric.fifos, phase),
         memory=_memory(lowered.used),
         costs=_costs(wafer),
+        host=build_host(program, wafer, fabric, lowered.ports, role),
     )
 
 

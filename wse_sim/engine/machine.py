@@ -10,7 +10,9 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycles import NEVER, CycleEngine, Progress, raise_limit, strip_bounds
 from wse_sim.engine.faults import raise_fault
+from wse_sim.engine.filters import filters_of, last_moves
 from wse_sim.engine.gather import gather_report, report_without
+from wse_sim.engine.host import begin_launch, words_for
 from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.recorder import Recorder
 from wse_sim.engine.shares import Left, Shares, raise_left
@@ -20,6 +22,7 @@ from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import Wafer
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.check import check
+from wse_sim.program.host import HostStream
 from wse_sim.program.memory import Buffer
 from wse_sim.program.program import Program
 from wse_sim.report.report import Report
@@ -70,6 +73,7 @@ class Machine:
         self._cycles = CycleEngine(self._lowered, self.state, bounds, threads, self._recorder)
         streams = engine == "stream" or (engine == "auto" and trace is None and self._suits_streams(values))
         self._streams = StreamEngine(self.state) if streams else None
+        self._filters = filters_of(self.state.fabric)
         self._may_leave = engine != "stream"
         self.values = values
         self._without = np.zeros(len(self.state.cores.state), np.bool_)  # PEs that have run without numbers
@@ -79,6 +83,7 @@ class Machine:
         self.launches: list[int] = []
         self._lengths: list[int | None] = []  # of the measured phase in each launch; None: not the same on all PEs
         self._failed = False
+        self._given: dict[int, tuple[np.ndarray, int]] = {}  # words of host streams for the next launch
         self.host_bytes_in = 0
         self.host_bytes_out = 0
         for buffer, initial in program.initial.items():
@@ -116,6 +121,26 @@ class Machine:
         self._copy(source, values, write=False)
         self.host_bytes_out += values.nbytes
         return values
+
+    def stream(self, stream: HostStream | str, values: np.ndarray, *, times: int = 1) -> None:
+        """What the host sends in the next launch: values (entry PEs in row-major order, n), `times` times over.
+
+        Numbers of 32 bits are a wavelet each, those of 16 bits two in one; (1, n) is the same for all PEs.
+        """
+        target = self._stream(stream)
+        self._given[self.program.streams.index(target)] = words_for(target, values, times), int(times)
+
+    def _stream(self, stream: HostStream | str) -> HostStream:
+        if isinstance(stream, HostStream):
+            if stream not in self.program.streams:
+                raise UsageError(
+                    f"host stream {stream!r} belongs to another program: expected one of {self.program.name!r}"
+                )
+            return stream
+        try:
+            return self.program.stream(stream)
+        except KeyError as error:
+            raise UsageError(str(error.args[0])) from None
 
     def _buffer(self, buffer: Buffer | str) -> Buffer:
         if isinstance(buffer, Buffer):
@@ -168,7 +193,8 @@ class Machine:
         active = np.flatnonzero(self.state.cores.state[:, at.ACTIVE])
         if self._streams is not None:
             active = self._run_streams(self._streams, active, limit, progress)
-        if len(active):
+        pours = self._pour()
+        if len(active) or pours:
             self.shares.add("cycle", len(active))
             try:
                 self._cycles.run(active, begin, limit, progress)
@@ -176,7 +202,8 @@ class Machine:
                 self.now = self._cycles.now
         raise_fault(self.state, self._lowered, NEVER)
         finished = int(self.state.cores.state[:, at.FINISH].max())
-        self.now = max(finished, begin)
+        passed = last_moves(self.state.fabric, self._filters, self.now) + 1
+        self.now = max(finished, begin, passed)
         if limit is not None and self.now > limit:
             raise_limit(self.state, self._lowered, limit - begin)
         self._settle()
@@ -186,6 +213,14 @@ class Machine:
         self.launches.append(self.now - begin)
         self._failed = False
         return self.now - begin
+
+    def _pour(self) -> bool:
+        """Hands the words of the host streams over; whether there are any."""
+        if not self.program.streams:
+            return False
+        self._cycles.pour(begin_launch(self.state.host, self.now, self._given))
+        self._given = {}
+        return bool(self.state.host.port[:, at.P_LEFT].any())
 
     def _run_streams(self, streams: StreamEngine, active: np.ndarray, limit: int | None,
                      progress: Progress | None) -> np.ndarray:

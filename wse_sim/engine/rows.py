@@ -29,8 +29,8 @@ _MARKS = {
 }
 
 
-def row_of(placed: Placed, wafer: Wafer) -> list[int]:
-    """The instruction as integers, in the columns of `layout`."""
+def row_of(placed: Placed, wafer: Wafer, host: frozenset[Color]) -> list[int]:
+    """The instruction as integers, in the columns of `layout`; `host`: colours that host streams feed."""
     row = [0] * at.COLUMNS
     for operand in (at.DST, at.A, at.B, at.EACH):
         row[operand + at.O_WHERE] = -1
@@ -39,6 +39,8 @@ def row_of(placed: Placed, wafer: Wafer) -> list[int]:
     instruction = placed.instruction
     if isinstance(instruction, Vector):
         _vector(row, instruction, wafer)
+        hosted = any(isinstance(x, Color) and x in host for x in (instruction.a, instruction.b))
+        row[at.LACK] = int(Doing.WEIGHT_WAIT if hosted else Doing.INPUT_WAIT)
     elif isinstance(instruction, Scalar):
         _scalar(row, instruction, wafer)
     elif isinstance(instruction, Control):

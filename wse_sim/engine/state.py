@@ -56,6 +56,18 @@ class Code(NamedTuple):
     fifo: np.ndarray  # (roles, colours, 5) int64: local router FIFO of a colour and port; -1: none
 
 
+class Host(NamedTuple):
+    """The host's link: channels put the words of host streams into routers at the edge."""
+
+    port: np.ndarray  # (entries, layout.PORT) int64
+    channel: np.ndarray  # (channels, layout.CHANNEL) int64
+    words: np.ndarray  # (n,) uint32: of this launch
+    channels: int
+    gain: int  # credit of a channel in a cycle
+    price: int  # credit that a word takes
+    full: int  # cycles after which an unused credit grows no more
+
+
 class Wakes(NamedTuple):
     """Who is looked at in which cycle: plane = cycle modulo planes, PLANES of them but for routers."""
 
@@ -113,3 +125,4 @@ class State(NamedTuple):
     tally: Tally
     memory: Memory
     costs: Costs
+    host: Host

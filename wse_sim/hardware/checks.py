@@ -70,13 +70,24 @@ def check(wafer: Wafer) -> None:
     for color in wafer.reserved_colors:
         if color >= wafer.colors:
             raise UsageError(f"reserved_colors holds {color}: expected colours below colors, {wafer.colors}")
+    edges = set(wafer.io_edges)
+    if not edges or len(edges) != len(wafer.io_edges) or not edges <= set(range(4)) or wafer.io_channels % len(edges):
+        raise UsageError(
+            f"io_edges is {wafer.io_edges!r} with io_channels {wafer.io_channels}: expected different ones of EAST, "
+            "NORTH, WEST and SOUTH, and a number of channels that they share evenly"
+        )
+
+
+_TUPLES = (
+    "reserved_colors", "input_queue_depths", "output_queue_depths", "die_columns", "die_rows", "io_edges",
+)  # fmt: skip
 
 
 def _check_value(name: str, value: object, minimum: int) -> None:
     if isinstance(value, Mapping):
         for mnemonic, rate in value.items():
             _check_tuple(f"rates[{mnemonic!r}]", rate, 1, length=2)
-    elif name in ("reserved_colors", "input_queue_depths", "output_queue_depths", "die_columns", "die_rows"):
+    elif name in _TUPLES:
         _check_tuple(name, value, minimum)
     elif not _is_int(value) or value < minimum:
         raise UsageError(f"{name} is {value!r}: expected a whole number, {minimum} or more")

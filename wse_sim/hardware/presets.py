@@ -15,6 +15,7 @@ from typing import Any
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware.checks import closest
+from wse_sim.hardware.geometry import Direction
 from wse_sim.hardware.operations import OTHER, REDUCE
 from wse_sim.hardware.origin import Origin, assumed, inferred, measured, published
 from wse_sim.hardware.wafer import Rate, Wafer
@@ -83,6 +84,7 @@ _WSE2: Table = {
     "ramp_in_cycles": (2, published("HPDC24: ramp latency 2")),
     "stream_pause_wavelets": (0, published("HPDC24: one wavelet per cycle")),
 
+    "filters": (3, assumed("SDK, tutorial topic 8, shows filters by counter; their number is not published")),
     "microthreads": (8, published("SDK, CSL language, DSDs: one per queue id")),
     "registers": (64, assumed("no spilling is modelled", "the core has 16 16-bit registers, HC34")),
     "dsr_load_cycles": (1, measured(_PIPELINE, "one issue cycle per operand")),
@@ -140,6 +142,9 @@ _WSE2: Table = {
 
     "host_bytes_per_second": (150_000_000_000, published("vendor: 12 x 100 Gb Ethernet = 1.2 Tb/s")),
     "host_channels": (16, published("csl-examples, bandwidth-test: at most 16 channels", "the rate saturates near 8")),
+    "io_channels": (12, published("vendor: 12 x 100 Gb Ethernet")),
+    "io_edges": ((Direction.EAST, Direction.WEST), assumed(
+        "no entry points are published", "a wavelet per cycle and row of both edges is more than the link gives")),
 
     "energy_f16_op_fj": (400, inferred(_ENERGY)),
     "energy_f32_op_fj": (1_200, inferred(_ENERGY)),
@@ -249,7 +254,10 @@ _SIMULATOR: Table = {
     "bank_conflict_cycles": (0, measured("FABRICA: times do not depend on where operands lie")),
 }
 
-_COVERS_BOTH = ("banks", "read_conflict_modulo", "colors", "reserved_colors", "host_bytes_per_second", "host_channels")
+_COVERS_BOTH = (
+    "banks", "read_conflict_modulo", "colors", "reserved_colors", "host_bytes_per_second", "host_channels",
+    "io_channels",
+)  # fmt: skip
 _MEASURED_ON_WSE3 = (
     "sram_reserve_bytes", "dsr_load_cycles", "op_start_cycles", "async_issue_cycles", "map_start_cycles",
     "map_step_cycles", "map_gap_cycles", "task_switch_cycles", "clock_cycles", "loop_edge_cycles",

@@ -66,6 +66,8 @@ class Wafer:
     stream_pause_wavelets: int = field(metadata=_info(
         "fabric", "wavelets", "a stream operation pauses for a cycle after each so many; 0: never"))
 
+    filters: int = field(metadata=_info("fabric", "filters", "colours of which a PE may take a part of the wavelets"))
+
     microthreads: int = field(metadata=_info("issue", "slots", "background slots", 1))
     registers: int = field(metadata=_info("issue", "registers", "32-bit registers; spilling is not modelled", 1))
     dsr_load_cycles: int = field(metadata=_info("issue", "cycles", "load of one operand's descriptor"))
@@ -102,7 +104,12 @@ class Wafer:
         "vector rates", "elements, cycles", "SIMD group of each vector instruction, before port limits"))
 
     host_bytes_per_second: int = field(metadata=_info("host", "bytes/s", "host link, each way", 1))
-    host_channels: int = field(metadata=_info("host", "channels", "host channels, one wavelet per cycle each", 1))
+    host_channels: int = field(metadata=_info(
+        "host", "channels", "channels of copies between launches, one wavelet per cycle each", 1))
+    io_channels: int = field(metadata=_info(
+        "host", "channels", "I/O channels of host streams, each with an equal share of the link and of an edge", 1))
+    io_edges: tuple[int, ...] = field(metadata=_info(
+        "host", "ports", "edges at which the I/O channels enter, the same number at each"))
 
     energy_f16_op_fj: int = field(metadata=_info("energy", "fJ", "element of f16 or 16-bit arithmetic"))
     energy_f32_op_fj: int = field(metadata=_info("energy", "fJ", "element of f32 or 32-bit arithmetic"))

@@ -13,9 +13,10 @@ import numpy as np
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware.dtypes import DType
-from wse_sim.hardware.geometry import Grid, Region, Route
+from wse_sim.hardware.geometry import RAMP, Direction, Grid, Region, Route
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color, RoutePaint
+from wse_sim.program.host import Filter, HostStream
 from wse_sim.program.instruction import Instruction, Mark, Task, operands
 from wse_sim.program.memory import Buffer, View
 from wse_sim.program.program import Placed, Program
@@ -48,6 +49,8 @@ class Builder:
         self._initial: dict[Buffer, np.ndarray] = {}
         self._colors: list[Color] = []
         self._routes: list[RoutePaint] = []
+        self._streams: list[HostStream] = []
+        self._filters: list[Filter] = []
         self._tasks: list[Task] = []
         self._entries: dict[Task, Region] = {}
         self._blocked: dict[Task, Region] = {}
@@ -56,7 +59,9 @@ class Builder:
         self._sections: list[str] = ["program"]
         self._section = 0
         self._open: list[_Open] = []
-        self._names: dict[str, set[str]] = {"buffer": set(), "colour": set(), "task": set()}
+        self._names: dict[str, set[str]] = {
+            "buffer": set(), "colour": set(), "task": set(), "host stream": set(),
+        }  # fmt: skip
         self._live: dict[int, int] = {}  # serial of the register that holds each index
         self._serials = 0
         self._most_registers = 0
@@ -123,6 +128,19 @@ class Builder:
         self._own.update(made)
         return made
 
+    def part(self, name: str, buffer: Buffer, offset: int, length: int) -> Buffer:
+        """Some elements of a buffer under a name of their own, for code that takes whole buffers."""
+        self.require_own(buffer)
+        first, count = whole(offset, f"offset of {name!r}", least=0), whole(length, f"length of {name!r}", least=0)
+        if first + count > buffer.length:
+            raise ProgramError(
+                f"part {name!r} is elements {first}..{first + count - 1} of {buffer!r}: expected them inside"
+            )
+        address = buffer.address + first * buffer.dtype.bytes
+        made = Buffer(self._unique("buffer", name), buffer.dtype, count, buffer.region, address)
+        self._own.add(made)
+        return made
+
     def constant(self, name: str, dtype: DType, values: np.ndarray, *, on: Region | None = None) -> Buffer:
         """A buffer of one element per PE holding `values`, broadcastable to (height, width)."""
         region = self._region(f"constant {name!r}", on)
@@ -180,14 +198,59 @@ class Builder:
 
     def route(self, color: Color, region: Region, route: Route) -> None:
         """Sets a colour's route on every router of a region."""
-        if not isinstance(color, Color):
-            raise ProgramError(f"route of {color!r}: expected a colour; make one with builder.color(name)")
-        self.require_own(color)
+        self._require_color("route", color)
         if not isinstance(route, Route):
             raise ProgramError(f"route of colour {color!r} is {route!r}: expected a route, as WEST >> (RAMP | EAST)")
         where = self._region(f"route of colour {color!r}", region)
         if where:
             self._routes.append(RoutePaint(color, where, route, _caller()))
+
+    def host_stream(self, name: str, color: Color, region: Region, side: Direction) -> HostStream:
+        """Words that the host gives at launch enter the PEs of `region` from beyond the edge of the grid on `side`.
+
+        Each PE of the region has words of its own, and needs a route of the colour with input `side`.
+        """
+        called = self._unique("host stream", name)
+        self._require_color(f"host stream {called!r}", color)
+        if not isinstance(side, Direction) or side is RAMP:
+            raise ProgramError(f"host stream {called!r} enters from {side!r}: expected EAST, NORTH, WEST or SOUTH")
+        where = self._region(f"host stream {called!r}", region)
+        if not where:
+            raise ProgramError(f"host stream {called!r} on {region!r}: expected one PE or more")
+        made = HostStream(called, color, where, side, _caller())
+        self._streams.append(made)
+        return made
+
+    def filter(self, color: Color, region: Region, *, keep: int, of: int, first: np.ndarray | int = 0) -> None:
+        """The PEs of a region take `keep` of every `of` wavelets of a colour; routes beyond carry all on.
+
+        first  the first one that a PE takes, counted from 0, broadcastable to (height, width) of the region
+        """
+        self._require_color("filter", color)
+        where = self._region(f"filter of colour {color!r}", region)
+        every = whole(of, f"`of` of a filter of colour {color!r}", least=1)
+        kept = whole(keep, f"`keep` of a filter of colour {color!r}", least=0)
+        given = np.asarray(first)
+        try:
+            starts = np.broadcast_to(given, (where.height, where.width)).astype(np.int64)
+        except ValueError:
+            raise ProgramError(
+                f"first of a filter of colour {color!r} has shape {given.shape}: expected (height, width) = "
+                f"{(where.height, where.width)}, or one that broadcasts to it"
+            ) from None
+        if given.dtype.kind not in "iu" or kept > every or (where and not 0 <= starts.min() <= starts.max() < every):
+            raise ProgramError(
+                f"filter of colour {color!r} takes {kept} of {every} wavelets, the first at {given!r}: expected no "
+                f"more than there are, and whole numbers 0..{every - 1}"
+            )
+        starts.flags.writeable = False
+        if where:
+            self._filters.append(Filter(color, where, kept, every, starts, _caller()))
+
+    def _require_color(self, what: str, color: object) -> None:
+        if not isinstance(color, Color):
+            raise ProgramError(f"{what} of {color!r}: expected a colour; make one with builder.color(name)")
+        self.require_own(color)
 
     # -- tasks and code ---------------------------------------------------------------------------
 
@@ -288,6 +351,8 @@ class Builder:
             placed=tuple(self._placed),
             registers=self._most_registers,
             released=frozenset(self._released),
+            streams=tuple(self._streams),
+            filters=tuple(self._filters),
         )
 
     # -- names and regions ------------------------------------------------------------------------

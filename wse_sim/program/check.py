@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from wse_sim.hardware.wafer import Wafer
-from wse_sim.program import fabric_rules, fit_rules, operation_rules, task_rules
+from wse_sim.program import fabric_rules, fit_rules, host_rules, operation_rules, task_rules
 from wse_sim.program.facts import Facts
 from wse_sim.program.program import Program
 
-RULES = (*operation_rules.RULES, *task_rules.RULES, *fabric_rules.RULES, *fit_rules.RULES)
+RULES = (*operation_rules.RULES, *task_rules.RULES, *host_rules.RULES, *fabric_rules.RULES, *fit_rules.RULES)
 """One function per rule; each raises at the first offence."""
 
 

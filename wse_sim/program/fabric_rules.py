@@ -113,7 +113,8 @@ def _senders(facts: Facts, color: Color) -> list[int]:
     found = []
     for role in facts.program.roles:
         routes = facts.program.routes_of(role).get(color, ())
-        if color in facts.by_role[role.index].sends and any(r.input is Direction.RAMP for r in routes):
+        sent = color in facts.by_role[role.index].sends and any(r.input is Direction.RAMP for r in routes)
+        if sent or any(s.color is color and role.example in s.region for s in facts.program.streams):
             found.append(role.index)
     return found
 

@@ -23,6 +23,8 @@ def listing(program: Program, *, source: bool = False) -> str:
         ("arguments", _arguments(program)),
         ("buffers: address, name, type, bytes, PEs", _buffers(program)),
         ("routes: colour, PEs, input >> outputs", _routes(program, source)),
+        ("host streams: name, colour, PEs, side", _streams(program, source)),
+        ("filters: colour, PEs, wavelets taken", _filters(program, source)),
     ):
         if part:
             lines += ["", title, *part]
@@ -58,6 +60,22 @@ def _routes(program: Program, source: bool) -> list[str]:
         last = paint.color
     lines = _table(rows, "<<<")
     return [_with_source(line, p.where if source else "") for line, p in zip(lines, program.routes, strict=True)]
+
+
+def _streams(program: Program, source: bool) -> list[str]:
+    rows = [(s.name, s.color.name, repr(s.region), f"from the {s.side}") for s in program.streams]
+    lines = _table(rows, "<<<<")
+    return [_with_source(line, s.where if source else "") for line, s in zip(lines, program.streams, strict=True)]
+
+
+def _filters(program: Program, source: bool) -> list[str]:
+    rows = []
+    for made in program.filters:
+        low, high = int(made.first.min()), int(made.first.max())
+        first = f"from {low}" if low == high else f"from {low}..{high} by PE"
+        rows.append((made.color.name, repr(made.region), f"{made.keep} of {made.of}, {first}"))
+    lines = _table(rows, "<<<")
+    return [_with_source(line, f.where if source else "") for line, f in zip(lines, program.filters, strict=True)]
 
 
 def _task(program: Program, task: Task) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from wse_sim.hardware.geometry import Direction, Region, Route
 from wse_sim.program.fabric import Color, RoutePaint
+from wse_sim.program.host import Filter, HostStream
 from wse_sim.program.instruction import Instruction, Reroute, Task, Vector
 from wse_sim.program.layout import Border, Layout, lay_out
 from wse_sim.program.memory import Buffer
@@ -53,6 +54,8 @@ class Program:
     placed     every instruction with its region, in the order of emission
     registers  most registers live at once
     released   buffers whose room later ones may reuse
+    streams    words from the host
+    filters    which of a colour's wavelets PEs take
     """
 
     name: str
@@ -69,6 +72,8 @@ class Program:
     placed: tuple[Placed, ...]
     registers: int
     released: frozenset[Buffer] = frozenset()
+    streams: tuple[HostStream, ...] = ()
+    filters: tuple[Filter, ...] = ()
 
     @property
     def width(self) -> int:
@@ -88,6 +93,14 @@ class Program:
         known = ", ".join(b.name for b in self.buffers)
         raise KeyError(f"no buffer {name!r} in program {self.name!r}: it has {known}")
 
+    def stream(self, name: str) -> HostStream:
+        """The host stream of that name."""
+        for candidate in self.streams:
+            if candidate.name == name:
+                return candidate
+        known = ", ".join(s.name for s in self.streams) or "none"
+        raise KeyError(f"no host stream {name!r} in program {self.name!r}: it has {known}")
+
     # -- roles ------------------------------------------------------------------------------------
 
     @cached_property
@@ -96,7 +109,8 @@ class Program:
         named = {id(p.region): p.region for p in self.placed}  # most are one object per region
         routes = (r.region for r in self.routes)
         every = [*(b.region for b in self.buffers), *routes, *named.values(), *self.entries.values()]
-        return tuple(dict.fromkeys([*every, *self.blocked.values()]))
+        outside = [*(stream.region for stream in self.streams), *(made.region for made in self.filters)]
+        return tuple(dict.fromkeys([*every, *self.blocked.values(), *outside]))
 
     @cached_property
     def _layout(self) -> Layout:
@@ -224,13 +238,15 @@ class Program:
 
     @cached_property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 of the listing and of the initial values."""
+        """First 16 hex digits of the SHA-256 of the listing, of the initial values and of the filters."""
         from wse_sim.program.listing import listing
 
         digest = hashlib.sha256(listing(self).encode())
         for buffer in self.buffers:
             if buffer in self.initial:
                 digest.update(np.ascontiguousarray(self.initial[buffer]).tobytes())
+        for made in self.filters:
+            digest.update(np.ascontiguousarray(made.first).tobytes())
         return digest.hexdigest()[:16]
 
     def listing(self, *, source: bool = False) -> str:

@@ -31,6 +31,7 @@ class Line:
     wavelets    that its instructions sent
     operations  arithmetic ones
     sram_bytes  that its vector operations read and wrote
+    streamed_bytes  that they took from host streams
     """
 
     name: str
@@ -39,6 +40,7 @@ class Line:
     wavelets: int
     operations: int
     sram_bytes: int
+    streamed_bytes: int
 
     def share(self, group: str) -> float:
         """Part of its PE-cycles."""
@@ -79,5 +81,6 @@ def breakdown(report: Report, name_of: Callable[[str], str]) -> tuple[Line, ...]
                 wavelets=int(sections.wavelets[chosen].sum()),
                 operations=int(sections.operations[chosen].sum()),
                 sram_bytes=int(sections.sram_bytes[chosen].sum()),
+                streamed_bytes=int(sections.streamed_bytes[chosen].sum()),
             ))  # fmt: skip
     return tuple(found)

@@ -52,7 +52,12 @@ def _counts(long: P, short: P, times: int, keep: tuple[str, ...] = ()) -> P:
 def _work(long: Work, short: Work, times: int) -> Work:
     before = short.by_operation
     by_operation = {name: n + times * (n - before.get(name, 0)) for name, n in long.by_operation.items()}
-    return replace(_counts(long, short, times), by_operation=by_operation)
+    return replace(
+        _counts(long, short, times),
+        by_operation=by_operation,
+        streamed_bytes=long.streamed_bytes + times * (long.streamed_bytes - short.streamed_bytes),
+        stream_cycles=long.stream_cycles + times * (long.stream_cycles - short.stream_cycles),
+    )
 
 
 def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tuple[str, ...]) -> Sections:
@@ -78,6 +83,7 @@ def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tu
         operations=sections.operations[index],
         wavelets=sections.wavelets[index],
         sram_bytes=sections.sram_bytes[index],
+        streamed_bytes=sections.streamed_bytes[index],
         first=later(sections.first),
         last=later(sections.last),
         boxes=sections.boxes[index],

@@ -108,6 +108,11 @@ def _counts(report: Report) -> Iterator[str]:
         f"host    {amount(work.host_bytes_in)} bytes in ({amount(inward)} cycles of its link), "
         f"{amount(work.host_bytes_out)} out ({amount(outward)} cycles), besides the launches"
     )
+    if work.streamed_bytes:
+        yield (
+            f"        {amount(work.streamed_bytes)} bytes streamed in during the launches, in use for "
+            f"{percent(report.link_share)} of the cycles"
+        )
     energy = report.energy
     largest = max(energy.femtojoules, key=lambda name: energy.femtojoules[name])
     yield (

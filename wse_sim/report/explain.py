@@ -68,8 +68,16 @@ def _waited_for(found: Bottleneck) -> str:
 
 
 def _limit(report: Report) -> str:
-    """The busiest link; where SRAM costs more, the memory limit."""
+    """The busiest link; the host link where weights are late; where SRAM costs more, the memory limit."""
     wall = report.memory_wall()
+    if wall.streamed_bytes and (wall.host_bound or wall.weight_share >= _WORTH_NAMING):
+        bound = "bounded the run" if wall.host_bound else "did not bound the run"
+        return (
+            f"The host link {bound}: {amount(wall.streamed_bytes)} bytes of weights were streamed in, "
+            f"{percent(wall.link_share)} of what its busiest entry can give in that time, and PEs waited for them in "
+            f"{percent(wall.weight_share)} of all PE-cycles; each byte was worth "
+            f"{wall.operations_per_streamed_byte:.2f} arithmetic operations."
+        )
     if wall.stall_share >= _WORTH_NAMING:
         worst = max(MEMORY, key=lambda s: report.totals[s])
         return (

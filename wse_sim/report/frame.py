@@ -69,6 +69,7 @@ def _lines(report: Report, name_of: Callable[[str], str]) -> dict[str, Any]:
         "wavelets": [line.wavelets for line in lines],
         "operations": [line.operations for line in lines],
         "sram_bytes": [line.sram_bytes for line in lines],
+        "streamed_bytes": [line.streamed_bytes for line in lines],
     }
 
 
@@ -117,10 +118,12 @@ def _colors(report: Report) -> dict[str, Any]:
     return {
         "color": list(links.colors),
         "injected": links.injections,
+        "hosted": links.hosted,
         "hops": links.hops,
         "copies": links.copies,
         "delivered": links.deliveries,
         "held": links.held,
+        "dropped": links.dropped,
     }
 
 

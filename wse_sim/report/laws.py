@@ -29,7 +29,7 @@ def _cycles(report: Report) -> Iterator[str]:
 
 def _wavelets(report: Report) -> Iterator[str]:
     links = report.links
-    lost = links.injections + links.copies - links.deliveries - links.held
+    lost = links.injections + links.hosted + links.copies - links.deliveries - links.held - links.dropped
     for color in np.flatnonzero(lost)[:1].tolist():
         yield f"{lost[color]} wavelets of colour {links.colors[color]} are neither delivered nor held"
     for name, grid, totals in (

@@ -47,6 +47,7 @@ class Sections(Part):
     operations  (sections,) arithmetic operations of its vector instructions
     wavelets    (sections,) sent by its instructions, copies that routers make not counted
     sram_bytes  (sections,) read and written by its vector instructions, the elements that step a map not counted
+    streamed_bytes  (sections,) that its instructions took from host streams, on all PEs together
     first       (sections,) first cycle of any PE's main thread in it; -1: not there, or not known
     last        (sections,) last such cycle, exclusive; -1: not there
     boxes       (sections, 4) left, top, right, bottom PE of those with code in it; -1: no code
@@ -57,6 +58,7 @@ class Sections(Part):
     operations: Counts
     wavelets: Counts
     sram_bytes: Counts
+    streamed_bytes: Counts
     first: Counts
     last: Counts
     boxes: Counts
@@ -74,6 +76,7 @@ class Sections(Part):
             operations=self.operations - earlier.operations,
             wavelets=self.wavelets - earlier.wavelets,
             sram_bytes=self.sram_bytes - earlier.sram_bytes,
+            streamed_bytes=self.streamed_bytes - earlier.streamed_bytes,
             first=np.where(known, self.first - before, UNKNOWN),
             last=np.where(ran, self.last - before, UNKNOWN),
             boxes=self.boxes,
@@ -89,9 +92,10 @@ class Links(Part):
     injected   (height, width) from each core into its router
     delivered  (height, width) taken by each core
     colors     names
-    injections, hops, copies, deliveries, held
-               (colors,) wavelets from cores; steps over links; made by routes with several outputs; taken by cores;
-               on the way at the end. Nothing is lost: injections + copies = deliveries + held
+    injections, hosted, hops, copies, deliveries, held, dropped
+               (colors,) wavelets from cores; from host streams; steps over links; made by routes with several outputs;
+               taken by cores; on the way at the end; withheld by filters where their route ends. Nothing is lost:
+               injections + hosted + copies = deliveries + held + dropped
     color_steps    (colors, 4) steps over links to the EAST, NORTH, WEST and SOUTH, hops by direction
     color_blocked  (colors, 4) cycles in which wavelets were held up behind these links
     """
@@ -102,10 +106,12 @@ class Links(Part):
     delivered: Counts
     colors: tuple[str, ...]
     injections: Counts
+    hosted: Counts
     hops: Counts
     copies: Counts
     deliveries: Counts
     held: Counts
+    dropped: Counts
     color_steps: Counts
     color_blocked: Counts
 
@@ -182,6 +188,9 @@ class Work(Part):
     narrow        operations that the program applies to 16-bit elements only
     elements      (height, width)
     operations    (height, width) arithmetic operations: 2 for an element of mac or dot, 0 for one of mov
+    host_bytes_in, host_bytes_out  copied between launches
+    streamed_bytes  that host streams sent during launches
+    stream_cycles   that the link takes for them at least: its busiest channel, or its busiest entry
     """
 
     by_operation: Mapping[str, int]
@@ -190,6 +199,8 @@ class Work(Part):
     operations: Counts
     host_bytes_in: int
     host_bytes_out: int
+    streamed_bytes: int
+    stream_cycles: int
 
     def minus(self, earlier: Work) -> Work:
         counts = {name: n - earlier.by_operation.get(name, 0) for name, n in self.by_operation.items()}
@@ -198,6 +209,8 @@ class Work(Part):
             elements=self.elements - earlier.elements, operations=self.operations - earlier.operations,
             host_bytes_in=self.host_bytes_in - earlier.host_bytes_in,
             host_bytes_out=self.host_bytes_out - earlier.host_bytes_out,
+            streamed_bytes=self.streamed_bytes - earlier.streamed_bytes,
+            stream_cycles=self.stream_cycles - earlier.stream_cycles,
         )  # fmt: skip
 
     def tiled(self, tile: int) -> Work:
@@ -205,6 +218,7 @@ class Work(Part):
             by_operation=self.by_operation, narrow=self.narrow,
             elements=tile_sums(self.elements, tile), operations=tile_sums(self.operations, tile),
             host_bytes_in=self.host_bytes_in, host_bytes_out=self.host_bytes_out,
+            streamed_bytes=self.streamed_bytes, stream_cycles=self.stream_cycles,
         )  # fmt: skip
 
 

@@ -219,6 +219,11 @@ class Report(Part):
                            (self.work.host_bytes_in, self.work.host_bytes_out))  # fmt: skip
         return inward, outward
 
+    @property
+    def link_share(self) -> float:
+        """Part of the cycles in which the host link sent words of host streams, as far as its rate goes."""
+        return self.work.stream_cycles / max(self.cycles, 1)
+
     @cached_property
     def energy(self) -> Energy:
         """Estimated energy by class of event."""

@@ -39,6 +39,10 @@ def fields_used(program: Program, wafer: Wafer, *, host: bool) -> tuple[str, ...
         found.update(("sram_bytes", "sram_reserve_bytes"))
     if host:
         found.update(("host_bytes_per_second", "host_channels"))
+    if program.streams:
+        found.update(("host_bytes_per_second", "io_channels", "io_edges"))
+    if program.filters:
+        found.add("filters")
     for placed in program.placed:
         found.update(_instruction(placed.instruction))
     return tuple(f.name for f in numbers(wafer) if f.name in found)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from wse_sim.report.report import Report
 
 
+HOST_BOUND = 0.9  # part of the cycles in use from which on the link counts as what bounds a run
+
+
 @dataclass(frozen=True)
 class MemoryWall:
     """How near a run came to each limit of memory.
@@ -32,6 +35,10 @@ class MemoryWall:
     weight_wait           PE-cycles spent waiting for streamed weights
     host_bytes            copied in and out
     host_cycles           that the copies take on the host link, which launches do not include
+    streamed_bytes        sent by host streams during launches
+    link_share            part of the cycles that the link takes for them at least
+    operations_per_streamed_byte  arithmetic done for each of them; 0 if there are none
+    link_bytes_per_cycle  that the link can give
     """
 
     stalls: Mapping[State, int]
@@ -48,6 +55,15 @@ class MemoryWall:
     weight_share: float
     host_bytes: int
     host_cycles: int
+    streamed_bytes: int
+    link_share: float
+    operations_per_streamed_byte: float
+    link_bytes_per_cycle: float
+
+    @property
+    def host_bound(self) -> bool:
+        """Whether the host link set the pace: in use nearly all the time."""
+        return self.link_share >= HOST_BOUND
 
     @property
     def left_bytes(self) -> int:
@@ -63,8 +79,10 @@ class MemoryWall:
             f"{self.operations_per_byte:.2f} operations per byte of SRAM traffic",
             f"capacity  {self.peak_bytes} of {self.limit_bytes} bytes in use on {self.peak_pe}, "
             f"{self.left_bytes} left",
-            f"weights   {100 * self.weight_share:.1f} % of PE-cycles waiting for streamed weights; {self.host_bytes} "
-            f"bytes over the host link, {self.host_cycles} cycles",
+            f"weights   {100 * self.weight_share:.1f} % of PE-cycles waiting for streamed weights; "
+            f"{self.streamed_bytes} bytes streamed, {100 * self.link_share:.1f} % of what the host link gives in that "
+            f"time at {self.link_bytes_per_cycle:.4g} bytes per cycle, {self.operations_per_streamed_byte:.2f} "
+            f"operations per byte; {self.host_bytes} bytes copied between launches, {self.host_cycles} cycles",
         ]) + "\n"  # fmt: skip
 
 
@@ -88,4 +106,9 @@ def memory_wall(report: Report) -> MemoryWall:
         weight_share=report.share(*WEIGHTS),
         host_bytes=report.work.host_bytes_in + report.work.host_bytes_out,
         host_cycles=sum(report.host_cycles),
+        streamed_bytes=report.work.streamed_bytes,
+        link_share=report.link_share,
+        operations_per_streamed_byte=int(report.work.operations.sum()) / max(report.work.streamed_bytes, 1)
+        if report.work.streamed_bytes else 0.0,
+        link_bytes_per_cycle=report.wafer.host_bytes_per_second / report.wafer.clock_hz,
     )

@@ -11,6 +11,7 @@ import numpy as np
 
 from wse_sim.engine.cycle.core import work
 from wse_sim.engine.cycle.fifo import age_stamps
+from wse_sim.engine.cycle.pour import pour
 from wse_sim.engine.cycle.router import route
 from wse_sim.engine.jit import compiled, jit
 from wse_sim.engine.state import PLANES, State
@@ -31,6 +32,7 @@ def _run_cycles(state: State, now: int, until: int, bounds: np.ndarray) -> int:
         now = next_busy(state, now, until)
         if now < 0 or now >= until:
             return now
+        pour(state, now)
         for strip in numba.prange(strips):
             route(state.fabric, state.wakes, now, bounds[strip], bounds[strip + 1])
         for strip in numba.prange(strips):

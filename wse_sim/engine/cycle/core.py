@@ -20,7 +20,7 @@ from wse_sim.engine.state import GROUP, PLANES, State, Wakes
 from wse_sim.engine.table import prefetch
 from wse_sim.hardware.states import State as Doing
 
-_IDLE, _SLOT_WAIT = np.int64(Doing.IDLE), np.int64(Doing.SLOT_WAIT)
+_IDLE, _SLOT_WAIT, _WEIGHT_WAIT = np.int64(Doing.IDLE), np.int64(Doing.SLOT_WAIT), np.int64(Doing.WEIGHT_WAIT)
 NEVER = np.int64(1 << 62)
 AHEAD = 8  # visits between asking for memory and using it
 
@@ -111,7 +111,9 @@ def waiting_label(state: State, pe: int) -> int:
     if core[pe, at.MODE] == at.STREAMING:
         return state.cores.thread[first, at.T_WHY]
     if core[pe, at.MODE] == at.RUNNING:
-        return _SLOT_WAIT
+        slot = state.code.row[state.code.sequence[core[pe, at.PC]], at.SLOT]
+        waits = state.cores.thread[first + 1 + slot, at.T_WHY] == _WEIGHT_WAIT
+        return _WEIGHT_WAIT if waits else _SLOT_WAIT
     for slot in range(1, state.cores.threads):
         if state.cores.thread[first + slot, at.T_STATE] != at.UNUSED:
             return state.cores.thread[first + slot, at.T_WHY]

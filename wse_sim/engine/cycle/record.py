@@ -13,6 +13,8 @@ from wse_sim.engine.cycle.burst import memory_cycles, stalls
 from wse_sim.engine.cycle.clock import end_cycle, next_busy
 from wse_sim.engine.cycle.core import work
 from wse_sim.engine.cycle.fifo import LOW
+from wse_sim.engine.cycle.filter import passed
+from wse_sim.engine.cycle.pour import pour
 from wse_sim.engine.cycle.router import route
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import DST, A
@@ -39,7 +41,7 @@ from wse_sim.hardware.states import State as Doing
 
 _IDLE, _SCALAR, _SLOT_WAIT = np.int64(Doing.IDLE), np.int64(Doing.SCALAR), np.int64(Doing.SLOT_WAIT)
 _PORT, _BANK, _PENDING = np.int64(Doing.PORT_STALL), np.int64(Doing.BANK_STALL), np.int64(Doing.PENDING_WRITE)
-_TASK_SWITCH = np.int64(Doing.TASK_SWITCH)
+_TASK_SWITCH, _WEIGHT_WAIT = np.int64(Doing.TASK_SWITCH), np.int64(Doing.WEIGHT_WAIT)
 _NO_ROW = np.int64(-1)
 _FOR_EVER = np.int64(1 << 62)
 
@@ -53,6 +55,7 @@ def run_recorded(state: State, tape: Tape, now: int, until: int, bounds: np.ndar
         if now < 0 or now >= until:
             return now
         state.wakes.horizon[0] = now
+        pour(state, now)
         plane = now & (PLANES - 1)
         cores = list_visited(tape, state.wakes.core, state.wakes.core_group, plane)
         routers = list_visited(tape, state.wakes.router, state.wakes.router_group, now & state.wakes.router_last)
@@ -120,7 +123,10 @@ def note_moves(fabric: Fabric, tape: Tape, first: np.ndarray, visited: int, now:
                 tape.moves[place, 0] = index
                 tape.moves[place, 1] = now - ((now - (word >> 32)) & LOW)
                 tape.moves[place, 2] = now
-                tape.moves[place, 3] = (fabric.pool[fifo + at.F_OUTPUTS] << OUTPUT_BITS) | (word & LOW)
+                outputs = fabric.pool[fifo + at.F_OUTPUTS]
+                if outputs & at.FILTERED:
+                    outputs = passed(fabric, fifo, outputs)
+                tape.moves[place, 3] = (outputs << OUTPUT_BITS) | (word & LOW)
                 place += 1
     tape.written[MOVES] = place
 
@@ -229,7 +235,7 @@ def row_of_label(state: State, pe: int, now: int) -> int:
     core, record = state.cores.state, state.cores.thread
     if core[pe, at.ISSUED] == now:
         return record[last_issued(state, pe), at.T_ROW]
-    if core[pe, at.LABEL] == _SLOT_WAIT:
+    if core[pe, at.LABEL] == _SLOT_WAIT or (core[pe, at.LABEL] == _WEIGHT_WAIT and core[pe, at.MODE] == at.RUNNING):
         return state.code.sequence[core[pe, at.PC]]
     if core[pe, at.MODE] != at.FREE:
         return core[pe, at.ROW]

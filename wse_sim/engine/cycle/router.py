@@ -6,9 +6,10 @@ import numpy as np
 
 from wse_sim.engine.bits import lowest_bit
 from wse_sim.engine.cycle.fifo import has_room, latency_of, peek, pop, push, visible
+from wse_sim.engine.cycle.filter import count_passed, passes
 from wse_sim.engine.cycle.wake import announce, wake_core, wake_router
 from wse_sim.engine.jit import inlined, jit
-from wse_sim.engine.layout import F_GIVER, F_NEXT, F_OUTPUTS, F_PORT, F_RING, RAMP_INPUT
+from wse_sim.engine.layout import F_GIVER, F_NEXT, F_OUTPUTS, F_PORT, F_RING, FILTERED, RAMP_INPUT
 from wse_sim.engine.state import GROUP, Fabric, Wakes
 from wse_sim.engine.table import prefetch
 
@@ -110,6 +111,9 @@ def visit(fabric: Fabric, wakes: Wakes, pe: int, now: int) -> None:
             fifo = fabric.at[first + local]
             outputs = fabric.pool[fifo + F_OUTPUTS]
             if outputs != 0:
+                filtered = outputs & FILTERED
+                if filtered:
+                    outputs = passes(fabric, fifo, outputs)
                 from_ramp = fabric.pool[fifo + F_PORT] == RAMP
                 needs = outputs | RAMP_INPUT if from_ramp else outputs
                 if used & needs:
@@ -118,6 +122,8 @@ def visit(fabric: Fabric, wakes: Wakes, pe: int, now: int) -> None:
                     used |= needs
                     served = local if served < 0 else served
                     move(fabric, wakes, pe, fifo, outputs, from_ramp, now)
+                    if filtered:
+                        count_passed(fabric, fifo)
                     if visible(fabric, fifo, now + 1):
                         again = True
                     else:

@@ -16,6 +16,7 @@ from wse_sim.engine.layout import (
     DST,
     EACH,
     ISSUE,
+    LACK,
     LANES,
     NONE,
     O_BASE,
@@ -46,7 +47,7 @@ from wse_sim.engine.layout import (
 from wse_sim.engine.state import State
 from wse_sim.hardware.states import State as Doing
 
-_INPUT_WAIT, _OUTPUT_BLOCKED = np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT_BLOCKED)
+_OUTPUT_BLOCKED = np.int64(Doing.OUTPUT_BLOCKED)
 
 
 @jit
@@ -91,7 +92,7 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
     if (from_a and not visible(fabric, record[thread, T_A], now)) or (
         from_b and not visible(fabric, record[thread, T_B], now)
     ):
-        record[thread, T_WHY] = _INPUT_WAIT
+        record[thread, T_WHY] = rows[row, LACK]
         return False
     if sends and not has_room(fabric, record[thread, T_DST], now):
         record[thread, T_WHY] = _OUTPUT_BLOCKED

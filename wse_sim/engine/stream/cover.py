@@ -33,12 +33,31 @@ def uncovered(state: State) -> np.ndarray:
     meets = (code.fifo[:, turned] >= 0).any(axis=(1, 2)) | (code.input[:, turned] >= 0).any(axis=1)
     roles[meets] = NOT_COVERED.index(REROUTES)
     by_pe = roles[state.cores.role]
+    by_pe[_meet_host(state)] = FROM_HOST
     by_pe[np.diff(fabric.first) > ROUTER_FIFOS] = MANY_FIFOS
     return by_pe
 
 
-REASONS = (*NOT_COVERED, "has tasks that wavelets start", f"has more than {ROUTER_FIFOS} router buffers")
-DATA_TASKS, MANY_FIFOS = len(NOT_COVERED), len(NOT_COVERED) + 1
+def _meet_host(state: State) -> np.ndarray:
+    """(pes,) bool: PEs with a buffer of a colour that comes from the host or is filtered anywhere."""
+    fabric = state.fabric
+    record, owner = fabric.at, fabric.pool[fabric.at + at.F_OWNER]
+    special = (fabric.pool[record + at.F_OUTPUTS] & at.FILTERED) != 0
+    special[fabric.queue[0] :] = False
+    special |= np.isin(record, state.host.port[:, at.P_FIFO])
+    colors = np.unique(fabric.color[special])
+    found = np.zeros(len(state.cores.role), np.bool_)
+    found[owner[np.isin(fabric.color, colors)]] = True
+    return found
+
+
+REASONS = (
+    *NOT_COVERED,
+    "has tasks that wavelets start",
+    f"has more than {ROUTER_FIFOS} router buffers",
+    "meets a colour that the host feeds, or that a filter thins out",
+)
+DATA_TASKS, MANY_FIFOS, FROM_HOST = range(len(NOT_COVERED), len(REASONS))
 
 
 def mean_words(state: State) -> float:

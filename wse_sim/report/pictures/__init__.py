@@ -9,10 +9,11 @@ from wse_sim.report.pictures.comparison import draw_comparison
 from wse_sim.report.pictures.heat import draw_memory, draw_state, draw_utilisation
 from wse_sim.report.pictures.links import draw_links
 from wse_sim.report.pictures.roofline import draw_roofline
+from wse_sim.report.pictures.rooflines import draw_rooflines
 from wse_sim.report.pictures.sram import draw_sram
 from wse_sim.report.pictures.traffic import draw_traffic
 
 __all__ = [
-    "draw_comparison", "draw_links", "draw_memory", "draw_roofline", "draw_sections", "draw_sram", "draw_state",
-    "draw_traffic", "draw_utilisation",
+    "draw_comparison", "draw_links", "draw_memory", "draw_roofline", "draw_rooflines", "draw_sections", "draw_sram",
+    "draw_state", "draw_traffic", "draw_utilisation",
 ]  # fmt: skip

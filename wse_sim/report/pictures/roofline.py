@@ -25,18 +25,21 @@ def draw_roofline(report: Report, *, ax: Axes | None = None) -> Axes:
     """Arithmetic operations per cycle and PE against operations per byte, both on logarithmic axes.
 
     One roof is what the SRAM ports give (bytes read and written by vector operations), one what the host link gives
-    (bytes copied in and out, shared by all PEs); the flat ones are the multiply-adds. A square is the run, once against
-    each kind of byte; dots are its kernels, each over the cycles spent in it. The bar says how much of SRAM is in use.
+    (bytes streamed in during the launches, or else copied between them, shared by all PEs); the flat ones are the
+    multiply-adds. A square is the run, once against each kind of byte; dots are its kernels against SRAM bytes, each
+    over the cycles spent in it, hollow ones against the bytes that they took from host streams. The bar says how much
+    of SRAM is in use.
     """
     ax = new_axes(8.0, 5.0) if ax is None else ax
     kernels = [line for line in breakdown(report, kernel_of) if line.operations and line.sram_bytes]
     kernels.sort(key=lambda line: -line.cycles)
     wall = report.memory_wall()
-    sram, host = _intensity(report, wall.sram_bytes), _intensity(report, wall.host_bytes)
+    sram, host = _intensity(report, wall.sram_bytes), _intensity(report, wall.streamed_bytes or wall.host_bytes)
     speed = int(report.work.operations.sum()) / max(report.cycles * report.pes, 1)
     speeds = [line.operations / (line.cycles * report.pes) for line in kernels]
     points = [line.operations / line.sram_bytes for line in kernels]
-    spread = [p for p in (sram, host, *points) if p] or [1.0]
+    streamed = [line.operations / line.streamed_bytes for line in kernels[:MOST] if line.streamed_bytes]
+    spread = [p for p in (sram, host, *points, *streamed) if p] or [1.0]
     spread += [_peaks(report)[-1][1] / bandwidth for bandwidth in _bandwidths(report)]  # where roofs turn flat
     span = np.array([min(spread) / 8, 8 * max(spread)])
     _roofs(ax, report, span)
@@ -47,6 +50,10 @@ def draw_roofline(report: Report, *, ax: Axes | None = None) -> Axes:
     for i, line in enumerate(kernels[:MOST]):
         name = f"{line.name}: {percent(line.cycles / report.cycles)} of the cycles"
         ax.plot(points[i], speeds[i], _MARKERS[i], color=series_color(i), markersize=6, label=name)
+        if kernels[i].streamed_bytes:
+            look = {"color": series_color(i), "markerfacecolor": "none", "markersize": 8}
+            name = f"{line.name}, host stream bytes"
+            ax.plot(line.operations / line.streamed_bytes, speeds[i], _MARKERS[i], label=name, **look)
     if kernels[MOST:]:
         ax.plot(points[MOST:], speeds[MOST:], ".", color="0.5", label="other kernels")
     ax.set_xscale("log")
