@@ -47,6 +47,7 @@ class Example:
     cost       cycles of one launch by the kernel's closed form
     bound      cycles below which physics forbids to end: words over a link, hops to the farthest PE
     arguments  values of the program's registers
+    streams    values of each host stream, by name: (entries, n)
     """
 
     program: Program
@@ -55,6 +56,7 @@ class Example:
     cost: int
     bound: int = 0
     arguments: Mapping[str, float] = field(default_factory=dict)
+    streams: Mapping[str, Array] = field(default_factory=dict)
 
 
 def _every_shape(_shape: Shape) -> bool:

@@ -18,7 +18,9 @@ from wse_sim.kernels.blocks import Blocks, counts_of, matrix_tiles
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
-from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv, turn
+from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv, streamed, turn
+from wse_sim.kernels.matrix.feed import cycles as link_cycles
+from wse_sim.kernels.matrix.feed import make_feed
 from wse_sim.kernels.matrix.gemm_panels import make_panels
 from wse_sim.program.builder import Builder
 
@@ -61,6 +63,32 @@ def _gemv(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
         outputs={"y": Expected(gemv.output_tiles(expected, grid, axis), where)},
         cost=wafer.task_switch_cycles + cost,
         bound=wavelets(cols, total) + (hops if broadcast else hops // 2) if shape["along"] > 1 else 0,
+    )
+
+
+def _streamed(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
+    axis, d_in, d_out = tuple(Axis)[shape["axis"]], shape["d_in"], shape["d_out"]
+    total = f32 if shape["single"] else dtype
+    build = Builder(*axis.size(shape["along"], shape["across"]))
+    grid = build.grid
+    sizes = Blocks(d_in, shape["along"]).size, Blocks(d_out, shape["across"]).size
+    parts = streamed.Parts(*sizes, min(shape["parts"], sizes[0]))
+    source = make_feed(build, grid, n=parts.elements, dtype=dtype)
+    x, y = build.buffer("x", dtype, parts.rows), build.buffer("y", total, parts.cols, bank_offset=8)
+    line = make_line(build, grid, axis, wafer=wafer, words=wavelets(parts.cols, total))
+    streamed.emit(build.main(), line, source, parts, x=x, y=y)
+    random = np.random.default_rng(seed)
+    vector, matrix = (random.standard_normal(n).astype(dtype.numpy) for n in (d_in, (d_in, d_out)))
+    expected = streamed.reference(line.tree, vector, matrix, dtype=total)
+    values = source.values(streamed.tiles(matrix, grid, axis, parts))
+    words = parts.count * wavelets(parts.elements, dtype)
+    return Example(
+        program=build.finish(),
+        inputs={"x": gemv.input_tiles(vector, grid, axis)},
+        outputs={"y": Expected(gemv.output_tiles(expected, grid, axis))},
+        cost=wafer.task_switch_cycles + streamed.cost(wafer, line.tree, grid, parts, weights=dtype, dtype=total),
+        bound=link_cycles(wafer, grid.width, grid.height, words),
+        streams={stream.name: rows for stream, rows in values},
     )
 
 
@@ -186,6 +214,14 @@ KERNELS = (
         _gemv,
         {"along": (1, 20), "across": (1, 4), "d_in": (1, 100), "d_out": (1, 80), **dict.fromkeys(_FLAGS, (0, 1))},
         (f32, f16),
+    ),
+    Kernel(
+        "gemv streamed",
+        _streamed,
+        {"along": (1, 12), "across": (1, 6), "d_in": (1, 80), "d_out": (1, 60), "parts": (1, 5), "axis": (0, 1),
+         "single": (0, 1)},
+        (f32, f16),
+        margin=40,
     ),
     Kernel("gemm nn", _gemm_nn, {**_GEMM, "group_x": (1, 3)}, (f32, f16), _every_row_works, margin=48),
     Kernel("gemm nt", _gemm_nt, _GEMM, (f32, f16), _every_row_works),

@@ -41,6 +41,8 @@ def check_example(example: Example, wafer: Wafer) -> int:
     machine = Machine(example.program, wafer)
     for name, values in example.inputs.items():
         machine.write(name, values)
+    for name, values in example.streams.items():
+        machine.stream(name, values)
     cycles = machine.launch(example.arguments, max_cycles=1_000_000)
     for name, expected in example.outputs.items():
         check_values(machine, name, expected)

@@ -1,0 +1,120 @@
+"""Feed: what each PE of a rectangle gets of its own from the host, in parts, while it works on the part before.
+
+tiles    (height, width, n) on the host: each PE's n numbers of a part
+memory   two buffers of n numbers on each PE, in turn: part k arrives in buffer k % 2
+how      the host's words enter every row at its west and its east end; each half of a row hears those from its own end
+         and a filter lets each PE take every so manieth, so that all get theirs at an even pace. A background slot
+         receives, between what the main thread does; the link rests only when both buffers are in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.errors import ProgramError
+from wse_sim.hardware import EAST, RAMP, WEST, Direction, DType, Region, Wafer
+from wse_sim.hardware.dtypes import WAVELET_BYTES
+from wse_sim.kernels.collective.handover import SLOT as HANDOVER
+from wse_sim.kernels.collective.member import Palette, join_slot
+from wse_sim.kernels.collective.timing import Timing
+from wse_sim.program.builder import Builder
+from wse_sim.program.code import Code
+from wse_sim.program.host import HostStream
+from wse_sim.program.memory import Buffer
+
+SLOT = HANDOVER + 1  # background slot that receives
+
+
+def halves(width: int) -> dict[Direction, range]:
+    """Columns that hear the host from each side."""
+    middle = -(-width // 2)
+    found = {WEST: range(middle), EAST: range(middle, width)}
+    return {side: columns for side, columns in found.items() if columns}
+
+
+def cycles(wafer: Wafer, width: int, height: int, words: int) -> int:
+    """Cycles that the link takes for `words` wavelets to each PE of a whole program: its busiest channel, or entry."""
+    by_edge = wafer.io_channels // len(wafer.io_edges)
+    rows = int(np.bincount(np.arange(height) * by_edge // height).max())
+    entry = words * max(len(columns) for columns in halves(width).values())
+    price = wafer.io_channels * WAVELET_BYTES * wafer.clock_hz
+    return max(entry, -(-entry * rows * price // wafer.host_bytes_per_second))
+
+
+def cost_of_posting(wafer: Wafer) -> int:
+    """Cycles of the main thread for a part: to wait for it when it is there, and to begin to receive the next."""
+    return 2 * Timing(wafer).asynchronous(2) + wafer.completion_cycles
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The way of the parts, and where they end.
+
+    region   the PEs, from the west to the east end of the program
+    buffers  two, for the parts in turn
+    streams  of the west end, and of the east end
+    """
+
+    region: Region
+    buffers: tuple[Buffer, Buffer]
+    streams: tuple[HostStream, ...]
+
+    def post(self, pe: Code, part: int) -> None:
+        """Begins to receive a part; what its buffer held is lost."""
+        buffer = self.buffers[part % 2]
+        pe.mov(buffer, self.streams[0].color, slot=SLOT)
+
+    def join(self, pe: Code, part: int) -> Buffer:
+        """Waits for the part that was posted; gives its buffer."""
+        buffer = self.buffers[part % 2]
+        join_slot(pe, SLOT, buffer[:])
+        return buffer
+
+    def share(self, stream: HostStream) -> int:
+        """PEs of a row that hear a stream."""
+        return len(halves(self.region.width)[stream.side])
+
+    def values(self, tiles: NDArray[Any]) -> Iterator[tuple[HostStream, NDArray[Any]]]:
+        """What the host sends on each stream for tiles (parts, height, width, n), one part after the other."""
+        buffer = self.buffers[0]
+        _, height, width, n = tiles.shape
+        if (height, width, n) != (self.region.height, self.region.width, buffer.length):
+            raise ProgramError(
+                f"tiles of shape {tiles.shape}: expected (parts, {self.region.height}, {self.region.width}, "
+                f"{buffer.length})"
+            )
+        padded = np.pad(tiles.astype(buffer.dtype.numpy), [(0, 0)] * 3 + [(0, n % buffer.dtype.per_wavelet)])
+        words = np.ascontiguousarray(padded).view(np.uint32)
+        for stream in self.streams:
+            columns = halves(width)[stream.side]
+            near_first = columns if stream.side is WEST else columns[::-1]
+            yield stream, np.moveaxis(words[:, :, near_first], 0, 1).swapaxes(2, 3).reshape(height, -1)
+
+
+def make_feed(
+    build: Builder, region: Region, *, n: int, dtype: DType, name: str = "feed", color: Palette | None = None
+) -> Feed:
+    """Takes a colour, and two buffers of `n` elements on each PE of the whole program."""
+    if region.xs != build.grid.xs or n < 1:
+        raise ProgramError(
+            f"a feed of {n} elements for {region!r}: expected some, and PEs from the west to the east end of "
+            f"{build.grid!r}"
+        )
+    channel = (color or build.color)(name)
+    streams = []
+    for side, columns in halves(region.width).items():
+        part = region[columns.start : columns.stop, :]
+        onward, entry = (part[:-1, :], part[0, :]) if side is WEST else (part[1:, :], part[-1, :])
+        last = part[-1, :] if side is WEST else part[0, :]
+        build.route(channel, onward, side >> (RAMP | side.opposite))
+        build.route(channel, last, side >> RAMP)
+        number = np.arange(len(columns)) if side is WEST else np.arange(len(columns))[::-1]
+        build.filter(channel, part, keep=1, of=len(columns), first=number)
+        streams.append(build.host_stream(f"{name}.{str(side).lower()}", channel, entry, side))
+    buffers = tuple(build.buffer(f"{name}.{k}", dtype, n, on=region) for k in range(2))
+    return Feed(region, (buffers[0], buffers[1]), tuple(streams))
