@@ -20,10 +20,11 @@ from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.region.fit import bytes_needed
-from wse_sim.mapping.region.traffic import traffic_of
+from wse_sim.mapping.region.traffic import streamed_traffic, traffic_of
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
 from wse_sim.report.report import Report
 
+FEW = 2, 4  # layers of the two runs that stand for one of more
 ROUNDS = 2, 4  # tokens of each sequence in the two launches, from one position on, whose difference is measured
 
 
@@ -50,14 +51,20 @@ class Found:
 def by_estimate(mapping: Mapping, position: int) -> Found:
     """Closed forms only."""
     found = estimate(mapping, position=position)
-    spare = len(mapping.parts(0)) > 1
+    streamed = mapping.places[0].streamed
+    spare = len(mapping.parts(0)) > 1 or streamed
     sent = [traffic_of(layout, position, spare=spare) for layout in ring_layouts(mapping)]
-    busiest = max(traffic.busiest for traffic in sent)
+    busiest = max(traffic.busiest for traffic in sent) * mapping.sequences
+    wavelets: float = sum(traffic.wavelets for traffic in sent) + _between(mapping)
+    if streamed:
+        weights = streamed_traffic(layouts(mapping)[0])
+        busiest += weights.busiest
+        wavelets += weights.wavelets / mapping.sequences
     return Found(
         cycles=found.cycles,
-        stalls={"idle": found.waiting},
-        wavelets=sum(traffic.wavelets for traffic in sent) + _between(mapping),
-        busiest=busiest * mapping.sequences / found.cycles,
+        stalls={"weights" if streamed else "idle": max(found.waiting, 0.0)},
+        wavelets=wavelets,
+        busiest=busiest / found.cycles,
         joules=joules_of(found),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
@@ -86,7 +93,12 @@ def joules_of(found: Estimate) -> float:
 
 
 def by_parts(mapping: Mapping, position: int) -> Found:
-    """Each distinct part simulated alone, the ring composed from them; hand-overs by their closed form."""
+    """Each distinct part simulated alone, the ring composed from them; hand-overs by their closed form.
+
+    Of streamed weights two runs with fewer layers, composed to one with all.
+    """
+    if mapping.places[0].streamed:
+        return _by_layers(mapping, position)
     whole = estimate(mapping, position=position)
     spare = len(mapping.parts(0)) > 1
     parts = [
@@ -111,6 +123,36 @@ def by_parts(mapping: Mapping, position: int) -> Found:
         joules=JOULES_PER_FEMTOJOULE * (moving + static),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
+
+
+def _by_layers(mapping: Mapping, position: int) -> Found:
+    """What layers add is alike, so what two runs of few layers differ in is added for the others; exact for few."""
+    layers = mapping.config.n_layer
+    if layers <= FEW[1]:
+        return by_simulation(mapping, position)
+    few, more = (by_simulation(_with_layers(mapping, n), position) for n in FEW)
+    steps = (layers - FEW[1]) / (FEW[1] - FEW[0])
+
+    def grown(one: float | None, other: float | None) -> float:
+        assert one is not None
+        assert other is not None
+        return other + steps * (other - one)
+
+    cycles = round(grown(few.cycles, more.cycles))
+    shares = {name: grown(few.stalls[name] * few.cycles, more.stalls[name] * more.cycles) for name in GROUPS}
+    return Found(
+        cycles=cycles,
+        stalls={name: max(share / cycles, 0.0) for name, share in shares.items()},
+        wavelets=grown(few.wavelets, more.wavelets),
+        busiest=more.busiest,
+        joules=grown(few.joules, more.joules),
+        sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
+    )
+
+
+def _with_layers(mapping: Mapping, count: int) -> Mapping:
+    places = tuple(replace(place, layers=range(count)) for place in mapping.places)
+    return replace(mapping, config=replace(mapping.config, n_layer=count), places=places)
 
 
 def by_simulation(mapping: Mapping, position: int) -> Found:

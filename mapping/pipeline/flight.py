@@ -11,6 +11,7 @@ from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.pipeline.program import MOST_ROUNDS, Pipeline
+from wse_sim.mapping.pipeline.streaming import Streaming
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
@@ -43,7 +44,7 @@ class Flight:
         trace: Trace | None = None,
     ) -> None:  # fmt: skip
         self.mapping = mapping
-        self.pipeline = Pipeline(mapping)
+        self.pipeline = Streaming(mapping) if mapping.places[0].streamed else Pipeline(mapping)
         self.machine = Machine(self.pipeline.program, mapping.wafer, threads=threads, trace=trace)
         if tensors is not None:
             self.pipeline.load(self.machine, tensors)
@@ -84,6 +85,7 @@ class Flight:
                 f"{rounds} tokens more at position {self.position}, but the context has {self.mapping.context}: "
                 "start anew, or map a longer context"
             )
+        self.pipeline.feed(self.machine, rounds)
         cycles = self.machine.launch({"rounds": rounds, "sample": int(sample)})
         self.position += rounds
         return cycles

@@ -210,6 +210,9 @@ class Pipeline:
             for stop in ring.stops:
                 stop.stage.load(machine, tensors)
 
+    def feed(self, machine: Machine, rounds: int) -> None:
+        """Nothing is streamed in."""
+
     def go_to(self, machine: Machine, position: int) -> None:
         """Sets the position of all sequences."""
         for ring in self.rings:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wse_sim.hardware import EAST, WEST
 from wse_sim.kernels.collective.plan import plan
+from wse_sim.mapping.plan.estimate import link_cycles
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings, ring_colors, ring_of
 from wse_sim.mapping.region.fit import LARGEST, bytes_needed, fit
@@ -28,7 +30,8 @@ class Check:
 
 def checks(mapping: Mapping) -> tuple[Check, ...]:
     """Every limit, met or not."""
-    return (_sram(mapping), _colors(mapping), _handovers(mapping), _sequences(mapping), _prompts(mapping))
+    every = (_sram, _colors, _handovers, _sequences, _prompts, _host)
+    return tuple(check(mapping) for check in every)
 
 
 def why_not(mapping: Mapping) -> str:
@@ -61,8 +64,9 @@ def _sram(mapping: Mapping) -> Check:
 
 
 def _colors(mapping: Mapping) -> Check:
-    spare = len(mapping.parts(0)) > 1
-    lines = max(_line_colors(layout, spare=spare) for layout in layouts(mapping))
+    streamed = mapping.places[0].streamed
+    spare = len(mapping.parts(0)) > 1 or streamed
+    lines = max(_line_colors(layout, spare=spare) for layout in layouts(mapping)) + streamed
     needed = lines + max((1 + n for ring in ring_colors(mapping) for bundles in ring for n in bundles), default=0)
     needed += 2 * bool(mapping.replica(0, prompts=True))
     limit = len(mapping.wafer.user_colors)
@@ -95,6 +99,8 @@ def _handovers(mapping: Mapping) -> Check:
 def _sequences(mapping: Mapping) -> Check:
     parts = len(mapping.parts(0))
     text = f"{mapping.sequences} sequences in flight over {parts} regions"
+    if mapping.places[0].streamed:
+        return Check("sequences", True, mapping.sequences, mapping.sequences, f"{mapping.sequences} step together")
     ok = mapping.sequences <= parts
     return Check("sequences", ok, mapping.sequences, parts, text if ok else f"{text}: expected one for each at most")
 
@@ -115,3 +121,21 @@ def _prompts(mapping: Mapping) -> Check:
             text = f"keys and values from {here!r} to {there!r}: expected the same rows, and the target in the west"
             return Check("prompts", ok=False, needed=1, limit=0, text=text)
     return Check("prompts", ok=True, needed=0, limit=0, text=text)
+
+
+def _host(mapping: Mapping) -> Check:
+    """Streamed weights come in at both ends of every row of one region."""
+    streamed = [place for place in mapping.places if place.streamed]
+    if not streamed:
+        return Check("host link", ok=True, needed=0, limit=0, text="no streamed weights")
+    place, wafer = streamed[0], mapping.wafer
+    why = ""
+    if len(mapping.places) > 1 or (place.x, place.y) != (0, 0) or mapping.turned:
+        why = "expected one region in the north-west corner of an upright wafer; place the mapping anew"
+    elif not {EAST, WEST} <= set(wafer.io_edges):
+        why = f"expected I/O channels at the west and the east edge of {wafer.name}; give it other io_edges"
+    elif wafer.filters < 1:
+        why = f"expected a filter on each PE of {wafer.name}"
+    link = link_cycles(mapping)
+    text = f"weights streamed to {place.region!r}: {why}" if why else f"{link:,} cycles of the host link a step"
+    return Check("host link", ok=not why, needed=link, limit=link, text=text)

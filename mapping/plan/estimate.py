@@ -8,12 +8,15 @@ from functools import lru_cache
 from wse_sim.errors import UsageError
 from wse_sim.hardware import VECTOR_OPERATIONS, Wafer
 from wse_sim.kernels.collective.redeal import gap_between
+from wse_sim.kernels.matrix import feed
 from wse_sim.mapping.model.operations import Step
 from wse_sim.mapping.plan.between import cache_cycles, send_cycles, take_cycles
 from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings
 from wse_sim.mapping.plan.share import TOKEN_BYTES, step_of
+from wse_sim.mapping.region.arrivals import words_of
+from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill_cycles import PrefillCycles, prefill_cycles
@@ -24,7 +27,7 @@ class Turn:
     """A part's work on one token, or on a prompt, in cycles.
 
     work  its kernels
-    take  hearing what came in
+    take  hearing what came in; of streamed weights, having them sent
     send  until the next part has it, on the way included
     """
 
@@ -46,6 +49,7 @@ class Estimate:
     tokens    of a step
     cycles    between two steps of a sequence; in phase prefill until keys and values are where decode has them
     turns     of each part of a replica
+    link      cycles that the host link takes a step for streamed weights
     flops     of a step
     """
 
@@ -55,6 +59,7 @@ class Estimate:
     cycles: int
     turns: tuple[Turn, ...]
     flops: int
+    link: int = 0
 
     @property
     def cycles_per_token(self) -> int:
@@ -81,10 +86,11 @@ class Estimate:
 
     @property
     def waiting(self) -> float:
-        """Share of the PEs' time in which they have nothing to do: bubbles, and regions of the other phase."""
+        """Share of the PEs' time with nothing to do: bubbles, late weights, and regions of the other phase."""
         parts = [sum(p.area for p in part.places) for part in workers(self.mapping)]
         busy = sum(area * turn.busy for area, turn in zip(parts, self.turns, strict=True))
-        return 1 - busy * self.mapping.sequences / (self.mapping.area / self.mapping.replicas * self.cycles)
+        turns = turns_in_a_step(self.mapping)
+        return 1 - busy * turns / (self.mapping.area / self.mapping.replicas * self.cycles)
 
 
 def tokens_over_host(wafer: Wafer) -> float:
@@ -99,7 +105,11 @@ def workers(mapping: Mapping) -> tuple[Part, ...]:
 
 
 def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
-    """A step whose last token is at `position`; by default the last that the context, or the prompt, has room for."""
+    """A step whose last token is at `position`; by default the last that the context, or the prompt, has room for.
+
+    Of streamed weights the link's time or the PEs', whichever is longer: it takes PEs that are now and then free to
+    take a word, as they are where many share a matrix. PEs that compute without a pause hold the link up.
+    """
     room = mapping.prompt if mapping.phase == "prefill" else mapping.context
     at = room - 1 if position is None else position
     return (_prompt if mapping.phase == "prefill" else _token)(mapping, at)
@@ -108,9 +118,10 @@ def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
 def _token(mapping: Mapping, position: int) -> Estimate:
     turns = turns_of(mapping, position)
     latency, slowest = sum(turn.busy for turn in turns), max(turn.busy for turn in turns)
-    cycles = max(latency, mapping.sequences * slowest)
+    link = link_cycles(mapping)
+    cycles = max(latency, turns_in_a_step(mapping) * slowest, link)
     flops = _flops(step_of(mapping, past=position))
-    return Estimate(mapping=mapping, position=position, tokens=1, cycles=cycles, turns=turns, flops=flops)
+    return Estimate(mapping=mapping, position=position, tokens=1, cycles=cycles, turns=turns, flops=flops, link=link)
 
 
 def _prompt(mapping: Mapping, position: int) -> Estimate:
@@ -137,11 +148,26 @@ def prompt_cycles(layout: Layout, tokens: int) -> PrefillCycles:
     return prefill_cycles(layout, tokens)
 
 
+def turns_in_a_step(mapping: Mapping) -> int:
+    """Turns of each part until every sequence has a token: sequences of streamed weights share one."""
+    return 1 if mapping.places[0].streamed else mapping.sequences
+
+
+def link_cycles(mapping: Mapping) -> int:
+    """Cycles that the host link takes for the weights of a step; 0 where they stay."""
+    if not mapping.places[0].streamed:
+        return 0
+    layout = mapping.layout(mapping.parts(0)[0])
+    return feed.cycles(layout.wafer, layout.width, layout.height, len(layout.held) * words_of(layout))
+
+
 def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     """The turns of the parts of a replica; of ways round dead PEs, in which replicas differ, the longest counts."""
     parts = mapping.parts(0)
     if len(parts) == 1:
-        return (Turn(work_cycles(mapping.layout(parts[0]), position, spare=False)),)
+        layout = mapping.layout(parts[0])
+        posting = len(layout.held) * feed.cost_of_posting(layout.wafer) if layout.streamed else 0
+        return (Turn(work_cycles(layout, position, spare=layout.streamed), posting),)
     layouts = [mapping.layout(part) for part in parts]
     links = zip(*distinct_rings(mapping), strict=True)
     return tuple(
@@ -161,7 +187,7 @@ def work_cycles(layout: Layout, position: int, *, spare: bool) -> StageCycles:
 
 @lru_cache(maxsize=4096)
 def _remembered(layout: Layout, position: int, spare: bool) -> StageCycles:
-    return stage_cycles(layout, position, spare=spare)
+    return (stage_cycles if layout.batch == 1 else batch_cycles)(layout, position, spare=spare)
 
 
 def mac_rate(mapping: Mapping) -> tuple[int, int]:

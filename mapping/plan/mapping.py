@@ -68,6 +68,7 @@ class Place:
             parts.append(f"layers {self.layers[0]}-{self.layers[-1]}")
         parts += ["head"] if self.head else []
         text = ("prompts: " if self.prompts else "") + (", ".join(parts) or "nothing")
+        text += ", weights streamed" if self.streamed else ""
         return text if self.shards == 1 else f"{text}, shard {self.shard + 1} of {self.shards}"
 
 
@@ -114,7 +115,7 @@ class Mapping:
     dtype      of weights, cache and activations
     accumulate type of sums
     context    tokens that the KV cache has room for; 0: all positions of the model
-    sequences  sequences in flight in each replica
+    sequences  sequences in flight in each replica; those of streamed weights step together
     prompt     tokens of a prompt taken at once, at most; 0: the context, where prompts are taken at once
     tight      no gaps between tensors; see `Layout`
     turned     the wafer lies on its side: x runs along its columns
@@ -209,8 +210,10 @@ class Mapping:
             dtype=self.dtype,
             accumulate=self.accumulate,
             context=self.context,
-            sequences=1 if takes else self.sequences,
+            sequences=1 if takes or place.streamed else self.sequences,
             prompt=self.prompt if takes else 0,
+            batch=self.sequences if place.streamed else 1,
+            streamed=place.streamed,
             tight=self.tight,
             layers=place.layers,
             embedding=place.embedding,

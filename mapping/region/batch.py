@@ -13,6 +13,7 @@ from wse_sim.kernels.rows import each_row, times
 from wse_sim.kernels.transformer import residual
 from wse_sim.kernels.transformer.draw import Draw, make_draw
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.region.arriving import Coming
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.resident import Crowd, Head, Layer, Linear, Norm
 from wse_sim.mapping.region.stage import Stage
@@ -53,10 +54,11 @@ class BatchStage:
             rows=self.rows, scale=self.layout.config.embeddings_scale,
         )  # fmt: skip
 
-    def blocks(self, pe: Code, hidden: Register, inner: Register) -> None:
-        """All layers; `hidden` and `inner` are the valid elements of this PE's blocks."""
-        for i, layer in self.resident.layers.items():
+    def blocks(self, pe: Code, hidden: Register, inner: Register, *, coming: Coming | None = None) -> None:
+        """All layers; `hidden` and `inner` are the valid elements of this PE's blocks; `coming` as in `Stage`."""
+        for i, resident in self.resident.layers.items():
             with pe.builder.section(f"layer {i}"):
+                layer = resident if coming is None else coming.take(pe, i, resident)
                 self._layer(pe, i, layer, hidden, inner)
 
     def choose(self, pe: Code, hidden: Register, wanted: Register, how: Draw | None) -> None:

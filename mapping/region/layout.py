@@ -29,6 +29,7 @@ class Layout:
     layers     blocks that lie here; None: all
     embedding  whether the token and position tables lie here
     head       whether the last norm and the output head do
+    streamed   the matrices of the layers come from the host, a layer at a time, while the one before is worked on
     dtype      of weights, cache and activations, f32 or f16
     accumulate type in which products are added up, in a PE and on the fabric: f32, or f16 where dtype is f16
     """
@@ -49,6 +50,7 @@ class Layout:
     layers: range | None = None
     embedding: bool = True
     head: bool = True
+    streamed: bool = False
 
     def __post_init__(self) -> None:
         if self.context == 0:
@@ -78,6 +80,10 @@ class Layout:
             raise UsageError(
                 "prompts at once in a tight layout, for a batch or for a part of a model: expected one sequence, and "
                 "all of the model in one shard; give prompt=0"
+            )
+        if self.streamed and (self.tight or self.prompt or self.shards > 1):
+            raise UsageError(
+                "streamed weights in a tight layout, in shards or with prompts at once: expected a plain layout"
             )
         if not self.wafer.holds(self.width, self.height) or min(self.width, self.height) < 1:
             raise FitError(

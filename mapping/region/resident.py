@@ -24,6 +24,7 @@ from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.kernels.transformer.likeliest import Search
 from wse_sim.kernels.transformer.table import Table, make_table
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.region.arrivals import make_arrivals
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
@@ -110,6 +111,7 @@ class Resident:
     """What a layout keeps in the SRAM of a region: parameters, cache, work space.
 
     tables, head  None where the layout leaves them to another region
+    arrivals      of streamed weights; None: they stay
     crowd         None where a step works on one sequence
     """
 
@@ -118,6 +120,7 @@ class Resident:
         config = layout.config
         self.tables = self._tables() if layout.embedding else None
         table = self._head_table() if layout.head else None
+        self.arrivals = make_arrivals(build, layout, region) if layout.streamed and layout.held else None
         self.layers = {i: self._layer(i) for i in layout.held}
         norm = self._norm("ln_f", self._buffer) if layout.head else None
         self.heads = make_heads(build, config.n_embd, config.n_head, region, shards=layout.shards)
@@ -185,7 +188,10 @@ class Resident:
 
     def _linear(self, name: str, rows: Blocks, columns: Blocks, axis: Axis, make: Make, *, parts: int = 1) -> Linear:
         dtype, tight = self.layout.dtype, self.layout.tight
-        weight = make(f"{name}.weight", dtype, rows.size * columns.size * parts)
+        if self.arrivals is None:
+            weight = make(f"{name}.weight", dtype, rows.size * columns.size * parts)
+        else:
+            weight = self.arrivals.where(name, 0)
         bias = None if tight else make(f"{name}.bias", dtype, columns.size * parts)
         return Linear(name, weight, bias, replace(rows, total=rows.total + tight), columns, axis, parts)
 
@@ -289,7 +295,8 @@ class Resident:
         if linear.bias is None:
             machine.write(linear.weight, weight_tiles(linear, np.vstack([matrix, bias])))
         else:
-            machine.write(linear.weight, weight_tiles(linear, matrix))
+            if self.arrivals is None:
+                machine.write(linear.weight, weight_tiles(linear, matrix))
             machine.write(linear.bias, bias_tiles(linear, bias))
 
     def _load_norm(self, machine: Machine, norm: Norm, tensors: Weights) -> None:

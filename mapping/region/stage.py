@@ -32,6 +32,7 @@ from wse_sim.kernels.transformer import (
 from wse_sim.kernels.transformer.draw import Draw
 from wse_sim.kernels.transformer.kv_cache import KVCache, Tokens
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.region.arriving import Coming
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.resident import Layer, Linear, Norm, Resident
 from wse_sim.program.builder import Builder
@@ -97,10 +98,14 @@ class Stage:
             scale=self.layout.config.embeddings_scale,
         )  # fmt: skip
 
-    def blocks(self, pe: Code, here: Here, *, sequence: int = 0) -> None:
-        """All layers of the layout, one after the other, for the newest token of a sequence."""
-        for i, layer in self.resident.layers.items():
+    def blocks(self, pe: Code, here: Here, *, sequence: int = 0, coming: Coming | None = None) -> None:
+        """All layers of the layout, one after the other, for the newest token of a sequence.
+
+        coming  of weights that are streamed
+        """
+        for i, resident in self.resident.layers.items():
             with pe.builder.section(f"layer {i}"):
+                layer = resident if coming is None else coming.take(pe, i, resident)
                 self._layer(pe, i, layer, layer.caches[sequence], here)
 
     def choose(self, pe: Code, hidden: Register, *, wanted: Register | None = None, how: Draw | None = None) -> None:

@@ -12,6 +12,8 @@ from wse_sim.hardware import f32
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.matrix import feed
+from wse_sim.mapping.region.arrivals import words_of
 from wse_sim.mapping.region.layout import Layout
 
 
@@ -25,6 +27,14 @@ class Traffic:
 
     wavelets: int
     busiest: int
+
+
+def streamed_traffic(layout: Layout) -> Traffic:
+    """Of a step's weights from the host: every word goes along all of its half of a row."""
+    words = len(layout.held) * words_of(layout)
+    parts = [len(columns) for columns in feed.halves(layout.width).values()]
+    hops = layout.height * sum(words * n * (n - 1) for n in parts)
+    return Traffic(hops, words * max(n for n in parts) if max(parts) > 1 else 0)
 
 
 def traffic_of(layout: Layout, position: int, *, spare: bool = False) -> Traffic:

@@ -11,9 +11,10 @@ from wse_sim.mapping.strategies.prefill_decode import PREFILL_DECODE
 from wse_sim.mapping.strategies.replicas import REPLICAS
 from wse_sim.mapping.strategies.strategy import SYMBOLS, Problem, Strategy
 from wse_sim.mapping.strategies.tensor import TENSOR
+from wse_sim.mapping.strategies.weight_streaming import WEIGHT_STREAMING
 
 STRATEGIES: _Mapping[str, Strategy] = MappingProxyType(
-    {s.name: s for s in (LAYER_SEQUENTIAL, PIPELINE, TENSOR, REPLICAS, HYBRID, PREFILL_DECODE)}
+    {s.name: s for s in (LAYER_SEQUENTIAL, PIPELINE, TENSOR, REPLICAS, HYBRID, PREFILL_DECODE, WEIGHT_STREAMING)}
 )
 
 

@@ -60,7 +60,8 @@ def streams_have_a_route(facts: Facts) -> None:
             if other is not stream:
                 raise problem(
                     ProgramError,
-                    f"host streams {other.name!r} and {stream.name!r} both enter {pe_text((x, y))} from the {stream.side}",
+                    f"host streams {other.name!r} and {stream.name!r} both enter {pe_text((x, y))} from the "
+                    f"{stream.side}",
                     f"made at {other.where} and {stream.where}",
                     expected="one stream at each entry, a link that carries one word a cycle",
                     advice="send one after the other in one stream, or let one enter elsewhere",

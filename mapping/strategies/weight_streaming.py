@@ -1,0 +1,102 @@
+"""Weight streaming: weights enter from the host link layer by layer, activations and KV cache stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from wse_sim.errors import FitError
+from wse_sim.kernels.matrix import feed
+from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.mapping import Mapping, Place
+from wse_sim.mapping.region.arrivals import sizes_of, words_of
+from wse_sim.mapping.region.fit import bytes_needed, fits
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
+from wse_sim.mapping.strategies.sizing import best, ladder
+from wse_sim.mapping.strategies.strategy import Problem, Strategy
+
+NAME = "weight-streaming"
+MOST = 64  # sequences that are tried
+
+
+def plan(problem: Problem) -> Mapping:
+    """The square, or the whole rectangle, and the number of sequences with the most tokens a second."""
+    if problem.phase != "decode":
+        raise FitError(f"{NAME} in phase prefill: prompts go token by token, so far; try layer-sequential")
+    found = best(
+        list(_sizes(problem)), lambda layout: _rough(layout) / layout.batch, fits,
+        lambda layout: 1 / estimate(_mapping(problem, layout)).tokens_per_s, _nothing(problem),
+    )  # fmt: skip
+    return _mapping(problem, found)
+
+
+def _sizes(problem: Problem) -> Iterator[Layout]:
+    """Squares and the whole rectangle in the north-west corner, with numbers of sequences that look as if they fit."""
+    limit = problem.wafer.user_sram_bytes
+    sizes = [(side, side) for side in ladder(1, min(problem.width, problem.height))]
+    for width, height in dict.fromkeys([*sizes, (problem.width, problem.height)]):
+        if any(x < width and y < height for x, y in problem.dead):
+            continue
+        one = _layout(problem, width, height, 1)
+        counts = [problem.sequences] if problem.sequences else [2**k for k in range(MOST.bit_length())]
+        fitting = [count for count in counts if _bytes(replace(one, batch=count)) <= limit]
+        for count in fitting[-2:]:
+            yield replace(one, batch=count)
+
+
+def _layout(problem: Problem, width: int, height: int, sequences: int) -> Layout:
+    return Layout(
+        config=problem.config, wafer=problem.wafer, width=width, height=height, dtype=problem.dtype,
+        accumulate=problem.accumulate, context=problem.context, batch=sequences, streamed=True,
+        layers=range(problem.config.n_layer),
+    )  # fmt: skip
+
+
+def _bytes(layout: Layout) -> int:
+    """A first guess of a PE's SRAM."""
+    hidden, features, inner, many = layout.hidden.size, layout.features.size, layout.inner.size, layout.batch
+    without = rough_bytes(replace(layout, layers=range(0), batch=1))
+    layer = 6 * hidden + 3 * features + inner + 2 * features * layout.cache_slots * many
+    work = (many - 1) * (4 * hidden + 4 * features + 3 * inner + layout.vocabulary.size)
+    work += (many - 1) * layout.config.n_head // layout.width * layout.cache_slots
+    return without + layout.dtype.bytes * (len(layout.held) * layer + 2 * sum(sizes_of(layout).values()) + work)
+
+
+def _rough(layout: Layout) -> float:
+    """A first guess of a step's cycles."""
+    link = feed.cycles(layout.wafer, layout.width, layout.height, len(layout.held) * words_of(layout))
+    return max(link, layout.batch * rough_cycles(layout, layout.context - 1))
+
+
+def _mapping(problem: Problem, layout: Layout) -> Mapping:
+    place = Place(
+        x=0, y=0, width=layout.width, height=layout.height, layers=layout.held, embedding=True, head=True, streamed=True
+    )
+    return Mapping(
+        config=problem.config, wafer=problem.wafer, strategy=NAME, phase=problem.phase, dtype=problem.dtype,
+        accumulate=problem.accumulate, context=problem.context, sequences=layout.batch, places=(place,),
+        dead=problem.dead,
+    )  # fmt: skip
+
+
+def _nothing(problem: Problem) -> str:
+    needed = bytes_needed(_layout(problem, problem.width, problem.height, max(problem.sequences, 1)))
+    return (
+        f"{problem.config.name} in {problem.dtype.name} with {problem.context:,} tokens of context and streamed "
+        f"weights needs {needed:,} bytes of SRAM on each of {problem.width}x{problem.height} PEs for tables, cache "
+        f"and two layers, but there are {problem.wafer.user_sram_bytes:,}, or a dead PE is in the way; try f16, a "
+        "shorter context, or more PEs"
+    )
+
+
+WEIGHT_STREAMING = Strategy(
+    name=NAME,
+    meaning="one region whose matrices enter from the host link at both ends of every row, layer by layer, dealt by "
+    "filters, the next layer while one is worked on; tables, norms, activations and KV cache stay; B sequences step "
+    "together",
+    memory="2 b n / A + 2 b L d c B / A + tables",
+    compute="B L T_gemv(P)",
+    communication="b N / BW a step beside the compute: the longer of the two counts; 10 L T_line(P) for B sequences",
+    plan=plan,
+)
