@@ -11,6 +11,7 @@ from wse_sim.hardware import DType, Wafer
 from wse_sim.mapping.model import GPTConfig
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import Prefill
+from wse_sim.mapping.region.prefill_work import WIDTHS
 from wse_sim.mapping.region.resident import Resident
 from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
@@ -51,10 +52,10 @@ def fit(layout: Layout) -> Fit:
     return Fit(needed, layout.wafer.user_sram_bytes, tuple(ordered))
 
 
-def place(build: Builder, layout: Layout) -> None:
-    """The buffers that a `Decoder` makes, at their places."""
+def place(build: Builder, layout: Layout, *, width: int | None = None) -> None:
+    """The buffers that a `Decoder` makes, at their places; `width` of panels as in `Prefill`."""
     if layout.prompt:
-        Prefill(build, Stage(build, layout, build.grid))
+        Prefill(build, Stage(build, layout, build.grid), width=width)
     else:
         Resident(build, layout, build.grid)
 
@@ -66,17 +67,29 @@ def _kind(name: str) -> str:
 
 
 def bytes_needed(layout: Layout) -> int:
-    """SRAM of the fullest PE: layers are alike, so three tell of all."""
+    """SRAM of the fullest PE: layers are alike, so three tell of all; with the widest panels of prefill that fit."""
+    needed = 0
+    widths: tuple[int | None, ...] = WIDTHS if layout.prompt else (None,)
+    for width in widths:
+        needed = _with_panels(layout, width)
+        if needed <= layout.wafer.user_sram_bytes:
+            break
+    return needed
+
+
+def _with_panels(layout: Layout, width: int | None) -> int:
     count = len(layout.held)
     if count <= 3:
-        return _few(replace(layout, layers=range(count)))
-    two, three = (_few(replace(layout, layers=range(n))) for n in (2, 3))
+        return _few(replace(layout, layers=range(count)), width)
+    two, three = (_few(replace(layout, layers=range(n)), width) for n in (2, 3))
     return three + (count - 3) * (three - two)
 
 
 @lru_cache(maxsize=4096)
-def _few(layout: Layout) -> int:
-    return fit(layout).needed
+def _few(layout: Layout, width: int | None) -> int:
+    build = Builder(layout.width, layout.height)
+    place(build, layout, width=width)
+    return max(buffer.end for buffer in build.buffers)
 
 
 def fits(layout: Layout) -> bool:

@@ -19,13 +19,16 @@ from wse_sim import WSE2, f16, f32
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
+from wse_sim.mapping.comparison.compare import row_of_strategy
+from wse_sim.mapping.comparison.draw import draw_rows
+from wse_sim.mapping.comparison.row import Row
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import load_shipped, preset
 from wse_sim.mapping.model.weights import random_weights
 from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.region.layout import Layout
-from wse_sim.mapping.strategies import strategy
+from wse_sim.mapping.strategies import STRATEGIES, strategy
 from wse_sim.mapping.strategies.strategy import Problem
 from wse_sim.program import Builder
 from wse_sim.report.report import Report
@@ -129,6 +132,12 @@ def pipeline() -> Mapping:
     )  # fmt: skip
 
 
+def strategies() -> list[Row]:
+    """Cerebras-GPT 111M by each strategy."""
+    problem = Problem(config=preset("cerebras-gpt-111m"), wafer=WSE2, dtype=f16)
+    return [row_of_strategy(name, problem) for name in STRATEGIES]
+
+
 def photograph(report: Report, recording: Recording) -> None:
     """The HTML report in a browser, where there is one."""
     browser = shutil.which("chromium")
@@ -154,6 +163,7 @@ def draw_gallery() -> None:
     square = all_reduce(8, 5, 4)
     square.animate(window=(18, square.end), step=2, frames_per_second=10).save(FOLDER / "all_reduce.gif")
     save(pipeline().draw(), "mapping.png")
+    save(draw_rows(strategies()), "strategies.png")
     photograph(report, recording)
 
 

@@ -21,7 +21,8 @@ from wse_sim.mapping.plan.between import cache_cycles, wavelets_of_cache
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.prompts.serve import Serving
-from wse_sim.mapping.region.fit import fit
+from wse_sim.mapping.region.fit import bytes_needed, fit
+from wse_sim.mapping.region.layout import Layout
 
 CONFIG = GPTConfig(name="small", n_layer=2, n_embd=24, n_head=3, n_positions=24, vocab_size=50)
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -144,3 +145,10 @@ def test_what_is_refused() -> None:
         Serving(east, None)
     with pytest.raises(UsageError, match="by hand takes no prompts at once"):
         Serving(replace(mapping, places=mapping.places[:1], prompt=0), None)
+
+
+@pytest.mark.parametrize("side", [5, 8])
+def test_three_layers_tell_of_all_with_prompts_too(side: int) -> None:
+    config = GPTConfig(name="deep", n_layer=9, n_embd=60, n_head=6, n_positions=64, vocab_size=100)
+    layout = Layout(config=config, wafer=WSE2, width=side, height=side, dtype=f16, prompt=64)
+    assert abs(bytes_needed(layout) - fit(layout).needed) <= 64
