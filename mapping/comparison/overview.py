@@ -48,8 +48,9 @@ def _short(value: float | None) -> str:
 
 
 if __name__ == "__main__":
-    for phase in ("decode", "prefill"):
+    PHASES: tuple[Phase, ...] = ("decode", "prefill")
+    for phase in PHASES:
         sys.stdout.write(f"\n{phase}\n\n")
-        for line in overview(phase):  # type: ignore[arg-type]
+        for line in overview(phase):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
