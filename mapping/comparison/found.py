@@ -54,17 +54,18 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     streamed = mapping.places[0].streamed
     spare = len(mapping.parts(0)) > 1 or streamed
     sent = [traffic_of(layout, position, spare=spare) for layout in ring_layouts(mapping)]
-    busiest = max(traffic.busiest for traffic in sent) * mapping.sequences
+    along_x = max(traffic.along_x for traffic in sent) * mapping.sequences
+    along_y = max(traffic.along_y for traffic in sent) * mapping.sequences
     wavelets: float = sum(traffic.wavelets for traffic in sent) + _between(mapping)
     if streamed:
         weights = streamed_traffic(layouts(mapping)[0])
-        busiest += weights.busiest
+        along_x += weights.along_x
         wavelets += weights.wavelets / mapping.sequences
     return Found(
         cycles=found.cycles,
         stalls={"weights" if streamed else "idle": max(found.waiting, 0.0)},
         wavelets=wavelets,
-        busiest=busiest / found.cycles,
+        busiest=max(along_x, along_y) / found.cycles,
         joules=joules_of(found),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )

@@ -22,11 +22,13 @@ class Traffic:
     """Of one token.
 
     wavelets  hops over all links
-    busiest   wavelets over the link that carries most
+    along_x   wavelets over that link along x which carries most
+    along_y   the same along y
     """
 
     wavelets: int
-    busiest: int
+    along_x: int
+    along_y: int
 
 
 def streamed_traffic(layout: Layout) -> Traffic:
@@ -34,7 +36,7 @@ def streamed_traffic(layout: Layout) -> Traffic:
     words = len(layout.held) * words_of(layout)
     parts = [len(columns) for columns in feed.halves(layout.width).values()]
     hops = layout.height * sum(words * n * (n - 1) for n in parts)
-    return Traffic(hops, words * max(n for n in parts) if max(parts) > 1 else 0)
+    return Traffic(hops, words * max(parts) if max(parts) > 1 else 0, 0)
 
 
 def traffic_of(layout: Layout, position: int, *, spare: bool = False) -> Traffic:
@@ -48,7 +50,7 @@ def traffic_of(layout: Layout, position: int, *, spare: bool = False) -> Traffic
     hops = sum(on_x) * hops_of(along_x) * layout.height + sum(on_y) * hops_of(along_y) * layout.width
     hops += scores * hops_of(inside) * layout.height * layout.shards
     busiest_x = sum(on_x) * _load(along_x) + scores * _load(inside)
-    return Traffic(hops, max(busiest_x, sum(on_y) * _load(along_y)))
+    return Traffic(hops, busiest_x, sum(on_y) * _load(along_y))
 
 
 def _along_x(layout: Layout) -> Iterator[int]:
