@@ -80,6 +80,8 @@ def test_kernels(kernel: Kernel) -> None:
             machine = Machine(example.program, wafer, engine=engine)
             for name, values in example.inputs.items():
                 machine.write(name, values)
+            for name, values in example.streams.items():
+                machine.stream(name, values)
             found.append((outcome_of(machine, [example.arguments]), all_that_is_counted(machine)))
         assert_same(found[1][0], found[0][0], f"{kernel.name} {shape}")
         for name, counts in found[0][1].items():

@@ -87,7 +87,8 @@ def test_one_region_has_no_flows_and_replicas_have_their_own() -> None:
     one = Mapping(config=config, wafer=WSE2.crop(30, 12), strategy="layer-sequential", places=(whole,))
     assert not [t for t in one.draw().texts if isinstance(t, Annotation)]
     two = replace(one, places=(whole, replace(whole, x=15, replica=1, streamed=True)))
-    assert list(regions_of(two)) == ["embedding, layers 0-3, head, replica 1", "embedding, layers 0-3, head, replica 2"]
+    holds = "embedding, layers 0-3, head"
+    assert list(regions_of(two)) == [f"{holds}, replica 1", f"{holds}, weights streamed, replica 2"]
     assert two.regions == regions_of(two)
     legend = two.draw().get_legend()
     assert legend is not None

@@ -209,8 +209,9 @@ def test_messages() -> None:
     with pytest.raises(UsageError, match="3 sequences in flight over 2 regions"):
         Flight(ring(CONFIG, [0, 2, 4], sequences=3), weights)
     apart = ring(CONFIG, [0, 2, 4])
-    below = replace(apart, places=(apart.places[0], replace(apart.places[1], x=0, y=6, width=5)))
-    with pytest.raises(FitError, match=r"no lanes from \[0:6, 0:6\], embedding, layers 0-1, head, to .*: rows of"):
+    below = replace(apart, places=(apart.places[0], replace(apart.places[1], x=0, y=6, width=1)))
+    ends = r"no lanes from \[0:6, 0:6\], embedding, layers 0-1, head, to .*: 6 rows of .* end in 1 columns"
+    with pytest.raises(FitError, match=ends):
         Flight(below, weights)
     walled = replace(apart.moved({1: (7, 0)}), wafer=toy(13, 6), dead=frozenset((6, y) for y in range(6)))
     with pytest.raises(FitError, match=r"no lanes .*: dead PEs wall off PE \(7, 0\) from PE \(5, 0\): expected a way"):

@@ -101,7 +101,7 @@ def test_a_hybrid_mixes_and_one_with_a_single_kind_is_that_strategy() -> None:
 def test_caches_take_fewer_sequences_where_there_is_no_room_for_all() -> None:
     config = replace(SMALL, n_positions=1600)
     wide = Problem(config=config, wafer=toy(12, 12), dtype=f16)
-    roomy, tight = (strategy("pipeline").plan(replace(wide, context=c, stages=4)) for c in (64, 1600))
+    roomy, tight = (strategy("pipeline").plan(replace(wide, context=c, prompt=0, stages=4)) for c in (64, 1600))
     assert roomy.sequences == 4 > tight.sequences >= 1
     assert why_not(tight) == ""
 

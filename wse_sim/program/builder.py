@@ -13,10 +13,10 @@ import numpy as np
 
 from wse_sim.errors import ProgramError
 from wse_sim.hardware.dtypes import DType
-from wse_sim.hardware.geometry import RAMP, Direction, Grid, Region, Route
+from wse_sim.hardware.geometry import Direction, Grid, Region, Route
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color, RoutePaint
-from wse_sim.program.host import Filter, HostStream
+from wse_sim.program.host import Filter, HostStream, make_filter, make_host_stream
 from wse_sim.program.instruction import Instruction, Mark, Task, operands
 from wse_sim.program.memory import Buffer, View
 from wse_sim.program.program import Placed, Program
@@ -212,14 +212,9 @@ class Builder:
         """
         called = self._unique("host stream", name)
         self._require_color(f"host stream {called!r}", color)
-        if not isinstance(side, Direction) or side is RAMP:
-            raise ProgramError(f"host stream {called!r} enters from {side!r}: expected EAST, NORTH, WEST or SOUTH")
         where = self._region(f"host stream {called!r}", region)
-        if not where:
-            raise ProgramError(f"host stream {called!r} on {region!r}: expected one PE or more")
-        made = HostStream(called, color, where, side, _caller())
-        self._streams.append(made)
-        return made
+        self._streams.append(make_host_stream(called, color, where, side, where=_caller()))
+        return self._streams[-1]
 
     def filter(self, color: Color, region: Region, *, keep: int, of: int, first: np.ndarray | int = 0) -> None:
         """The PEs of a region take `keep` of every `of` wavelets of a colour; routes beyond carry all on.
@@ -228,24 +223,9 @@ class Builder:
         """
         self._require_color("filter", color)
         where = self._region(f"filter of colour {color!r}", region)
-        every = whole(of, f"`of` of a filter of colour {color!r}", least=1)
-        kept = whole(keep, f"`keep` of a filter of colour {color!r}", least=0)
-        given = np.asarray(first)
-        try:
-            starts = np.broadcast_to(given, (where.height, where.width)).astype(np.int64)
-        except ValueError:
-            raise ProgramError(
-                f"first of a filter of colour {color!r} has shape {given.shape}: expected (height, width) = "
-                f"{(where.height, where.width)}, or one that broadcasts to it"
-            ) from None
-        if given.dtype.kind not in "iu" or kept > every or (where and not 0 <= starts.min() <= starts.max() < every):
-            raise ProgramError(
-                f"filter of colour {color!r} takes {kept} of {every} wavelets, the first at {given!r}: expected no "
-                f"more than there are, and whole numbers 0..{every - 1}"
-            )
-        starts.flags.writeable = False
+        made = make_filter(color, where, keep=keep, of=of, first=first, where=_caller())
         if where:
-            self._filters.append(Filter(color, where, kept, every, starts, _caller()))
+            self._filters.append(made)
 
     def _require_color(self, what: str, color: object) -> None:
         if not isinstance(color, Color):
