@@ -94,7 +94,7 @@ def dead_of(text: str | None, seed: int, wafer: Wafer) -> frozenset[Pe]:
             return random_dead(int(text), seed, wafer)
         found = [pe.split(",") for pe in text.split()]
         return frozenset((int(x), int(y)) for x, y in found)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(
             f"--dead {text!r}: expected PEs as '3,7 20,5', how many random ones, or a share as 0.01%"
         ) from None

@@ -63,7 +63,7 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
     """All regions on one machine, a prompt on each replica, hand-overs too; weights are 0."""
     tokens = position + 1
     serving = Serving(mapping, None)
-    cycles = serving.launch([[0] * tokens] * mapping.replicas, 0)
+    cycles = serving.launch([[0] * tokens] * mapping.replicas, [0] * mapping.replicas)
     report = serving.report()
     used = np.zeros((report.height, report.width), np.bool_)
     for place in mapping.places:

@@ -17,7 +17,12 @@ from wse_sim.mapping.strategies import STRATEGIES, Problem
 
 MODELS = tuple(name for name in PRESETS if name.startswith("cerebras-gpt"))
 WAFERS = (WSE2, WSE3)
-REASONS = {"one region that holds": "not written", "shards that divide": "heads indivisible", "": "no room"}
+REASONS = {
+    "one region that holds": "not written",
+    "go token by token": "not written",
+    "shards that divide": "heads indivisible",
+    "": "no room",
+}
 """Short forms of reasons by what they contain, the first that does."""
 
 

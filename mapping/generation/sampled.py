@@ -93,9 +93,9 @@ def _is_prefill(report: Report, section: int) -> bool:
 def _alike(report: Report, before: list[int], here: list[int]) -> bool:
     """Whether sections took the same a constant time apart: all but the first, which may begin in another way."""
     sections = report.sections
-    pairs = list(zip(before, here, strict=False))[1:]
-    if not pairs:
+    if len(before) != len(here) or len(here) < 2:
         return False
+    pairs = list(zip(before, here, strict=True))[1:]
     before, here = (list(indices) for indices in zip(*pairs, strict=True))
     names = [[kernel_of(sections.names[i]) for i in found] for found in (before, here)]
     counts = (sections.cycles, sections.operations, sections.wavelets)

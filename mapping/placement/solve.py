@@ -41,7 +41,7 @@ def solved(floor: Floor) -> tuple[Region, ...]:
 
 
 def solve(floor: Floor, *, seconds: float = SECONDS) -> Solved:
-    """Raises FitError if there is no placement, UsageError without scipy or with too many blocks for a program.
+    """Raises FitError if there is no placement or if the program would be too large, UsageError without scipy.
 
     Positions are all of the floor, or where that makes too many pairs those at which edges of blocks meet, those of the
     annealed placement among them; so the result is never worse than that.
@@ -73,7 +73,7 @@ def _positions(floor: Floor, start: tuple[Region, ...]) -> tuple[list[list[Pe]],
     some = [[(x, y) for x, y in found if x in xs and y in ys] for found in every]
     some = [list(dict.fromkeys([*found, (r.xs[0], r.ys[0])])) for found, r in zip(some, start, strict=True)]
     if _pairs(floor, some) > 4 * MOST_PAIRS:
-        raise UsageError(
+        raise FitError(
             f"{len(floor.blocks)} regions with {max(map(len, some)):,} places each are too many for the solver: "
             "expected fewer or larger regions; try --placement annealed"
         )

@@ -51,6 +51,7 @@ class Decoding:
     count     as in `Taking`
     token     i32[1]: the next one
     position  i32[1]: of it
+    rounds    i32[1]: tokens that the sequence which is here goes on for in this launch
     history   i32[MOST_ROUNDS]: chosen in each round of the last launch
     """
 
@@ -59,14 +60,12 @@ class Decoding:
     count: Buffer
     token: Buffer
     position: Buffer
+    rounds: Buffer
     history: Buffer
 
 
 class Prompts:
-    """The program of a mapping that takes prompts at once, and how the host talks to it.
-
-    Launch argument: `rounds`, tokens that each sequence handed over before goes on for.
-    """
+    """The program of a mapping that takes prompts at once, and how the host talks to it."""
 
     def __init__(self, mapping: Mapping, *, panel_width: int | None = None) -> None:
         reason = why_not(mapping)
@@ -76,7 +75,6 @@ class Prompts:
         width = max(place.x + place.width for place in mapping.places)
         height = max(place.y + place.height for place in mapping.places)
         self._build = Builder(width, height, name=f"{mapping.config.name} {mapping.strategy} prompts")
-        self._rounds = self._build.argument("rounds", "int")
         self._palette: Palette = cache(self._build.color)
         self.replicas: list[tuple[Taking, Decoding | None]] = []
         for index in range(mapping.replicas):
@@ -114,6 +112,7 @@ class Prompts:
             integers("decode.count"),
             integers("token.next"),
             integers("position"),
+            integers("decode.rounds"),
             integers("token.history", MOST_ROUNDS),
         )  # fmt: skip
 
@@ -139,7 +138,7 @@ class Prompts:
         """Rounds of the sequence that is here; then the next one comes."""
         stage = decoding.stage
         hidden, inner = pe.load(stage.resident.hidden_count), pe.load(stage.resident.inner_count)
-        with pe.loop(pe.use(self._rounds)) as turn:
+        with pe.loop(pe.load(decoding.rounds)) as turn:
             self._step(pe, decoding, hidden, inner, turn)
         count = pe.load(decoding.count)
         with pe.when(count > 0), pe.builder.section("hand over"):
@@ -184,12 +183,14 @@ class Prompts:
             if decoding is not None:
                 decoding.stage.load(machine, tensors)
 
-    def give(self, machine: Machine, prompts: list[list[int]]) -> None:
-        """A prompt for each replica, for the next launch; an empty one: none."""
-        for (taking, decoding), ids in zip(self.replicas, prompts, strict=True):
+    def give(self, machine: Machine, prompts: list[list[int]], rounds: list[int]) -> None:
+        """For the next launch a prompt for each replica, an empty one: none, and the rounds that each decodes."""
+        for (taking, decoding), ids, turns in zip(self.replicas, prompts, rounds, strict=True):
             taking.prefill.write(machine, ids)
-            for count in [taking.count] + ([decoding.count] if decoding else []):
-                machine.write(count, np.array([len(ids)]))
+            machine.write(taking.count, np.array([len(ids)]))
+            if decoding is not None:
+                machine.write(decoding.count, np.array([len(ids)]))
+                machine.write(decoding.rounds, np.array([turns]))
 
     def first(self, machine: Machine) -> list[int]:
         """The token after each replica's last prompt."""

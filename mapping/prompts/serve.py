@@ -58,10 +58,10 @@ class Serving:
                 found[number].append(token)
         return Served(tuple(map(tuple, found)), tuple(launches))
 
-    def launch(self, prompts: list[list[int]], rounds: int) -> int:
-        """A prompt for each replica (an empty one: none) beside some rounds of decode; returns the cycles."""
-        self.program.give(self.machine, prompts)
-        return self.machine.launch({"rounds": rounds})
+    def launch(self, prompts: list[list[int]], rounds: list[int]) -> int:
+        """For each replica a prompt (an empty one: none) beside some rounds of decode; returns the cycles."""
+        self.program.give(self.machine, prompts, rounds)
+        return self.machine.launch()
 
     def report(self) -> Report:
         """Everything since it was loaded."""
@@ -74,7 +74,8 @@ class Serving:
         while True:
             now = min(left, MOST_ROUNDS)
             last = now == left
-            cycles.append(self.launch(coming if last else [[]] * len(coming), now))
+            turns = [now] * len(here) + [0] * (self.mapping.replicas - len(here))
+            cycles.append(self.launch(coming if last else [[]] * len(coming), turns))
             if now:
                 for number, tokens in zip(here, self.program.chosen(self.machine, now).tolist(), strict=False):
                     found[number] += tokens

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wse_sim.errors import FitError
-from wse_sim.hardware import DType, Wafer
-from wse_sim.mapping.model import GPTConfig
+from wse_sim.hardware import Wafer
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import Prefill
 from wse_sim.mapping.region.prefill_work import WIDTHS
@@ -140,12 +139,6 @@ def _advice(layout: Layout) -> str:
     if fit(whole).fits:
         return f"a grid of {whole.width}x{whole.height} would fit"
     return f"all of {wafer.name} is too small: try --dtype f16, a shorter --context, or a smaller model"
-
-
-def default_grid(config: GPTConfig, wafer: Wafer, dtype: DType) -> tuple[int, int]:
-    """See `comfortable`; for one sequence, and all of the model's context."""
-    layout = comfortable(Layout(config=config, wafer=wafer, width=1, height=1, dtype=dtype))
-    return layout.width, layout.height
 
 
 def comfortable(layout: Layout) -> Layout:

@@ -11,7 +11,7 @@ from wse_sim.mapping.comparison.row import Fidelity
 from wse_sim.mapping.placement import PLACEMENTS
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
-from wse_sim.mapping.strategies.sizes import shards, stages
+from wse_sim.mapping.strategies.choices import shards, stages
 
 SCALES = (1.0, 0.7, 0.5, 0.35, 0.25)  # of the sides of the rectangle that may be used
 MOST = 6  # numbers of stages, and of shards, that are tried

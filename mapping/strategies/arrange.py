@@ -10,11 +10,11 @@ from wse_sim.mapping.placement import placement
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.strategies.best import best
 from wse_sim.mapping.strategies.build import Choice, mapping_of
+from wse_sim.mapping.strategies.choices import choices, layouts_of
 from wse_sim.mapping.strategies.rings import many, one, room_for
 from wse_sim.mapping.strategies.rough import rough_cycles
-from wse_sim.mapping.strategies.sizes import choices, layouts_of
-from wse_sim.mapping.strategies.sizing import best
 from wse_sim.mapping.strategies.strategy import Problem
 
 

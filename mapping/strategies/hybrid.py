@@ -6,7 +6,7 @@ from itertools import product
 
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies.arrange import Space, arrange
-from wse_sim.mapping.strategies.sizes import shards, stages
+from wse_sim.mapping.strategies.choices import shards, stages
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "hybrid"

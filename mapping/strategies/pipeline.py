@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies.arrange import Space, arrange
-from wse_sim.mapping.strategies.sizes import stages
+from wse_sim.mapping.strategies.choices import stages
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "pipeline"

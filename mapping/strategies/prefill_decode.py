@@ -10,10 +10,10 @@ from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.region.fit import fits
+from wse_sim.mapping.strategies.best import best, ladder
 from wse_sim.mapping.strategies.build import Choice, layout_of, mapping_of
 from wse_sim.mapping.strategies.rings import one
 from wse_sim.mapping.strategies.rough import rough_cycles
-from wse_sim.mapping.strategies.sizing import best, ladder
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "prefill-decode"

@@ -53,6 +53,10 @@ class Problem:
             if given == 0:
                 object.__setattr__(self, name, limit)
         placement(self.placement)
+        for x, y in self.dead:
+            if not (0 <= x < self.wafer.width and 0 <= y < self.wafer.height):
+                wide, high = self.wafer.width, self.wafer.height
+                raise UsageError(f"dead PE ({x}, {y}) on {self.wafer.name}: expected one of its {wide} x {high} PEs")
         if self.context == 0:
             object.__setattr__(self, "context", self.config.n_positions)
         if not 0 <= self.prompt <= self.context:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from wse_sim.errors import FitError
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies.arrange import Space, arrange
+from wse_sim.mapping.strategies.choices import MOST_SHARDS, shards
 from wse_sim.mapping.strategies.layer_sequential import too_large
-from wse_sim.mapping.strategies.sizes import MOST_SHARDS, shards
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "tensor-parallel"

@@ -12,8 +12,8 @@ from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.region.arrivals import sizes_of, words_of
 from wse_sim.mapping.region.fit import bytes_needed, fits
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.strategies.best import best, ladder
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
-from wse_sim.mapping.strategies.sizing import best, ladder
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "weight-streaming"

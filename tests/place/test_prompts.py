@@ -102,12 +102,23 @@ def test_the_shipped_model_request_after_request_on_two_replicas() -> None:
     assert served.token_ids == tuple(tuple(naive_greedy(settings_of(config), weights, p, 4)) for p in prompts)
 
 
+def test_a_replica_without_a_sequence_rests_while_others_fill_their_context() -> None:
+    weights = lively(CONFIG, 3)
+    mapping = apart(CONFIG, 5, 5, 6, replicas=2)
+    prompts = [list(range(start, start + mapping.context - 3)) for start in (1, 2, 3)]
+    serving = Serving(mapping, weights)
+    served = serving.serve(prompts, 4)
+    assert served.token_ids == tuple(tuple(naive_greedy(settings_of(CONFIG), weights, p, 4)) for p in prompts)
+    positions = [int(serving.machine.read(decoding.position)[0, 0, 0]) for _, decoding in serving.program.replicas]
+    assert positions == [mapping.context] * 2
+
+
 def test_a_prompt_is_taken_while_the_one_before_is_decoded() -> None:
     serving = Serving(apart(CONFIG, 6, 6, 6), lively(CONFIG, 2))
     ids = list(range(12))
-    alone = serving.launch([ids], 0)
-    decode = serving.launch([[]], 3)
-    both = serving.launch([ids], 3)
+    alone = serving.launch([ids], [0])
+    decode = serving.launch([[]], [3])
+    both = serving.launch([ids], [3])
     assert max(alone, decode) <= both < 0.8 * (alone + decode)
 
 
@@ -117,7 +128,7 @@ def test_the_hand_over_takes_what_the_closed_form_says(wafer, widths, tokens) ->
     mapping = apart(CONFIG, *widths, 6, gap=3, wafer=wafer)
     taking, decoding = mapping.layout(mapping.prompt_part(0)), mapping.layout(mapping.parts(0)[0])
     serving = Serving(mapping, None)
-    serving.launch([[0] * tokens], 0)
+    serving.launch([[0] * tokens], [0])
     sections = serving.report().sections
     there = [i for i, name in enumerate(sections.names) if "/hand over" in name and sections.first[i] >= 0]
     sent = [i for i in there if "/prompts/" in sections.names[i]]

@@ -22,9 +22,9 @@ from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 from wse_sim.mapping.strategies.arrange import Space, arrange
 from wse_sim.mapping.strategies.build import Choice
+from wse_sim.mapping.strategies.choices import shards, stages
 from wse_sim.mapping.strategies.rings import many, room_for
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
-from wse_sim.mapping.strategies.sizes import shards, stages
 
 SMALL = GPTConfig(name="small", n_layer=4, n_embd=48, n_head=6, n_positions=64, vocab_size=300)
 

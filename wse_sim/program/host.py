@@ -81,7 +81,8 @@ def make_filter(color: Color, region: Region, *, keep: int, of: int, first: NDAr
 
 def words_of(values: NDArray[Any]) -> NDArray[np.uint32]:
     """The wavelets (ports, words) of values (ports, n): one each, or two of 16 bits, the first in the low bits."""
+    values = np.array(values, values.dtype.newbyteorder("="), order="C")
     if values.dtype.itemsize == 4:
-        return np.ascontiguousarray(values).view(np.uint32)
+        return values.view(np.uint32)
     padded = np.pad(values, ((0, 0), (0, values.shape[1] % 2)))
     return np.ascontiguousarray(padded).view(np.uint32)

@@ -11,9 +11,9 @@ from wse_sim.hardware import Region
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.share import shares, step_of
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.strategies.best import ladder
 from wse_sim.mapping.strategies.build import Choice, layout_of, mapping_of
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
-from wse_sim.mapping.strategies.sizing import ladder
 from wse_sim.mapping.strategies.strategy import Problem
 
 BALANCE = (0.0, 0.5, 1.0)  # width by work to this power: all equal, between, in proportion

@@ -1,4 +1,4 @@
-"""Sizes of regions: which fit, and which of many is best."""
+"""Of many sizes of regions, those worth a look, and the best."""
 
 from __future__ import annotations
 
