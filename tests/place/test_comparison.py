@@ -142,6 +142,8 @@ def test_compare_and_map_as_text(capsys, monkeypatch, tmp_path) -> None:
         (["compare", "--model", "alice", "--fidelity", "guess", "--grid", "30x30"], "fidelity 'guess'"),
         (["compare", "--model", "alice", "--grid", "9000x1"], "width 9000 on WSE-2: expected 1 to 750"),
         (["map", "--model", "alice", "--dead", "1,x"], "--dead '1,x': expected PEs as"),
+        (["map", "--model", "alice", "--dead", "inf%"], "--dead 'inf%': expected PEs as"),
+        (["map", "--model", "alice", "--dead", "9999,3"], "dead PE (9999, 3) on WSE-2: expected one of its"),
         (["map", "--model", "alice", "--dtype", "f8"], "--dtype f8: expected f32 or f16"),
         (["map", "--model", "alice", "--phase", "sleep", "--grid", "30x30"], "phase 'sleep'"),
         (["map", "--model", "gpt2", "--grid", "5x5"], "bytes of SRAM on each of 5x5 PEs"),
