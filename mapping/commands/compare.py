@@ -34,11 +34,13 @@ def table_of(rows: list[Row]) -> Table:
     """One line a mapping."""
     first = rows[0]
     table = Table(
-        "strategy", "PEs", "sequences", "cycles/token", "tokens/s", "of peak", "SRAM", "busiest link", "mJ/token",
-        title=f"{first.model} on {first.wafer}, {first.phase}, {first.fidelity}", box=None, title_justify="left",
+        "strategy", "PEs", "at\nonce", "cycles\nper token", "tokens\nper s", "of\npeak", "SRAM", "busiest\nlink",
+        "mJ per\ntoken", title=f"{first.model} on {first.wafer}, {first.phase}, {first.fidelity}", title_justify="left",
+        box=None, pad_edge=False, padding=(0, 1, 0, 0),
     )  # fmt: skip
-    for column in table.columns[1:]:
-        column.justify = "right"
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "left" if column.header == "strategy" else "right"
     for row in rows:
         table.add_row(*_cells(row))
     return table
