@@ -98,6 +98,7 @@ class StreamEngine:
             waits=np.zeros(nodes, np.uint8),
             parked=np.zeros(pes, np.uint8),
             queue=np.zeros(pes, np.int32),
+            woken=np.zeros(pes, np.int32),
             contended=np.zeros(pes, np.uint8),
         )
         longest = int(state.code.row[:, at.LENGTH].max(initial=0)) + 2

@@ -61,6 +61,7 @@ from wse_sim.engine.stream.tables import (
     U_ROW,
     U_START,
     UNMATCHED,
+    WOKEN,
     Stream,
 )
 
@@ -78,22 +79,49 @@ def enqueue(stream: Stream, pe: int) -> None:
 
 @jit
 def run_round(stream: Stream) -> None:
-    """Every core that can go on does its next operation, which is dated; `failed` says what was in the way."""
-    for _ in range(stream.counter[QUEUE_LENGTH]):
-        pe, before = np.int64(stream.progress.queue[stream.counter[QUEUE_FIRST]]), stream.counter[OPERATIONS]
-        goes_on = do_operation(stream, pe)
+    """Every core that can go on does its next operation, which is dated; `failed` says what was in the way.
+
+    Cores that wait for what an operation sends follow it at once, so that the trace is close in memory.
+    """
+    counter, queue = stream.counter, stream.progress.queue
+    for _ in range(counter[QUEUE_LENGTH]):
+        pe = np.int64(queue[counter[QUEUE_FIRST]])
+        goes_on = go_through(stream, pe)
         if stream.failed[0] != FINE:
             return
-        if stream.counter[OPERATIONS] > before:
-            look_at_operation(stream, before)
-            look_at_message(stream, before)
-        place = stream.counter[QUEUE_FIRST] + 1
-        stream.counter[QUEUE_FIRST] = 0 if place == stream.progress.queue.shape[0] else place
-        stream.counter[QUEUE_LENGTH] -= 1
+        counter[QUEUE_FIRST] = 0 if counter[QUEUE_FIRST] + 1 == queue.shape[0] else counter[QUEUE_FIRST] + 1
+        counter[QUEUE_LENGTH] -= 1
         if goes_on:
             enqueue(stream, pe)
+        run_woken(stream)
         if stream.failed[0] != FINE:
             return
+
+
+@jit
+def run_woken(stream: Stream) -> None:
+    """Empties the stack of cores that have been woken."""
+    counter, woken = stream.counter, stream.progress.woken
+    while counter[WOKEN] > 0:
+        counter[WOKEN] -= 1
+        pe = np.int64(woken[counter[WOKEN]])
+        goes_on = go_through(stream, pe)
+        if stream.failed[0] != FINE:
+            counter[WOKEN] += 1
+            return
+        if goes_on:
+            enqueue(stream, pe)
+
+
+@jit
+def go_through(stream: Stream, pe: int) -> bool:
+    """Does a core's next operation, if it can, and dates it; whether the core can go on."""
+    before = stream.counter[OPERATIONS]
+    goes_on = do_operation(stream, pe)
+    if stream.failed[0] == FINE and stream.counter[OPERATIONS] > before:
+        look_at_operation(stream, before)
+        look_at_message(stream, before)
+    return goes_on
 
 
 @jit
@@ -243,7 +271,8 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
         place += 1
         if leaf and progress.waits[node]:
             progress.waits[node] = 0
-            enqueue(stream, trees.pe[node])
+            progress.woken[stream.counter[WOKEN]] = trees.pe[node]
+            stream.counter[WOKEN] += 1
     stream.counter[PLACES] = place
     place_due(stream, message, trees.first[tree])
     return message

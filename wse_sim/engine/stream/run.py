@@ -33,6 +33,7 @@ from wse_sim.engine.stream.tables import (
     QUEUE_LENGTH,
     STEPS,
     TOO_LONG,
+    WOKEN,
     Stream,
 )
 
@@ -56,7 +57,7 @@ def begin_component(stream: Stream) -> None:
     """An empty trace."""
     counter, parts, progress = stream.counter, stream.components, stream.progress
     counter[OPERATIONS] = counter[MESSAGES] = counter[PLACES] = 0
-    counter[QUEUE_FIRST] = counter[QUEUE_LENGTH] = 0
+    counter[QUEUE_FIRST] = counter[QUEUE_LENGTH] = counter[WOKEN] = 0
     counter[LOWEST] = counter[LOWEST_PORTS] = NOTHING
     counter[PHASE], counter[PLACE_IN] = CASTING, 0
     step = stream.trace.step

@@ -61,8 +61,8 @@ DATES_DUE, MEETINGS_DUE = np.int64(1), np.int64(2)  # of a message at a router
 OPERATIONS, MESSAGES, PLACES, STEPS, WORDS = map(np.int64, range(5))  # of the trace, in use
 SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS = map(np.int64, range(5, 11))  # of the scripts, in use
 SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the making
-QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
-COUNTERS = 21
+QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN, WOKEN = map(np.int64, range(14, 22))
+COUNTERS = 22
 
 # -- phases of a component ---------------------------------------------------------------------------------
 CASTING, ACTING, COMPUTING = map(np.int64, range(3))
@@ -115,6 +115,7 @@ class Progress(NamedTuple):
     waits: np.ndarray  # (nodes,) uint8: whether it waits for the next
     parked: np.ndarray  # (pes,) uint8: whether its numbers wait for words
     queue: np.ndarray  # (pes,) int32: ring, or stack, of PEs that can go on
+    woken: np.ndarray  # (pes,) int32: stack of PEs for which words have come just now
     contended: np.ndarray  # (pes,) uint8: routers that have refused a word
 
 
