@@ -85,14 +85,29 @@ def random_case(
     host   words come from the host, too, and filters thin colours out
     """
     width, height = grid or rng.choice(GRIDS)
-    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain, host=host)
+    columns, rows = _sides_of_wafer(rng, width, height) if host else (width, height)
+    sides = _at_the_edge(width, height, columns, rows) if host else ()
+    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain, sides=sides)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
-    wafer = random_wafer(rng, width, height)
+    wafer = random_wafer(rng, columns, rows)
     if host:
         wafer = with_link(rng, wafer)
     return Case(program, wafer, launches, " ".join(draft.notes), draft.streams)
+
+
+def _sides_of_wafer(rng: Random, width: int, height: int) -> tuple[int, int]:
+    """As large as the grid or larger, upright or on its side."""
+    sides = width + rng.choice((0, 0, 1, 4)), height + rng.choice((0, 0, 1, 4))
+    return sides if rng.random() < 0.7 else sides[::-1]
+
+
+def _at_the_edge(width: int, height: int, columns: int, rows: int) -> tuple[Direction, ...]:
+    """Sides of a grid in the north-west corner of a wafer that are edges of the wafer."""
+    if width > columns or height > rows:
+        columns, rows = rows, columns
+    return (WEST, NORTH, *[EAST] * (width == columns), *[SOUTH] * (height == rows))
 
 
 def with_link(rng: Random, wafer: Wafer) -> Wafer:
@@ -173,9 +188,10 @@ class Draft:
     """A program while it is being made."""
 
     def __init__(
-        self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False, host: bool = False
-    ) -> None:
-        self.host = host
+        self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False,
+        sides: tuple[Direction, ...] = (),
+    ) -> None:  # fmt: skip
+        self.sides = sides  # from which words of the host may come
         self.streams: dict[str, tuple[np.ndarray, int]] = {}
         self.entered: set[tuple[Pe, Direction]] = set()
         self.rng = rng
@@ -230,7 +246,7 @@ class Draft:
         ]  # fmt: skip
         if self.plain:
             kinds = [self.compute, *[self.send] * 3, *[self.drizzle] * 2, *[self.chain] * 2]
-        if self.host:
+        if self.sides:
             kinds += [*[self.pour] * 5, *[self.thin] * 2]
         plan = [self.rng.choice(kinds) for _ in range(phases)]
         for task in self.tasks[1:]:
@@ -536,7 +552,7 @@ class Draft:
             self.pour_one()
 
     def pour_one(self) -> None:
-        color, carry, side, grid = self.color("host"), self.dtype(), self.rng.choice(LINKS), self.b.grid
+        color, carry, side, grid = self.color("host"), self.dtype(), self.rng.choice(self.sides), self.b.grid
         edge = {EAST: grid[-1, :], NORTH: grid[:, 0], WEST: grid[0, :], SOUTH: grid[:, -1]}[side]
         first = self.rng.randrange(len(edge))
         entries = list(edge)[first : self.rng.randint(first + 1, len(edge))]

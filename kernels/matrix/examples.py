@@ -20,7 +20,7 @@ from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.contract import Example, Expected, Kernel, Shape
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv, streamed, turn
 from wse_sim.kernels.matrix.feed import cycles as link_cycles
-from wse_sim.kernels.matrix.feed import make_feed
+from wse_sim.kernels.matrix.feed import halves, make_feed
 from wse_sim.kernels.matrix.gemm_panels import make_panels
 from wse_sim.program.builder import Builder
 
@@ -73,7 +73,7 @@ def _streamed(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     grid = build.grid
     sizes = Blocks(d_in, shape["along"]).size, Blocks(d_out, shape["across"]).size
     parts = streamed.Parts(*sizes, min(shape["parts"], sizes[0]))
-    source = make_feed(build, grid, n=parts.elements, dtype=dtype)
+    source = make_feed(build, grid, halves(wafer, grid), n=parts.elements, dtype=dtype)
     x, y = build.buffer("x", dtype, parts.rows), build.buffer("y", total, parts.cols, bank_offset=8)
     line = make_line(build, grid, axis, wafer=wafer, words=wavelets(parts.cols, total))
     streamed.emit(build.main(), line, source, parts, x=x, y=y)
@@ -87,7 +87,7 @@ def _streamed(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
         inputs={"x": gemv.input_tiles(vector, grid, axis)},
         outputs={"y": Expected(gemv.output_tiles(expected, grid, axis))},
         cost=wafer.task_switch_cycles + streamed.cost(wafer, line.tree, grid, parts, weights=dtype, dtype=total),
-        bound=link_cycles(wafer, grid.width, grid.height, words),
+        bound=link_cycles(wafer, grid, words),
         streams={stream.name: rows for stream, rows in values},
     )
 

@@ -66,11 +66,11 @@ def cost(
 ) -> int:
     """Cycles from the start on all PEs until the last PE has its output: the link or the PEs, whichever is slower."""
     words = wavelets(parts.elements, weights)
-    link = feed.cycles(wafer, region.width, region.height, words)
+    link = feed.cycles(wafer, region, words)
     work = gemv.local_cost(wafer, parts.rows_of_part, parts.cols, weights=weights, dtype=dtype)
     work += feed.cost_of_posting(wafer)
     clear = Price(wafer).vector("mov", parts.cols, dtype, None)
-    way = Timing(wafer).stage(max(map(len, feed.halves(region.width).values())))
+    way = Timing(wafer).stage(max(map(len, feed.halves(wafer, region).values())))
     along = all_reduce.cost(wafer, tree, parts.cols, dtype=dtype)
     return link + way + clear + (parts.count - 1) * max(link, work + words) + work + along
 

@@ -58,7 +58,7 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     along_y = max(traffic.along_y for traffic in sent) * mapping.sequences
     wavelets: float = sum(traffic.wavelets for traffic in sent) + _between(mapping)
     if streamed:
-        weights = streamed_traffic(layouts(mapping)[0])
+        weights = streamed_traffic(layouts(mapping)[0], mapping.places[0].region)
         along_x += weights.along_x
         wavelets += weights.wavelets / mapping.sequences
     return Found(

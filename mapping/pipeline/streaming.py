@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.hardware import i32
+from wse_sim.kernels.matrix.feed import halves
 from wse_sim.kernels.rows import each_row
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.pipeline.program import MOST_ROUNDS
 from wse_sim.mapping.plan.mapping import Mapping
-from wse_sim.mapping.region.arrivals import words_of
+from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.arriving import Coming
 from wse_sim.mapping.region.batch import BatchStage
 from wse_sim.mapping.region.resident import weight_tiles
@@ -36,14 +37,17 @@ class Streaming:
         _check(mapping)
         self.mapping, self.layout = mapping, mapping.layout(mapping.parts(0)[0])
         layout, count = self.layout, mapping.sequences
-        build = self._build = Builder(layout.width, layout.height, name=f"{mapping.config.name} {mapping.strategy}")
+        region = mapping.places[0].region
+        build = self._build = Builder(
+            region.xs.stop, region.ys.stop, name=f"{mapping.config.name} {mapping.strategy}"
+        )
         self._rounds, self._sample = build.argument("rounds", "int"), build.argument("sample", "int")
-        self.stage = Stage(build, layout, build.grid, spare=True)
-        self._position = build.buffer("position", i32, 1)
-        self._token = build.buffer("token.next", i32, 1)
-        self._history = build.buffer("token.history", i32, count * MOST_ROUNDS)
+        self.stage = Stage(build, layout, region, spare=True)
+        self._position = build.buffer("position", i32, 1, on=region)
+        self._token = build.buffer("token.next", i32, 1, on=region)
+        self._history = build.buffer("token.history", i32, count * MOST_ROUNDS, on=region)
         self._words: dict[str, NDArray[np.uint32]] | None = None
-        self._emit(build.main())
+        self._emit(build.main(region))
         self.program = build.finish()
 
     # -- code -------------------------------------------------------------------------------------
@@ -127,7 +131,7 @@ class Streaming:
             if self._words is not None:
                 machine.stream(stream, self._words[stream.name], times=rounds)
             else:
-                words = arrivals.feed.share(stream) * words_of(self.layout) * len(self.layout.held)
+                words = arrivals.feed.share(stream) * words_of_a_layer(self.layout) * len(self.layout.held)
                 machine.stream(stream, np.zeros((1, 1), np.uint32), times=words * rounds)
 
     def go_to(self, machine: Machine, position: int) -> None:
@@ -165,4 +169,9 @@ def _check(mapping: Mapping) -> None:
     if len(mapping.places) > 1 or not place.streamed:
         raise UsageError(
             f"{mapping.strategy} with {len(mapping.places)} regions: expected one, whose weights are streamed"
+        )
+    if not halves(mapping.wafer, place.region):
+        raise UsageError(
+            f"weights streamed to {place.region!r}: expected it at a west or east edge of {mapping.wafer.name} with "
+            "I/O channels"
         )

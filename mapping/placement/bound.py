@@ -10,7 +10,7 @@ from wse_sim.hardware import DType, Wafer
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective.lanes import rows_of
 from wse_sim.kernels.collective.timing import Timing, wavelets
-from wse_sim.mapping.placement.costs import Costs, words_of
+from wse_sim.mapping.placement.costs import Costs, lane_wavelets
 from wse_sim.mapping.placement.floor import Floor
 
 
@@ -27,7 +27,7 @@ def lower_bound(floor: Floor) -> Costs:
         )
         sends[a] += cycles
         traffic += least
-        busiest = max(busiest, words_of(floor, source.at((0, 0))))
+        busiest = max(busiest, lane_wavelets(floor, source.at((0, 0))))
     busy = [block.work + send for block, send in zip(floor.blocks, sends, strict=True)]
     return Costs(sum(busy), max(busy), traffic, busiest)
 

@@ -51,8 +51,8 @@ def laid(floor: Floor, source: Region, target: Region) -> Lanes:
     return lanes(source, target, floor.total, dead=floor.dead, within=floor.grid)
 
 
-def words_of(floor: Floor, source: Region) -> int:
-    """Wavelets on each lane."""
+def lane_wavelets(floor: Floor, source: Region) -> int:
+    """On each lane of a hand-over."""
     return wavelets(Blocks(floor.total, source.height).size, floor.dtype)
 
 
@@ -116,7 +116,7 @@ def loads(floor: Floor, regions: Sequence[Region]) -> NDArray[np.int64]:
     """Wavelets of a token's hand-overs on each link, [direction, y, x] by the PE that a link leaves: E, W, S, N."""
     found = np.zeros((4, floor.height, floor.width), np.int64)
     for a, b in floor.links:
-        words = words_of(floor, regions[a])
+        words = lane_wavelets(floor, regions[a])
         for lane in laid(floor, regions[a], regions[b]).lanes:
             (x, y), rows = lane.corners[-1], lane.rows
             ends = (x, max(y, rows[-1])), (x, min(y, rows[0]))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wse_sim.hardware import EAST, WEST
 from wse_sim.kernels.collective.plan import plan
+from wse_sim.kernels.matrix import feed
 from wse_sim.mapping.plan.estimate import link_cycles
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings, ring_colors, ring_of
@@ -124,18 +124,21 @@ def _prompts(mapping: Mapping) -> Check:
 
 
 def _host(mapping: Mapping) -> Check:
-    """Streamed weights come in at both ends of every row of one region."""
+    """Streamed weights come in at the ends of every row of one region, or at one of them."""
     streamed = [place for place in mapping.places if place.streamed]
     if not streamed:
         return Check("host link", ok=True, needed=0, limit=0, text="no streamed weights")
     place, wafer = streamed[0], mapping.wafer
     why = ""
-    if len(mapping.places) > 1 or (place.x, place.y) != (0, 0) or mapping.turned:
-        why = "expected one region in the north-west corner of an upright wafer; place the mapping anew"
-    elif not {EAST, WEST} <= set(wafer.io_edges):
-        why = f"expected I/O channels at the west and the east edge of {wafer.name}; give it other io_edges"
+    if len(mapping.places) > 1 or mapping.turned:
+        why = "expected one region on an upright wafer; place the mapping anew"
+    elif not feed.halves(wafer, place.region):
+        why = (
+            f"expected it at the west or the east edge of {wafer.name}, and I/O channels there; place the mapping "
+            "anew, or give the wafer other io_edges"
+        )
     elif wafer.filters < 1:
         why = f"expected a filter on each PE of {wafer.name}"
-    link = link_cycles(mapping)
+    link = 0 if why else link_cycles(mapping)
     text = f"weights streamed to {place.region!r}: {why}" if why else f"{link:,} cycles of the host link a step"
     return Check("host link", ok=not why, needed=link, limit=link, text=text)

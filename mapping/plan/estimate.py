@@ -15,7 +15,7 @@ from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings
 from wse_sim.mapping.plan.share import TOKEN_BYTES, step_of
-from wse_sim.mapping.region.arrivals import words_of
+from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.layout import Layout
@@ -157,8 +157,9 @@ def link_cycles(mapping: Mapping) -> int:
     """Cycles that the host link takes for the weights of a step; 0 where they stay."""
     if not mapping.places[0].streamed:
         return 0
-    layout = mapping.layout(mapping.parts(0)[0])
-    return feed.cycles(layout.wafer, layout.width, layout.height, len(layout.held) * words_of(layout))
+    [part] = mapping.parts(0)
+    layout = mapping.layout(part)
+    return feed.cycles(layout.wafer, part.region, len(layout.held) * words_of_a_layer(layout))
 
 
 def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wse_sim.hardware import Region
 from wse_sim.kernels.collective.timing import wavelets
-from wse_sim.kernels.matrix.feed import Feed, make_feed
+from wse_sim.kernels.matrix.feed import Feed, halves, make_feed
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import ALIGNMENT, Builder
 from wse_sim.program.memory import Buffer
@@ -19,7 +19,7 @@ from wse_sim.program.memory import Buffer
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
 
-def sizes_of(layout: Layout) -> dict[str, int]:
+def tile_sizes(layout: Layout) -> dict[str, int]:
     """Elements of a PE's tile of each matrix of a layer, each from a 16-byte boundary on, by name."""
     hidden, features, inner = layout.hidden.size, layout.features.size, layout.inner.size
     sizes = (3 * hidden * features, features * hidden, hidden * inner, inner * hidden)
@@ -27,9 +27,9 @@ def sizes_of(layout: Layout) -> dict[str, int]:
     return {name: -(-size // period) * period for name, size in zip(MATRICES, sizes, strict=True)}
 
 
-def words_of(layout: Layout) -> int:
+def words_of_a_layer(layout: Layout) -> int:
     """Wavelets that each PE gets for a layer."""
-    return wavelets(sum(sizes_of(layout).values()), layout.dtype)
+    return wavelets(sum(tile_sizes(layout).values()), layout.dtype)
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ class Arrivals:
 
 def make_arrivals(build: Builder, layout: Layout, region: Region) -> Arrivals:
     """Takes a colour, and room for two layers."""
-    sizes = sizes_of(layout)
-    feed = make_feed(build, region, n=sum(sizes.values()), dtype=layout.dtype, name="weights")
+    sizes = tile_sizes(layout)
+    columns = halves(layout.wafer, region)
+    feed = make_feed(build, region, columns, n=sum(sizes.values()), dtype=layout.dtype, name="weights")
     starts = np.cumsum([0, *sizes.values()]).tolist()
     first, second = (
         {

@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from wse_sim.hardware import f32
+from wse_sim.hardware import Region, f32
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import feed
-from wse_sim.mapping.region.arrivals import words_of
+from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.layout import Layout
 
 
@@ -31,10 +31,10 @@ class Traffic:
     along_y: int
 
 
-def streamed_traffic(layout: Layout) -> Traffic:
-    """Of a step's weights from the host: every word goes along all of its half of a row."""
-    words = len(layout.held) * words_of(layout)
-    parts = [len(columns) for columns in feed.halves(layout.width).values()]
+def streamed_traffic(layout: Layout, region: Region) -> Traffic:
+    """Of a step's weights from the host: every word goes along all columns that hear its side."""
+    words = len(layout.held) * words_of_a_layer(layout)
+    parts = [len(columns) for columns in feed.halves(layout.wafer, region).values()]
     hops = layout.height * sum(words * n * (n - 1) for n in parts)
     return Traffic(hops, words * max(parts) if max(parts) > 1 else 0, 0)
 

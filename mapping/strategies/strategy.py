@@ -98,6 +98,6 @@ SYMBOLS = {
     "T_gemv(P)": "cycles of a layer's matrix-vector products on P x P PEs",
     "T_line(P)": "cycles of an all-reduce along P PEs; about ten in a layer",
     "R, S, r": "replicas, stages of a pipeline, tensor-parallel shards",
-    "BW": "bytes per cycle of the host link",
+    "BW'": "bytes per cycle of the host link's channels that serve the region's rows",
 }
 """What the formulas are written in."""

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from wse_sim.errors import FitError
+from wse_sim.hardware import EAST, WEST, Grid, Region
+from wse_sim.hardware.link import edges_of
 from wse_sim.kernels.matrix import feed
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping, Place
-from wse_sim.mapping.region.arrivals import sizes_of, words_of
+from wse_sim.mapping.region.arrivals import tile_sizes, words_of_a_layer
 from wse_sim.mapping.region.fit import bytes_needed, fits
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies.best import best, ladder
@@ -18,6 +20,7 @@ from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "weight-streaming"
 MOST = 64  # sequences that are tried
+Candidate = tuple[Layout, Region]
 
 
 def plan(problem: Problem) -> Mapping:
@@ -25,24 +28,46 @@ def plan(problem: Problem) -> Mapping:
     if problem.phase != "decode":
         raise FitError(f"{NAME} in phase prefill: prompts go token by token, so far; try layer-sequential")
     found = best(
-        list(_sizes(problem)), lambda layout: _rough(layout) / layout.batch, fits,
-        lambda layout: 1 / estimate(_mapping(problem, layout)).tokens_per_s, _nothing(problem),
+        list(_candidates(problem)), lambda pair: _rough(*pair) / pair[0].batch, lambda pair: fits(pair[0]),
+        lambda pair: 1 / estimate(_mapping(problem, *pair)).tokens_per_s, _nothing(problem),
     )  # fmt: skip
-    return _mapping(problem, found)
+    return _mapping(problem, *found)
 
 
-def _sizes(problem: Problem) -> Iterator[Layout]:
-    """Squares and the whole rectangle in the north-west corner, with numbers of sequences that look as if they fit."""
-    limit = problem.wafer.user_sram_bytes
-    sizes = [(side, side) for side in ladder(1, min(problem.width, problem.height))]
-    for width, height in dict.fromkeys([*sizes, (problem.width, problem.height)]):
-        if any(x < width and y < height for x, y in problem.dead):
+def _candidates(problem: Problem) -> Iterator[Candidate]:
+    """Squares and rectangles of full height where no PE is dead, and numbers of sequences that look as if they fit."""
+    limit, high = problem.wafer.user_sram_bytes, problem.height
+    squares = [(side, side) for side in ladder(1, min(problem.width, high))]
+    for width, height in dict.fromkeys([*squares, *((side, high) for side in ladder(1, problem.width))]):
+        region = _place(problem, width, height)
+        if region is None:
             continue
         one = _layout(problem, width, height, 1)
         counts = [problem.sequences] if problem.sequences else [2**k for k in range(MOST.bit_length())]
         fitting = [count for count in counts if _bytes(replace(one, batch=count)) <= limit]
         for count in fitting[-2:]:
-            yield replace(one, batch=count)
+            yield replace(one, batch=count), region
+
+
+def _place(problem: Problem, width: int, height: int) -> Region | None:
+    """Where the link takes least time and no PE is dead, at an edge with channels; None: nowhere."""
+    edges = edges_of(problem.wafer, problem.width, problem.height)
+    ends = {WEST: 0, EAST: edges.width - width}
+    lefts = [ends[side] for side in edges.reached(Grid(problem.width, problem.height)) if side in ends] or [0]
+    stretches = [edges.height * k // edges.channels for k in range(1, edges.channels)]
+    tops = [0, *(max(0, start - height // 2) for start in stretches)]  # half of it beside the next channel's rows
+    found = {_living(problem, Region(range(x, x + width), range(y, y + height))) for x in lefts for y in tops}
+    regions = sorted((r for r in found if r), key=lambda r: (r.ys[0], r.xs[0]))
+    return min(regions, key=lambda r: feed.cycles(problem.wafer, r, 1), default=None)
+
+
+def _living(problem: Problem, region: Region) -> Region | None:
+    """The region as far north as it can be from there on without a dead PE."""
+    rows = sorted(y for x, y in problem.dead if x in region.xs)
+    for y in rows:
+        if y in region.ys:
+            region = Region(region.xs, range(y + 1, y + 1 + region.height))
+    return region if region.ys.stop <= problem.height else None
 
 
 def _layout(problem: Problem, width: int, height: int, sequences: int) -> Layout:
@@ -60,19 +85,20 @@ def _bytes(layout: Layout) -> int:
     layer = 6 * hidden + 3 * features + inner + 2 * features * layout.cache_slots * many
     work = (many - 1) * (4 * hidden + 4 * features + 3 * inner + layout.vocabulary.size)
     work += (many - 1) * layout.config.n_head // layout.width * layout.cache_slots
-    return without + layout.dtype.bytes * (len(layout.held) * layer + 2 * sum(sizes_of(layout).values()) + work)
+    return without + layout.dtype.bytes * (len(layout.held) * layer + 2 * sum(tile_sizes(layout).values()) + work)
 
 
-def _rough(layout: Layout) -> float:
+def _rough(layout: Layout, region: Region) -> float:
     """A first guess of a step's cycles."""
-    link = feed.cycles(layout.wafer, layout.width, layout.height, len(layout.held) * words_of(layout))
+    link = feed.cycles(layout.wafer, region, len(layout.held) * words_of_a_layer(layout))
     return max(link, layout.batch * rough_cycles(layout, layout.context - 1))
 
 
-def _mapping(problem: Problem, layout: Layout) -> Mapping:
+def _mapping(problem: Problem, layout: Layout, region: Region) -> Mapping:
     place = Place(
-        x=0, y=0, width=layout.width, height=layout.height, layers=layout.held, embedding=True, head=True, streamed=True
-    )
+        x=region.xs[0], y=region.ys[0], width=layout.width, height=layout.height, layers=layout.held, embedding=True,
+        head=True, streamed=True,
+    )  # fmt: skip
     return Mapping(
         config=problem.config, wafer=problem.wafer, strategy=NAME, phase=problem.phase, dtype=problem.dtype,
         accumulate=problem.accumulate, context=problem.context, sequences=layout.batch, places=(place,),
@@ -85,18 +111,18 @@ def _nothing(problem: Problem) -> str:
     return (
         f"{problem.config.name} in {problem.dtype.name} with {problem.context:,} tokens of context and streamed "
         f"weights needs {needed:,} bytes of SRAM on each of {problem.width}x{problem.height} PEs for tables, cache "
-        f"and two layers, but there are {problem.wafer.user_sram_bytes:,}, or a dead PE is in the way; try f16, a "
+        f"and two layers, but there are {problem.wafer.user_sram_bytes:,}, or dead PEs leave no room; try f16, a "
         "shorter context, or more PEs"
     )
 
 
 WEIGHT_STREAMING = Strategy(
     name=NAME,
-    meaning="one region whose matrices enter from the host link at both ends of every row, layer by layer, dealt by "
+    meaning="one region at an edge with I/O channels, whose matrices enter along every row, layer by layer, dealt by "
     "filters, the next layer while one is worked on; tables, norms, activations and KV cache stay; B sequences step "
     "together",
     memory="2 b n / A + 2 b L d c B / A + tables",
     compute="B L T_gemv(P)",
-    communication="b N / BW a step beside the compute: the longer of the two counts; 10 L T_line(P) for B sequences",
+    communication="b N / BW' a step beside the compute: the longer of the two counts; 10 L T_line(P) for B sequences",
     plan=plan,
 )

@@ -14,7 +14,7 @@ from wse_sim.kernels.published import mesh_gemm, mesh_gemv, ring_shift
 from wse_sim.mapping.validation import collectives, cost
 from wse_sim.mapping.validation.figures import micro_of, relayed
 from wse_sim.mapping.validation.given import Given, Job
-from wse_sim.mapping.validation.grammar import sizes_of
+from wse_sim.mapping.validation.grammar import parse_sizes
 from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, launched, longest, spread
 from wse_sim.mapping.validation.kernels import kernel_of
 from wse_sim.mapping.validation.left_out import never, why_not
@@ -122,7 +122,7 @@ def _figure(row: Row) -> list[Case | Skipped]:
 
 
 def _given(row: Row, wafer: Wafer) -> Given:
-    return Given(wafer, sizes_of(row), row.cells["workload"], dtype_of(row.cells["dtype"]), row.cells["unit"])
+    return Given(wafer, parse_sizes(row), row.cells["workload"], dtype_of(row.cells["dtype"]), row.cells["unit"])
 
 
 def _names_phases(row: Row) -> bool:
@@ -166,7 +166,7 @@ def _fits(g: Given, wafer: Wafer) -> None:
 def _relays(row: Row) -> list[Case | Skipped]:
     """A formula fitted to relays of some numbers of hops and some numbers of words: its values."""
     fit = re.search(r"T *= *([0-9.]+) *\*? *N *\*? *B *\+ *([0-9.]+) *\*? *N *\+ *([0-9.]+)", row.cells["value"])
-    listed, wafer = sizes_of(row).lists, wafer_of(row.cells["hardware"])
+    listed, wafer = parse_sizes(row).lists, wafer_of(row.cells["hardware"])
     if fit is None or set(listed) != {"n", "b"} or wafer is None:
         return [_skipped(row, why_not(row))]
     if max(map(len, listed.values())) > LISTED:
@@ -189,7 +189,7 @@ def _kernel(row: Row) -> Case | Skipped | None:
     wafer = wafer_of(row.cells["hardware"])
     if wafer is None or not is_time(row):
         return None
-    kernel = kernel_of(row.cells["workload"], Given(wafer, sizes_of(row)).pes)
+    kernel = kernel_of(row.cells["workload"], Given(wafer, parse_sizes(row)).pes)
     if kernel is None:
         return None
     given = _given(row, wafer)

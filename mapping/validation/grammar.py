@@ -66,7 +66,7 @@ class Sizes:
         return next((self.named[name] for name in names if name in self.named), None)
 
 
-def sizes_of(row: Row) -> Sizes:
+def parse_sizes(row: Row) -> Sizes:
     """What the size cell says, and the grid's width and height. Raises UsageError for a number that is no size."""
     text = _THOUSANDS.sub(r"\1\2", _ASIDE.sub(" ", row.cells["size"]).replace("×", "x"))
     named: dict[str, int] = {}

@@ -57,12 +57,14 @@ def make_channels(program: Program, wafer: Wafer, buffers: Callable[..., Fifo]) 
     """
     share = Fraction(wafer.host_bytes_per_second, 4 * wafer.clock_hz * wafer.io_channels)
     by_edge = wafer.io_channels // len(wafer.io_edges)
+    upright = program.width <= wafer.width and program.height <= wafer.height
+    columns, rows = (wafer.width, wafer.height) if upright else (wafer.height, wafer.width)
     channels: dict[tuple[int, int], Channel] = {}
     entries: dict[str, list[Entry]] = {}
     for stream in program.streams:
         entries[stream.name] = []
         for x, y in sorted(stream.region, key=lambda pe: (pe[1], pe[0])):
-            place, length = (y, program.height) if stream.side.dx else (x, program.width)
+            place, length = (y, rows) if stream.side.dx else (x, columns)
             key = (int(stream.side), place * by_edge // length)
             entry = Entry(buffers((x, y), stream.color, stream.side))
             channels.setdefault(key, Channel(share)).entries.append(entry)

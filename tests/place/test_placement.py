@@ -20,7 +20,7 @@ from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.placement import PLACEMENTS, Block, Floor, Weights, placement, ring
 from wse_sim.mapping.placement.anneal import annealed
 from wse_sim.mapping.placement.bound import lower_bound
-from wse_sim.mapping.placement.costs import IMPOSSIBLE, costs, laid, loads, score, words_of
+from wse_sim.mapping.placement.costs import IMPOSSIBLE, costs, laid, lane_wavelets, loads, score
 from wse_sim.mapping.placement.hilbert import curve
 from wse_sim.mapping.placement.rows import in_rows, row_major, serpentine
 from wse_sim.mapping.placement.solve import solve
@@ -81,7 +81,7 @@ def test_no_placement_beats_the_bound_and_loads_are_what_lanes_carry(floor: Floo
             for region, _, outputs in lane.runs():
                 for pe, out in product(region, outputs):
                     if out.name != "RAMP":
-                        walked[*pe, out.name] = walked.get((*pe, out.name), 0) + words_of(floor, regions[a])
+                        walked[*pe, out.name] = walked.get((*pe, out.name), 0) + lane_wavelets(floor, regions[a])
     assert found.busiest == max(walked.values(), default=0)
     assert found.traffic == sum(walked.values()) == loads(floor, regions).sum()
 

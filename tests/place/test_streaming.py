@@ -13,7 +13,7 @@ from place.small_models import lively, small_models
 
 from wse_sim import WSE2, DType, Wafer, f16, f32
 from wse_sim.errors import FitError, UsageError
-from wse_sim.hardware import WEST, State
+from wse_sim.hardware import EAST, NORTH, WEST, Direction, State
 from wse_sim.mapping.comparison.compare import row_of
 from wse_sim.mapping.model import GPTConfig, preset
 from wse_sim.mapping.pipeline.flight import Flight
@@ -21,7 +21,7 @@ from wse_sim.mapping.plan.checks import checks, why_not
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.plan.saved import load, save
-from wse_sim.mapping.region.arrivals import words_of
+from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies import Problem, strategy
 from wse_sim.report.report import Report
@@ -129,8 +129,67 @@ def test_every_layer_waits_in_a_section_of_its_own() -> None:
     assert sum(waits) > 0.9 * report.cycles * report.pes
     assert {f"layer {i}/weights" for i in range(4)} <= set(names)
     layout = mapping.layout(mapping.parts(0)[0])
-    assert report.sections.streamed_bytes.sum() == 5 * 4 * 36 * words_of(layout) * 4
+    assert report.sections.streamed_bytes.sum() == 5 * 4 * 36 * words_of_a_layer(layout) * 4
     assert report.work.streamed_bytes == report.sections.streamed_bytes.sum()  # each PE has words of its own
+
+
+# -- edges --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("edges", [(WEST,), (EAST,), (WEST, EAST)])
+@pytest.mark.parametrize("top", [0, 3])
+def test_a_region_takes_what_the_edges_that_it_reaches_give(edges: tuple[Direction, ...], top: int) -> None:
+    """Tokens of weights that stay, at the pace of the channels that serve its rows of the wafer."""
+    config = replace(SMALL, n_embd=24)
+    whole = streamed(config, 5, 4)
+    wafer = WSE2.crop(5, 9).with_(io_edges=edges, io_channels=3 * len(edges), host_bytes_per_second=10**9)
+    mapping = replace(whole, wafer=wafer, places=(replace(whole.places[0], y=top),))
+    assert why_not(mapping) == ""
+    weights = lively(config, 3)
+    flight = Flight(mapping, weights)
+    assert flight.generate([[3, 4]], 2).token_ids == Flight(streamed(config, 5, 4, stays=True), weights).generate(
+        [[3, 4]], 2).token_ids  # fmt: skip
+    rows = {0: 3, 3: 3}[top]  # of the four rows those that one channel of three for nine rows serves
+    columns = 3 if len(edges) == 2 else 5
+    words = 4 * words_of_a_layer(mapping.layout(mapping.parts(0)[0])) * columns
+    pace = 10**9 / (4 * wafer.clock_hz * wafer.io_channels)
+    assert estimate(mapping).link == pytest.approx(words * rows / pace, abs=1)
+    period, _ = steady(mapping)
+    assert period == pytest.approx(words * rows / pace, rel=0.01)
+
+
+def test_a_corner_of_the_wafer_has_its_west_edge_alone() -> None:
+    """Twelve rows in the north-west are served by one channel of six, on a wafer of that size by all twelve."""
+    corner, small = (
+        strategy("weight-streaming").plan(Problem(config=SMALL, wafer=wafer, width=12, height=12, dtype=f16))
+        for wafer in (WSE2, WSE2.crop(12, 12))
+    )
+    assert all(streams == 1 for streams in (len(Flight(corner, None).pipeline.program.streams),))
+    assert len(Flight(small, None).pipeline.program.streams) == 2
+    assert estimate(corner).link > estimate(small).link
+
+
+def test_a_region_lies_where_more_channels_serve_it() -> None:
+    """Half its rows beside those of the next channel."""
+    mapping = strategy("weight-streaming").plan(Problem(config=preset("cerebras-gpt-111m"), wafer=WSE2, width=100,
+                                                        height=300, dtype=f16, sequences=1))  # fmt: skip
+    [place] = mapping.places
+    served = [y * 6 // 994 for y in place.region.ys]
+    assert len(set(served)) == 2
+    assert abs(served.count(served[0]) - place.height / 2) <= 1
+
+
+def test_dead_pes_are_avoided() -> None:
+    wafer = WSE2.crop(12, 20)
+    dead = frozenset({(0, 1), (5, 18), (11, 4)})
+    problem = Problem(config=SMALL, wafer=wafer, dtype=f16, dead=dead, sequences=1)
+    mapping = strategy("weight-streaming").plan(problem)
+    assert not any(pe in mapping.places[0].region for pe in dead)
+    assert why_not(mapping) == ""
+    assert steady(mapping)[0] == pytest.approx(estimate(mapping, position=24).cycles, rel=0.1)
+    with pytest.raises(FitError, match=r"on each of 12x20 PEs .* or dead PEs leave no room"):
+        strategy("weight-streaming").plan(replace(problem, dead=frozenset((0, y) for y in range(20))
+                                                  | frozenset((11, y) for y in range(20))))  # fmt: skip
 
 
 # -- mappings -----------------------------------------------------------------------------------------
@@ -146,9 +205,10 @@ def test_the_strategy_streams_what_does_not_fit_resident(tmp_path: Path) -> None
     assert mapping.places[0].streamed
     assert "weights streamed" in mapping.describe()
     found = estimate(mapping)
-    matrices = 12 * 5120**2 * 40 * 4  # bytes
-    link = matrices / (WSE2.host_bytes_per_second / WSE2.clock_hz)
-    assert found.link == found.cycles_per_token == pytest.approx(link, rel=0.1)  # tiles are padded
+    tile = 128 + 44 + 168 + 168  # words of a layer: 6 x 21, 7 x 6, 6 x 28 and 28 x 6, from 16-byte boundaries on
+    pace = WSE2.host_bytes_per_second / (4 * WSE2.clock_hz * 12)  # words a cycle of a channel, for 166 half rows
+    assert found.link == found.cycles_per_token == pytest.approx(40 * tile * 166 * 375 / pace, rel=1e-6)
+    assert found.link > 12 * 5120**2 * 40 / (12 * pace)  # nobody sends the matrices faster than all channels
     assert found.waiting > 0.9
     save(mapping, tmp_path / "mapping.json")
     assert load(tmp_path / "mapping.json") == mapping
@@ -183,9 +243,11 @@ def test_comparisons_have_rows_of_all_fidelities(sequences: int) -> None:
 def test_what_cannot_be() -> None:
     mapping = streamed(SMALL, 6, 6)
     moved = replace(mapping, wafer=WSE2, places=(replace(mapping.places[0], x=3),))
-    assert "expected one region in the north-west corner" in why_not(moved)
-    west = replace(mapping, wafer=mapping.wafer.with_(io_edges=(WEST,)))
-    assert "expected I/O channels at the west and the east edge" in why_not(west)
+    assert "expected it at the west or the east edge of WSE-2, and I/O channels there" in why_not(moved)
+    with pytest.raises(UsageError, match=r"weights streamed to \[3:9, 0:6\]: expected it at a west or east edge"):
+        Flight(moved, None)
+    north = replace(mapping, wafer=mapping.wafer.with_(io_edges=(NORTH,)))
+    assert "expected it at the west or the east edge" in why_not(north)
     assert "expected a filter on each PE" in why_not(replace(mapping, wafer=mapping.wafer.with_(filters=0)))
     with pytest.raises(UsageError, match=r"a prefill mapping with streamed weights: expected decode"):
         Flight(replace(mapping, phase="prefill"), None)

@@ -29,7 +29,7 @@ from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
 from wse_sim.mapping.validation.compare import compare
-from wse_sim.mapping.validation.grammar import sizes_of
+from wse_sim.mapping.validation.grammar import parse_sizes
 from wse_sim.mapping.validation.harness import BESIDE, spread
 from wse_sim.mapping.validation.machine import cycles_of
 from wse_sim.mapping.validation.rows import COLUMNS, FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, read_rows, shipped_rows
@@ -444,17 +444,17 @@ def test_values_in_cycles(value: str, unit: str, hardware: str, cycles: float) -
     ],
 )  # fmt: skip
 def test_named_sizes(text: str, named: dict[str, int]) -> None:
-    assert sizes_of(figure(size=text)).named == named
+    assert parse_sizes(figure(size=text)).named == named
 
 
 def test_sizes_of_matrices_and_ranges() -> None:
-    found = sizes_of(figure(size="tile 4x4x4 of 64x128; hops 1..32; N in 1,2,4", grid_x="8", grid_y="2"))
+    found = parse_sizes(figure(size="tile 4x4x4 of 64x128; hops 1..32; N in 1,2,4", grid_x="8", grid_y="2"))
     assert (found.tile, found.matrix) == ((4, 4, 4), (64, 128))
     assert (found.ranges, found.lists) == ({"hop": (1, 32)}, {"n": (1, 2, 4)})
     assert found.named == {"width": 8, "height": 2}
-    assert sizes_of(figure(size="[1,16K] x [16K,8]")).product == ((1, 16384), (16384, 8))
-    assert sizes_of(figure(size="8^3")).matrix == (8, 8, 8)
-    assert sizes_of(figure(size="hops > 32")).ranges == {"hop": (32, None)}
+    assert parse_sizes(figure(size="[1,16K] x [16K,8]")).product == ((1, 16384), (16384, 8))
+    assert parse_sizes(figure(size="8^3")).matrix == (8, 8, 8)
+    assert parse_sizes(figure(size="hops > 32")).ranges == {"hop": (32, None)}
 
 
 # -- time -----------------------------------------------------------------------------------------------------

@@ -86,6 +86,23 @@ def test_channels_have_equal_shares_and_stretches(run: Runner) -> None:
 
 
 @both
+@pytest.mark.parametrize(("beyond", "lies"), [(0, False), (4, False), (4, True)])
+def test_a_program_is_served_by_the_channels_of_the_wafers_rows(run: Runner, beyond: int, lies: bool) -> None:
+    """Two channels serve the west edge: of a wafer twice as high as the program all its rows share one."""
+    n, rate = 30, Fraction(1, 10)
+    wafer = with_rate(toy(4 + beyond, 2) if lies else toy(2, 4 + beyond), rate, channels=2)
+    if lies:  # x along the columns: what is the wafer's north is the program's west
+        wafer = wafer.with_(io_edges=(NORTH,))
+    build = Builder(1, 4)
+    color = build.color("weights")
+    build.route(color, build.grid, WEST >> RAMP)
+    build.host_stream("weights", color, build.grid, WEST)
+    build.main().mov(build.buffer("x", f32, n), color)
+    seen = run(build.finish(), wafer, streams={"weights": (values(4, n), 1)})
+    assert np.allclose(seen.finish[0], (4 if beyond else 2) * n / float(rate), atol=60)
+
+
+@both
 def test_a_full_buffer_holds_words_back_and_none_is_lost(run: Runner) -> None:
     """The PE begins to read late; then the words that wait come at one a cycle, the others at the link's pace."""
     build = Builder(1, 1)
@@ -238,6 +255,15 @@ def test_values_that_a_stream_cannot_take(given: np.ndarray, times: int, message
         machine.stream("weights", given, times=times)
 
 
+def test_a_stream_is_given_words_once_for_each_launch() -> None:
+    machine = Machine(line(1, 2, 4), with_rate(toy(1, 2), Fraction(1)))
+    for _ in range(2):
+        machine.stream("weights", values(2, 4))
+        with pytest.raises(UsageError, match="'weights' is given words for the next launch a second time: expected on"):
+            machine.stream("weights", values(2, 4))
+        machine.launch()
+
+
 def test_a_stream_of_another_name_or_program() -> None:
     machine = Machine(line(1, 2, 4), with_rate(toy(1, 2), Fraction(1)))
     with pytest.raises(UsageError, match="no host stream 'inputs' in program 'program': it has weights"):
@@ -281,6 +307,19 @@ def test_streams_enter_at_edges_with_channels() -> None:
         with pytest.raises(ProgramError, match=message):
             check(build.finish(), wafer)
     check(draft(WEST >> RAMP).finish(), wafer.with_(io_edges=(WEST,)))
+
+
+def test_streams_enter_where_the_wafer_ends() -> None:
+    """A program in the wafer's north-west corner has its west and north; the others if it is as wide or high."""
+    every = WSE2.with_(io_edges=(EAST, NORTH, WEST, SOUTH))
+    check(draft(WEST >> RAMP).finish(), every)
+    east = draft(EAST >> RAMP, x=2, side=EAST)
+    with pytest.raises(ProgramError, match=r"enters from the EAST, where the 3 x 2 grid ends and WSE-2 goes on, .*"
+                       r"a grid as wide as WSE-2, 750 x 994 PEs; .* as wafer\.crop\(3, 2\)"):  # fmt: skip
+        check(east.finish(), every)
+    check(east.finish(), every.crop(3, 9))
+    with pytest.raises(ProgramError, match="where the 3 x 2 grid ends and WSE-2 goes on"):
+        check(east.finish(), every.crop(4, 2))
 
 
 def test_a_program_on_its_side_has_the_wafer_s_edges() -> None:

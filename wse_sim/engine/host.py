@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from math import gcd
-
 import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.fabric import Ports
 from wse_sim.engine.state import Fabric, Host
 from wse_sim.errors import UsageError
-from wse_sim.hardware import Direction, Wafer
-from wse_sim.hardware.dtypes import WAVELET_BYTES
-from wse_sim.program.host import HostStream, words_of
+from wse_sim.hardware import Wafer
+from wse_sim.hardware.link import channel_rate, edges_of
+from wse_sim.program.host import HostStream, packed
 from wse_sim.program.program import Program
 
 NO_WORDS = np.zeros(1, np.uint32)
 
 
-def channel_rate(wafer: Wafer) -> tuple[int, int]:
-    """(gain, price): a channel's credit grows by `gain` a cycle, and a word costs `price`."""
-    gain, price = wafer.host_bytes_per_second, wafer.io_channels * WAVELET_BYTES * wafer.clock_hz
-    common = gcd(gain, price)
-    return gain // common, price // common
-
-
-def channel_of(program: Program, wafer: Wafer, pe: tuple[int, int], side: Direction) -> int:
-    """Which channel of an edge serves a PE: each has an equal stretch of it."""
-    along, length = (pe[1], program.height) if side.dx else (pe[0], program.width)
-    return along * (wafer.io_channels // len(wafer.io_edges)) // length
-
-
 def build_host(program: Program, wafer: Wafer, fabric: Fabric, ports: Ports, role: np.ndarray) -> Host:
     """The entries of all streams, those of a channel together, at rest."""
     gain, price = channel_rate(wafer)
+    edges = edges_of(wafer, program.width, program.height)
     entries = sorted(
-        (int(stream.side), channel_of(program, wafer, pe, stream.side), number, y * program.width + x)
+        (int(stream.side), edges.channel(x, y, stream.side), number, y * program.width + x)
         for number, stream in enumerate(program.streams)
-        for pe in stream.region
-        for x, y in [pe]
+        for x, y in stream.region
     )
     port = np.zeros((len(entries), at.PORT), np.int64)
     channels: dict[tuple[int, int], list[int]] = {}
@@ -96,7 +81,7 @@ def words_for(stream: HostStream, values: np.ndarray, times: int) -> np.ndarray:
         raise UsageError(
             f"host stream {stream.name!r} is to be sent {times!r} times: expected a whole number, 0 or more"
         )
-    return words_of(given)
+    return packed(given)
 
 
 def words_sent(host: Host) -> np.ndarray:

@@ -125,10 +125,17 @@ class Machine:
     def stream(self, stream: HostStream | str, values: np.ndarray, *, times: int = 1) -> None:
         """What the host sends in the next launch: values (entry PEs in row-major order, n), `times` times over.
 
-        Numbers of 32 bits are a wavelet each, those of 16 bits two in one; (1, n) is the same for all PEs.
+        Numbers of 32 bits are a wavelet each, those of 16 bits two in one; (1, n) is the same for all PEs. Raises
+        UsageError if the stream has been given words for that launch.
         """
         target = self._stream(stream)
-        self._given[self.program.streams.index(target)] = words_for(target, values, times), int(times)
+        number = self.program.streams.index(target)
+        if number in self._given:
+            raise UsageError(
+                f"host stream {target.name!r} is given words for the next launch a second time: expected once for each "
+                "launch; join the values, or launch between"
+            )
+        self._given[number] = words_for(target, values, times), int(times)
 
     def _stream(self, stream: HostStream | str) -> HostStream:
         if isinstance(stream, HostStream):

@@ -145,7 +145,10 @@ class Wafer:
         return replace(self, **changes, origins={**self.origins, **marks})
 
     def crop(self, width: int, height: int) -> Wafer:
-        """A corner of the wafer, for shorter runs. Raises UsageError if larger than the wafer."""
+        """A wafer as large as a corner of this one, for shorter runs: its rim has all of the host link's channels.
+
+        Raises UsageError if larger than the wafer.
+        """
         checks.fits(self, width, height)
         marks = {
             n: override(f"a corner of the {self.width} x {self.height} {self.name}") for n in ("width", "height")

@@ -79,7 +79,7 @@ def make_filter(color: Color, region: Region, *, keep: int, of: int, first: NDAr
     return Filter(color, region, kept, every, starts, where)
 
 
-def words_of(values: NDArray[Any]) -> NDArray[np.uint32]:
+def packed(values: NDArray[Any]) -> NDArray[np.uint32]:
     """The wavelets (ports, words) of values (ports, n): one each, or two of 16 bits, the first in the low bits."""
     values = np.array(values, values.dtype.newbyteorder("="), order="C")
     if values.dtype.itemsize == 4:

@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 from wse_sim.errors import FitError, ProgramError
 from wse_sim.hardware.geometry import Direction
+from wse_sim.hardware.link import edges_of
 from wse_sim.program.fabric import Color
 from wse_sim.program.facts import Facts, pe_text, problem
 from wse_sim.program.host import Filter, HostStream
 
 
 def streams_enter_at_an_edge(facts: Facts) -> None:
-    """A host stream's port faces the end of the grid, where the wafer has I/O channels."""
+    """A host stream's port faces an edge of the wafer with I/O channels; the program lies in the north-west corner."""
     grid, wafer = facts.program.grid, facts.wafer
-    lies = facts.program.width > wafer.width or facts.program.height > wafer.height  # on its side: x along columns
-    edges = [Direction((edge + 1) % 4 if lies else edge) for edge in sorted(wafer.io_edges)]
+    edges = edges_of(wafer, grid.width, grid.height)
     for stream in facts.program.streams:
-        if stream.side not in edges:
+        if stream.side not in edges.sides:
             raise problem(
                 ProgramError,
                 f"host stream {stream.name!r} enters from the {stream.side}",
                 f"made at {stream.where}",
-                expected=f"an edge with I/O channels of {wafer.name}: {', '.join(map(str, edges))}",
+                expected=f"an edge with I/O channels of {wafer.name}: {', '.join(map(str, edges.sides))}",
                 advice="move its region to such an edge, or give the wafer other io_edges",
             )
         for x, y in stream.region:
@@ -35,6 +35,17 @@ def streams_enter_at_an_edge(facts: Facts) -> None:
                     expected=f"PEs at the {stream.side} end of the {grid.width} x {grid.height} grid",
                     advice="move its region to the edge, and route the colour from there",
                 )
+        if stream.side not in edges.reached(grid):
+            raise problem(
+                ProgramError,
+                f"host stream {stream.name!r} enters from the {stream.side}, where the {grid.width} x {grid.height} "
+                f"grid ends and {wafer.name} goes on",
+                f"made at {stream.where}",
+                expected=f"a grid as {'wide' if stream.side.dx else 'high'} as {wafer.name}, "
+                f"{edges.width} x {edges.height} PEs",
+                advice="let it enter where the grid ends at the wafer's edge, build a larger grid, or take a smaller "
+                f"wafer, as wafer.crop({grid.width}, {grid.height})",
+            )
 
 
 def streams_have_a_route(facts: Facts) -> None:
