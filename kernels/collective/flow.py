@@ -26,28 +26,35 @@ class Flow:
     begins: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._timing = Timing(self.wafer)
-        self.begins = [0] * self.tree.length
+        t = Timing(self.wafer)
+        self._issue, self._last_issue = t.issue(2), t.issue(3)
+        self._ramps, self._hop = t.stage(0), self.wafer.hop_cycles
+        self.begins = [self._issue] * self.tree.length
         self.end = 0
-        for position in [*(edge.sender for edge in self.tree.edges), self.tree.root]:
-            self._take(position)
+        takes, root, stored = self.tree.takes, self.tree.root, self.tree.stored
+        for position in [*(edge.sender for edge in self.tree.edges), root]:
+            if len(takes[position]) == 1 and position != root and position not in stored:  # as most are
+                self.begins[position] = max(self._last_issue, self._arrival(takes[position][0], position))
+            elif takes[position]:
+                self._take(position)
 
     def _take(self, position: int) -> None:
         """What a position takes; those that it takes from come before it."""
-        t, takes = self._timing, self.tree.takes[position]
-        begin, free, lost = t.issue(2), 0, 0
+        takes = self.tree.takes[position]
+        begin, free, lost = self._issue, 0, 0
         goes_on = position != self.tree.root and position not in self.tree.stored
         for i, sender in enumerate(takes):
-            loads = 3 if goes_on and i == len(takes) - 1 else 2
-            begin = max(free + t.issue(loads), self._arrival(sender, position))
-            slowed = [self._slowed(begin, position, sender, later) for later in takes[i + 1 :]]
-            free = begin + self.stream + max(0, *slowed, lost) - lost
-            lost = max(lost, *slowed, 0)
-        self.begins[position] = free + t.issue(2) if position in self.tree.stored else begin
+            later = takes[i + 1 :]
+            issue = self._issue if later or not goes_on else self._last_issue
+            begin = max(free + issue, self._arrival(sender, position))
+            slowed = max((self._slowed(begin, position, sender, other) for other in later), default=0)
+            free = begin + self.stream + max(0, slowed, lost) - lost
+            lost = max(lost, slowed)
+        self.begins[position] = free + self._issue if position in self.tree.stored else begin
         self.end = free
 
     def _arrival(self, sender: int, taker: int) -> int:
-        return self.begins[sender] + self._timing.stage(abs(sender - taker))
+        return self.begins[sender] + self._ramps + self._hop * abs(sender - taker)
 
     def _slowed(self, begin: int, taker: int, sender: int, later: int) -> int:
         """Cycles that a vector, taken from `begin` on, loses to one that is taken later.

@@ -9,7 +9,7 @@ import numpy as np
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware import Wafer, by_name
-from wse_sim.mapping.commands.request import DTYPES, grid_of
+from wse_sim.mapping.commands.options import DTYPES, grid_of
 from wse_sim.mapping.model import GPTConfig, load_checkpoint, load_shipped, preset
 from wse_sim.mapping.placement import LATENCY, Weights
 from wse_sim.mapping.plan.mapping import Pe

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wse_sim.engine.machine import ENGINES
 from wse_sim.errors import CheckpointError, UsageError
-from wse_sim.hardware import by_name, f16, f32
+from wse_sim.hardware import by_name
+from wse_sim.mapping.commands.options import DTYPES, grid_of
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.model import Checkpoint, load_checkpoint, load_shipped, random_checkpoint
 from wse_sim.mapping.region.cycles import stage_cycles
@@ -20,7 +20,6 @@ from wse_sim.mapping.region.prefill_cycles import prefill_cycles
 from wse_sim.report.trace import Trace
 
 DEFAULT_PROMPT = "Alice was beginning to"
-DTYPES = {"f32": f32, "f16": f16}
 FIDELITIES = ("exact", "sampled")
 PREFILLS = ("auto", "on", "off")
 
@@ -56,6 +55,8 @@ class Request:
     json: bool
 
     def __post_init__(self) -> None:
+        from wse_sim.engine.machine import ENGINES  # not for those who ask for an estimate only
+
         for option, given, known in (
             ("dtype", self.dtype, tuple(DTYPES)),
             ("accumulate", self.accumulate, tuple(DTYPES)),
@@ -167,10 +168,3 @@ def with_prefill(request: Request, layout: Layout, prompts: Sequence[Sequence[in
     first, last = (stage_cycles(layout, position) for position in (0, len(ids) - 1))
     one_by_one = len(ids) * (first.total + last.total) // 2 - (len(ids) - 1) * first.head
     return at_once if prefill_cycles(at_once, len(ids)).total < one_by_one else layout
-
-
-def grid_of(text: str) -> tuple[int, int]:
-    parts = text.lower().split("x")
-    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
-        raise UsageError(f"--grid {text}: expected WIDTHxHEIGHT in PEs, as 16x16")
-    return int(parts[0]), int(parts[1])

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from collections.abc import Mapping as Table
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from wse_sim.errors import FitError, UsageError
-from wse_sim.mapping.comparison import found_prompt
-from wse_sim.mapping.comparison.found import Found, by_estimate, by_parts, by_simulation
+from wse_sim.mapping.comparison.found import Found, by_estimate
 from wse_sim.mapping.comparison.row import FIDELITIES, Fidelity, Row
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.estimate import estimate, hand_over_cycles, tokens_over_host
-from wse_sim.mapping.plan.mapping import Mapping, Phase
+from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_WAYS: Table[Phase, Table[Fidelity, Callable[[Mapping, int], Found]]] = {
-    "decode": {"estimate": by_estimate, "sampled": by_parts, "exact": by_simulation},
-    "prefill": {
-        "estimate": found_prompt.by_estimate, "sampled": found_prompt.by_part, "exact": found_prompt.by_simulation
-    },
-}  # fmt: skip
-
 
 def compare(
     mappings: Iterable[Mapping], *, fidelity: Fidelity = "estimate", position: int | None = None
@@ -63,7 +53,7 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
     }  # fmt: skip
     if reason:
         return Row(**names, feasible=False, why_not=reason)  # type: ignore[arg-type]
-    found, guess = _WAYS[mapping.phase][fidelity](mapping, at), estimate(mapping, position=at)
+    found, guess = _found(mapping, fidelity, at), estimate(mapping, position=at)
     faster = guess.cycles / found.cycles
     return Row(
         **names,  # type: ignore[arg-type]
@@ -86,6 +76,19 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
         joules_per_token=found.joules,
         estimate_error=None if fidelity == "estimate" else faster - 1,
     )
+
+
+def _found(mapping: Mapping, fidelity: Fidelity, position: int) -> Found:
+    """The engines are imported where something is simulated only: that takes longer than an estimate."""
+    if fidelity == "estimate":
+        return by_estimate(mapping, position)
+    from wse_sim.mapping.comparison import simulated, simulated_prompt
+
+    if mapping.phase == "prefill":
+        return (simulated_prompt.by_part if fidelity == "sampled" else simulated_prompt.by_simulation)(
+            mapping, position
+        )
+    return (simulated.by_parts if fidelity == "sampled" else simulated.by_simulation)(mapping, position)
 
 
 def row_of_strategy(

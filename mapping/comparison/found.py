@@ -1,19 +1,14 @@
-"""A decode step of a mapping, found out by closed forms, from parts simulated alone, or from all of it simulated.
+"""What is found out about a step of a mapping, whatever way; and the way of closed forms.
 
-`found_prompt` does the same for prompts.
+`simulated` and `simulated_prompt` find it out from parts simulated alone, or from all of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Table
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from wse_sim.hardware import f32
-from wse_sim.hardware.states import GROUPS
-from wse_sim.mapping.comparison.solo import solo_report
-from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.plan.between import wavelets_between
 from wse_sim.mapping.plan.checks import layouts, ring_layouts
 from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
@@ -22,10 +17,6 @@ from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.traffic import streamed_traffic, traffic_of
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
-from wse_sim.report.report import Report
-
-FEW = 2, 4  # layers of the two runs that stand for one of more
-ROUNDS = 2, 4  # tokens of each sequence in the two launches, from one position on, whose difference is measured
 
 
 @dataclass(frozen=True)
@@ -49,14 +40,19 @@ class Found:
 
 
 def by_estimate(mapping: Mapping, position: int) -> Found:
-    """Closed forms only."""
+    """Closed forms only; there is none for what prefill sends."""
     found = estimate(mapping, position=position)
+    if mapping.phase == "prefill":
+        return Found(
+            cycles=found.cycles, stalls={"idle": max(found.waiting, 0.0)}, wavelets=None, busiest=None,
+            joules=joules_of(found), sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
+        )  # fmt: skip
     streamed = mapping.places[0].streamed
     spare = len(mapping.parts(0)) > 1 or streamed
     sent = [traffic_of(layout, position, spare=spare) for layout in ring_layouts(mapping)]
     along_x = max(traffic.along_x for traffic in sent) * mapping.sequences
     along_y = max(traffic.along_y for traffic in sent) * mapping.sequences
-    wavelets: float = sum(traffic.wavelets for traffic in sent) + _between(mapping)
+    wavelets: float = sum(traffic.wavelets for traffic in sent) + wavelets_handed(mapping)
     if streamed:
         weights = streamed_traffic(layouts(mapping)[0], mapping.places[0].region)
         along_x += weights.along_x
@@ -71,7 +67,7 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     )
 
 
-def _between(mapping: Mapping) -> int:
+def wavelets_handed(mapping: Mapping) -> int:
     """Hops of a token's hand-overs."""
     ring = ring_layouts(mapping)
     pairs = zip(ring, [*ring[1:], *ring[:1]], ring_lanes(mapping, 0), strict=False)
@@ -91,98 +87,3 @@ def joules_of(found: Estimate) -> float:
     area = mapping.area // mapping.replicas
     static = area * found.cycles / found.tokens / mapping.sequences * wafer.energy_static_fj
     return JOULES_PER_FEMTOJOULE * (macs * (each + reads + writes + issue) + static)
-
-
-def by_parts(mapping: Mapping, position: int) -> Found:
-    """Each distinct part simulated alone, the ring composed from them; hand-overs by their closed form.
-
-    Of streamed weights two runs with fewer layers, composed to one with all.
-    """
-    if mapping.places[0].streamed:
-        return _by_layers(mapping, position)
-    whole = estimate(mapping, position=position)
-    spare = len(mapping.parts(0)) > 1
-    parts = [
-        solo_report(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare=spare)
-        for layout in ring_layouts(mapping)
-    ]
-    busy = [report.cycles + turn.take + turn.send for report, turn in zip(parts, whole.turns, strict=True)]
-    cycles = max(sum(busy), mapping.sequences * max(busy))
-    area = mapping.area // mapping.replicas
-    counts = {
-        name: sum(report.share(*states) * report.cycles * report.pes for report in parts) * mapping.sequences
-        for name, states in GROUPS.items()
-    }
-    counts["idle"] += area * cycles - sum(counts.values())
-    static = mapping.wafer.energy_static_fj * area * cycles / mapping.sequences
-    moving = sum(sum(report.energy.femtojoules.values()) - report.energy.femtojoules["static"] for report in parts)
-    return Found(
-        cycles=cycles,
-        stalls={name: count / (area * cycles) for name, count in counts.items()},
-        wavelets=sum(int(report.links.wavelets.sum()) for report in parts) + _between(mapping),
-        busiest=max(busiest_of(report) for report in parts) * mapping.sequences / cycles,
-        joules=JOULES_PER_FEMTOJOULE * (moving + static),
-        sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
-    )
-
-
-def _by_layers(mapping: Mapping, position: int) -> Found:
-    """What layers add is alike, so what two runs of few layers differ in is added for the others; exact for few."""
-    layers = mapping.config.n_layer
-    if layers <= FEW[1]:
-        return by_simulation(mapping, position)
-    few, more = (by_simulation(_with_layers(mapping, n), position) for n in FEW)
-    steps = (layers - FEW[1]) / (FEW[1] - FEW[0])
-
-    def grown(one: float | None, other: float | None) -> float:
-        assert one is not None
-        assert other is not None
-        return other + steps * (other - one)
-
-    cycles = round(grown(few.cycles, more.cycles))
-    shares = {name: grown(few.stalls[name] * few.cycles, more.stalls[name] * more.cycles) for name in GROUPS}
-    return Found(
-        cycles=cycles,
-        stalls={name: max(share / cycles, 0.0) for name, share in shares.items()},
-        wavelets=grown(few.wavelets, more.wavelets),
-        busiest=more.busiest,
-        joules=grown(few.joules, more.joules),
-        sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
-    )
-
-
-def _with_layers(mapping: Mapping, count: int) -> Mapping:
-    places = tuple(replace(place, layers=range(count)) for place in mapping.places)
-    return replace(mapping, config=replace(mapping.config, n_layer=count), places=places)
-
-
-def by_simulation(mapping: Mapping, position: int) -> Found:
-    """All regions on one machine, the tokens up to `position`; weights are 0, for time depends on no value."""
-    first = max(0, min(position + 1, mapping.context) - ROUNDS[1])
-    flight = Flight(mapping, None)
-    reports = []
-    for rounds in ROUNDS:
-        flight.go_to(first)
-        flight.run(rounds)
-        reports.append(flight.report())
-    short, long = reports[0], reports[1] - reports[0]
-    rounds = ROUNDS[1] - ROUNDS[0]
-    cycles = (long.cycles - short.cycles) // rounds
-    tokens = ROUNDS[1] * mapping.sequences * mapping.replicas
-    used = np.zeros((long.height, long.width), np.bool_)
-    for place in mapping.places:
-        used |= place.region.mask(long.width, long.height)
-    inside = (long.states - short.states)[used].sum(axis=0)  # without the filling and emptying of the ring
-    outside = long.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
-    return Found(
-        cycles=cycles,
-        stalls={name: float(inside[list(states)].sum() / inside.sum()) for name, states in GROUPS.items()},
-        wavelets=int(long.links.wavelets.sum()) / tokens,
-        busiest=busiest_of(long) / long.cycles,
-        joules=(long.energy.joules - JOULES_PER_FEMTOJOULE * outside) / tokens,
-        sram_peak_bytes=int(long.sram.peak.max()),
-    )
-
-
-def busiest_of(report: Report) -> int:
-    return max((link.wavelets for link in report.busiest_links(1)), default=0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.batch import attention, draw, embedding, gelu, gemv, likeliest, logits, places
 from wse_sim.kernels.prefill import layernorm
@@ -21,6 +22,9 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
 
 
 class BatchStage:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.engine.machine import Machine
 from wse_sim.kernels.transformer.draw import make_draw
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.layout import Layout
@@ -14,6 +15,9 @@ from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.register import Register
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
 
 OWN_TOKEN = -1  # launch argument `token`: go on with the one chosen last
 DECODE, HEAD = 0, -1  # launch argument `prompt`: see `Decoder`

@@ -8,11 +8,10 @@ and biases of norms, and the biases of the two matrices whose output decode has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt
@@ -30,6 +29,9 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
 
 
 class RowNorm(NamedTuple):

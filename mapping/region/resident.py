@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.engine.machine import Machine
 from wse_sim.hardware import DType, Region, f32, i32
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.batch import attention
@@ -28,6 +27,9 @@ from wse_sim.mapping.region.arrivals import make_arrivals
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
 
 Floats = NDArray[np.floating[Any]]
 Make = Callable[..., Buffer]

@@ -7,12 +7,11 @@ leaves its output on x; the next matrix takes its input on x and is reduced alon
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.engine.machine import Machine
 from wse_sim.hardware import Region
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import Line, make_line
@@ -39,6 +38,9 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
 
 
 class Here(NamedTuple):

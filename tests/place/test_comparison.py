@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import combinations
 
@@ -80,6 +82,25 @@ def test_what_cannot_be_says_why() -> None:
     assert "no number of regions fits 50x50 PEs" in row.why_not
     assert row.to_dict()["cycles_per_token"] is None
     assert len(to_frame([row])) == 1
+
+
+def test_estimates_and_commands_that_need_no_engine_do_not_load_one() -> None:
+    """The compiler takes longer to import than four strategies take to estimate."""
+    asked = """
+import sys
+from wse_sim import f32, toy
+import wse_sim.mapping.commands.compare, wse_sim.mapping.commands.map
+from wse_sim.mapping.comparison.compare import row_of_strategy
+from wse_sim.mapping.commands.problem import config_of
+from wse_sim.mapping.strategies import STRATEGIES, Problem
+for phase in ("decode", "prefill"):
+    problem = Problem(config=config_of("cerebras-gpt-111m"), wafer=toy(90, 90), dtype=f32, phase=phase, context=64)
+    for name in STRATEGIES:
+        row_of_strategy(name, problem)
+print(*sorted({"numba", "wse_sim.engine", "pandas", "matplotlib"} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
 
 
 def test_what_is_refused() -> None:

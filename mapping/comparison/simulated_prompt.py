@@ -1,4 +1,4 @@
-"""A prompt taken at once, found out by closed forms, from its region simulated alone, or from all of a mapping."""
+"""A prompt taken at once, found out from its region simulated alone, or from all of a mapping."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from wse_sim.hardware.states import GROUPS
 from wse_sim.kernels.collective.redeal import gap_between
-from wse_sim.mapping.comparison.found import Found, busiest_of, joules_of
+from wse_sim.mapping.comparison.found import Found
+from wse_sim.mapping.comparison.simulated import busiest_of
 from wse_sim.mapping.generation.sampled import sampled
 from wse_sim.mapping.generation.schedule import Launch
 from wse_sim.mapping.plan.between import wavelets_of_cache
 from wse_sim.mapping.plan.checks import layouts
-from wse_sim.mapping.plan.estimate import estimate, hand_over_cycles
+from wse_sim.mapping.plan.estimate import hand_over_cycles
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.prompts.serve import Serving
 from wse_sim.mapping.region.decode import OWN_TOKEN, Decoder
@@ -23,19 +24,6 @@ from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE
 from wse_sim.report.report import Report
-
-
-def by_estimate(mapping: Mapping, position: int) -> Found:
-    """Closed forms only; there is none for what prefill sends."""
-    found = estimate(mapping, position=position)
-    return Found(
-        cycles=found.cycles,
-        stalls={"idle": found.waiting},
-        wavelets=None,
-        busiest=None,
-        joules=joules_of(found),
-        sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
-    )
 
 
 def by_part(mapping: Mapping, position: int) -> Found:
