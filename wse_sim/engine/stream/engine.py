@@ -39,6 +39,7 @@ from wse_sim.engine.stream.tables import (
     SCRIPTS,
     STEPS,
     TOO_LONG,
+    TRACED,
     UNKNOWN_TURN,
     UNMATCHED,
     UNSETTLED,
@@ -48,6 +49,7 @@ from wse_sim.engine.stream.tables import (
     Trace,
 )
 from wse_sim.engine.stream.trees import make_trees
+from wse_sim.engine.stream.twins import alike
 from wse_sim.engine.table import Table
 
 LONGEST = 1 << 27  # cycles of a launch
@@ -86,6 +88,9 @@ class StreamEngine:
         self._why = uncovered(state)
         self._trees, self._parts = make_trees(state, Table(state), self._why < 0)
         pes, nodes = len(self._why), len(self._trees.fifo)
+        self._scripts = _new_scripts(state)
+        twin = alike(self._parts, self._trees, state.fabric, self._scripts.code[state.cores.role])
+        self._parts = self._parts._replace(twin=twin)
         self._progress = Progress(
             script=np.full(pes, -1, np.int32),
             done=np.zeros(pes, np.int32),
@@ -100,10 +105,10 @@ class StreamEngine:
             queue=np.zeros(pes, np.int32),
             woken=np.zeros(pes, np.int32),
             contended=np.zeros(pes, np.uint8),
+            turn=np.zeros(pes, np.int32),
         )
         longest = int(state.code.row[:, at.LENGTH].max(initial=0)) + 2
         self._trace = _new_trace(max(DRAFT, longest), self._most_pes(), nodes)
-        self._scripts = _new_scripts(state)
         self._solo = _solo(state)
         self._counter = np.zeros(COUNTERS, np.int64)
         self._kept: int | None = None  # scripts of the first launch
@@ -119,6 +124,7 @@ class StreamEngine:
         left = self._uncovered(active)
         if self._kept is not None and self._counter[SCRIPTS] > 2 * self._kept + MORE_SCRIPTS:
             self._forget()
+        self._counter[TRACED] = -1
         stream, table = self._stream(begin, min(limit, LONGEST), values)
         for component in np.flatnonzero(active & (self._parts.streams > 0)).tolist():
             self._counter[COMPONENT] = component

@@ -33,9 +33,11 @@ from wse_sim.engine.stream.tables import (
     QUEUE_LENGTH,
     STEPS,
     TOO_LONG,
+    TRACED,
     WOKEN,
     Stream,
 )
+from wse_sim.engine.stream.twins import is_twin, take_over
 
 
 @jit
@@ -54,16 +56,26 @@ def go(stream: Stream, rounds: int) -> None:
 
 @jit
 def begin_component(stream: Stream) -> None:
-    """An empty trace."""
-    counter, parts, progress = stream.counter, stream.components, stream.progress
-    counter[OPERATIONS] = counter[MESSAGES] = counter[PLACES] = 0
+    counter = stream.counter
     counter[QUEUE_FIRST] = counter[QUEUE_LENGTH] = counter[WOKEN] = 0
-    counter[LOWEST] = counter[LOWEST_PORTS] = NOTHING
     counter[PHASE], counter[PLACE_IN] = CASTING, 0
+
+
+@jit
+def clear_trace(stream: Stream) -> None:
+    """Nothing has been done and sent yet."""
+    counter, parts, progress, component = stream.counter, stream.components, stream.progress, stream.counter[COMPONENT]
+    counter[OPERATIONS] = counter[MESSAGES] = counter[PLACES] = 0
+    counter[LOWEST] = counter[LOWEST_PORTS] = NOTHING
+    counter[TRACED] = -1
     step = stream.trace.step
     step[GROUND - 1, PACE], step[GROUND, FIRST], step[GROUND, LAG] = free_pace(stream), 0, 0
     counter[STEPS] = DRAFTS + 2 * (draft_size(stream) + 1)
-    component = counter[COMPONENT]
+    for index in range(parts.first[component], parts.first[component + 1]):
+        pe = parts.pe[index]
+        progress.done[pe] = progress.contended[pe] = 0
+        progress.first[pe] = progress.last[pe] = -1
+        progress.turn[pe] = stream.state.fabric.turn[pe]
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = parts.tree[index]
         progress.head[tree] = progress.tail[tree] = -1
@@ -87,12 +99,15 @@ def cast_component(stream: Stream) -> None:
             if script < 0:
                 return
         progress.script[pe] = script
-        progress.done[pe] = progress.contended[pe] = 0
-        progress.first[pe] = progress.last[pe] = -1
         if script >= 0 and cues_of(stream, script) > 0:
             enqueue(stream, pe)
         counter[PLACE_IN] += 1
-    counter[PHASE] = ACTING
+    if is_twin(stream):
+        take_over(stream)
+        count(stream)
+    else:
+        clear_trace(stream)
+        counter[PHASE] = ACTING
 
 
 @jit
@@ -112,15 +127,20 @@ def act(stream: Stream, rounds: int) -> None:
 
 @jit
 def end_acts(stream: Stream) -> None:
-    """Counts what a component has done."""
+    """Nothing can go on: counts what the component has done, if it is all that there was to do."""
     if not is_at_rest(stream):
         stream.failed[0] = DEADLOCK
     elif is_long(stream):
         stream.failed[0] = TOO_LONG
     else:
-        count_component(stream)
+        count(stream)
+
+
+@jit
+def count(stream: Stream) -> None:
+    count_component(stream)
     if stream.failed[0] == FINE:
-        stream.counter[PHASE] = COMPUTING
+        stream.counter[PHASE], stream.counter[TRACED] = COMPUTING, stream.counter[COMPONENT]
         stream.counter[QUEUE_LENGTH] = 0
         if stream.begin[2]:
             begin_numbers(stream)

@@ -61,8 +61,9 @@ DATES_DUE, MEETINGS_DUE = np.int64(1), np.int64(2)  # of a message at a router
 OPERATIONS, MESSAGES, PLACES, STEPS, WORDS = map(np.int64, range(5))  # of the trace, in use
 SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS = map(np.int64, range(5, 11))  # of the scripts, in use
 SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the making
-QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN, WOKEN = map(np.int64, range(14, 22))
-COUNTERS = 22
+QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
+WOKEN, TRACED = map(np.int64, range(21, 23))  # TRACED: the component whose trace is whole; -1: none
+COUNTERS = 23
 
 # -- phases of a component ---------------------------------------------------------------------------------
 CASTING, ACTING, COMPUTING = map(np.int64, range(3))
@@ -99,6 +100,9 @@ class Components(NamedTuple):
     first_tree: np.ndarray  # (components + 1,) int32: index into tree
     tree: np.ndarray  # (trees,) int32
     streams: np.ndarray  # (components,) uint8: whether it runs here
+    place: np.ndarray  # (pes,) int32: each PE's place among those of its component
+    tree_place: np.ndarray  # (trees,) int32: where each tree stands in `tree`
+    twin: np.ndarray  # (components,) uint8: whether it is shaped like the one before
 
 
 class Progress(NamedTuple):
@@ -117,6 +121,7 @@ class Progress(NamedTuple):
     queue: np.ndarray  # (pes,) int32: ring, or stack, of PEs that can go on
     woken: np.ndarray  # (pes,) int32: stack of PEs for which words have come just now
     contended: np.ndarray  # (pes,) uint8: routers that have refused a word
+    turn: np.ndarray  # (pes,) int32: of routers, when the launch began
 
 
 class Trace(NamedTuple):

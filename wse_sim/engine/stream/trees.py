@@ -49,12 +49,20 @@ def _components(trees: Trees, group: np.ndarray, covered: np.ndarray) -> Compone
     by_tree = component[own]
     count = len(name)
     streams = np.bincount(component, ~covered, count) == 0
+    first, pe = _starts(component, count), np.argsort(component, kind="stable").astype(np.int32)
+    tree = np.argsort(by_tree, kind="stable").astype(np.int32)
+    place, tree_place = np.empty(pes, np.int32), np.empty(len(tree), np.int32)
+    place[pe] = np.arange(pes) - np.repeat(first[:-1], np.diff(first))
+    tree_place[tree] = np.arange(len(tree))
     return Components(
-        first=_starts(component, count),
-        pe=np.argsort(component, kind="stable").astype(np.int32),
+        first=first,
+        pe=pe,
         first_tree=_starts(by_tree, count),
-        tree=np.argsort(by_tree, kind="stable").astype(np.int32),
+        tree=tree,
         streams=streams.astype(np.uint8),
+        place=place,
+        tree_place=tree_place,
+        twin=np.zeros(count, np.uint8),
     )
 
 
