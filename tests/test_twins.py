@@ -100,7 +100,7 @@ def test_other_work_makes_no_twin_of_the_same_shape() -> None:
 
 
 def test_another_turn_of_a_router_makes_no_twin() -> None:
-    """In the first launch messages meet in the first row alone, so that its routers' turns are others in the second."""
+    """In the first launch the first row alone sends, to the east, so that its routers' turns are others in the second."""
     build = Builder(5, 2)
     on = build.constant("on", i32, np.array([1, 0])[:, None])
     x, y = build.buffer("x", f32, WORDS, init=1.0), build.buffer("y", f32, WORDS)
@@ -113,7 +113,10 @@ def test_another_turn_of_a_router_makes_no_twin() -> None:
     build.route(east, build.grid[2, :], WEST >> RAMP)
     build.route(west, build.grid[2, :], EAST >> RAMP)
     pe = build.main()
-    with pe.when(pe.use(launch) + pe.load(on) > 0):
+    with pe.when(pe.load(on) > pe.use(launch)):
+        pe.on(build.grid[0, :]).mov(east, x)
+        pe.on(build.grid[2, :]).mov(y, east)
+    with pe.when(pe.use(launch) > 0):
         pe.on(build.grid[0, :]).mov(east, x)
         pe.on(build.grid[4, :]).mov(west, x)
         pe.on(build.grid[2, :]).mov(y, east)
