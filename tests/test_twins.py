@@ -100,7 +100,7 @@ def test_other_work_makes_no_twin_of_the_same_shape() -> None:
 
 
 def test_another_turn_of_a_router_makes_no_twin() -> None:
-    """In the first launch the first row alone sends, to the east, so that its routers' turns are others in the second."""
+    """In the first launch the first row alone sends, so that its routers' turns are others in the second."""
     build = Builder(5, 2)
     on = build.constant("on", i32, np.array([1, 0])[:, None])
     x, y = build.buffer("x", f32, WORDS, init=1.0), build.buffer("y", f32, WORDS)
