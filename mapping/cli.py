@@ -189,7 +189,10 @@ Model = Annotated[
     str, typer.Option(help="cerebras-gpt-111m ... 13b, gpt2 ... gpt2-xl, a checkpoint's folder, or alice, which ships.")
 ]
 WaferName = Annotated[str, typer.Option("--wafer", help="wse1, wse2 or wse3.")]
-Grid = Annotated[str | None, typer.Option("--grid", help="PEs to use at most, as 200x200. Default: the whole wafer.")]
+Grid = Annotated[
+    str | None,
+    typer.Option("--grid", help="PEs to use at most, in the wafer's north-west corner, as 200x200. Default: all."),
+]
 Type = Annotated[str, typer.Option("--dtype", help="Type of weights, cache and activations: f32 or f16.")]
 Sums = Annotated[str, typer.Option("--accumulate", help="Type in which products are added up: f32, or f16 with f16.")]
 Context = Annotated[
@@ -202,7 +205,9 @@ Prompt = Annotated[
 PhaseName = Annotated[str, typer.Option("--phase", help="decode or prefill.")]
 Dead = Annotated[
     str | None,
-    typer.Option("--dead", help="PEs that do not work, as '3,7 20,5', how many random ones, or a share, as 0.01%."),
+    typer.Option(
+        "--dead", help="PEs that do not work, as '3,7 20,5', or how many random ones of the grid, or a share, as 0.01%."
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of random dead PEs, and of annealing.", min=0)]
 PlacementName = Annotated[
@@ -289,11 +294,16 @@ def search(
     model: Model,
     wafer: WaferName = "wse2",
     goal: Annotated[str, typer.Option(help="latency, throughput or energy: what the first is best in.")] = "throughput",
+    strategies: Annotated[str, typer.Option(help="Names separated by commas, or all.")] = "all",
+    placement: Annotated[
+        str, typer.Option(help="Names separated by commas, or all: but for solved, which takes long.")
+    ] = "all",
     grid: Grid = None,
     dtype: Type = "f16",
     accumulate: Sums = "f32",
     context: Context = None,
     phase: PhaseName = "decode",
+    prompt: Prompt = None,
     dead: Dead = None,
     seed: Seed = 0,
     weights: WeightsText = None,
@@ -317,15 +327,15 @@ def search(
 
     asked = Asked(
         model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
-        dead=dead, seed=seed, weights=weights,
+        dead=dead, seed=seed, prompt=prompt, weights=weights,
     )  # fmt: skip
     limits = Limits(
         max_cycles_per_token=max_cycles, min_tokens_per_s=min_tokens_per_s, max_joules_per_token=max_joules,
         max_pes=max_pes,
     )  # fmt: skip
     search_command(
-        asked, goal=goal, limits=limits, fidelity=fidelity, finalists=finalists, out=out, workers=workers,
-        scheduler=scheduler, as_json=json,
+        asked, goal=goal, strategies=strategies, placements=placement, limits=limits, fidelity=fidelity,
+        finalists=finalists, out=out, workers=workers, scheduler=scheduler, as_json=json,
     )  # fmt: skip
 
 

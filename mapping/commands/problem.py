@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from wse_sim.errors import UsageError
-from wse_sim.hardware import Wafer, by_name
+from wse_sim.hardware import by_name
 from wse_sim.mapping.commands.options import DTYPES, grid_of
 from wse_sim.mapping.model import GPTConfig, load_checkpoint, load_shipped, preset
 from wse_sim.mapping.placement import LATENCY, Weights
@@ -25,7 +25,7 @@ class Asked:
     model    a preset, a folder with a checkpoint, or the small model that ships
     prompt   tokens of a prompt at once; None: the context
     grid     PEs to use at most, as 200x200; None: the wafer
-    dead     PEs as x,y separated by spaces, how many random ones, or which share of the wafer, as 0.01%
+    dead     PEs as x,y separated by spaces, or how many of the grid, drawn at random, or which share of it, as 0.01%
     weights  of an objective, as latency=1,traffic=0.1; None: latency
     """
 
@@ -64,7 +64,7 @@ def problem_of(asked: Asked) -> Problem:
         height=height,
         context=asked.context or 0,
         prompt=asked.prompt or 0,
-        dead=dead_of(asked.dead, asked.seed, wafer),
+        dead=dead_of(asked.dead, asked.seed, width or wafer.width, height or wafer.height),
         stages=asked.stages,
         shards=asked.shards,
         sequences=asked.sequences,
@@ -83,15 +83,15 @@ def config_of(model: str) -> GPTConfig:
     return load_checkpoint(folder).config if folder.is_dir() else preset(model)
 
 
-def dead_of(text: str | None, seed: int, wafer: Wafer) -> frozenset[Pe]:
-    """PEs that do not work: given one by one, or so many drawn from a seed."""
+def dead_of(text: str | None, seed: int, width: int, height: int) -> frozenset[Pe]:
+    """PEs that do not work: given one by one, or so many of a grid drawn from a seed."""
     if text is None:
         return frozenset()
     try:
         if text.endswith("%"):
-            return random_dead(round(float(text[:-1]) / 100 * wafer.width * wafer.height), seed, wafer)
+            return random_dead(round(float(text[:-1]) / 100 * width * height), seed, width, height)
         if "," not in text:
-            return random_dead(int(text), seed, wafer)
+            return random_dead(int(text), seed, width, height)
         found = [pe.split(",") for pe in text.split()]
         return frozenset((int(x), int(y)) for x, y in found)
     except (ValueError, OverflowError):
@@ -105,16 +105,22 @@ def weights_of(text: str | None) -> Weights:
     if text is None:
         return LATENCY
     names = [f.name for f in fields(Weights)]
-    try:
-        given = {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
-        return Weights(**(dict.fromkeys(names, 0.0) | given))
-    except (TypeError, ValueError):
-        raise UsageError(f"--weights {text!r}: expected some of {', '.join(names)}, as latency=1,traffic=0.1") from None
+    known = f"expected some of {', '.join(names)}, each once, as latency=1,traffic=0.1"
+    given: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = (word.strip() for word in part.partition("="))
+        if name not in names or name in given:
+            raise UsageError(f"--weights {text!r}: {name!r} is {'named twice' if name in given else 'none'}; {known}")
+        try:
+            given[name] = float(value)
+        except ValueError:
+            raise UsageError(f"--weights {text!r}: {value!r} of {name} is no number; {known}") from None
+    return Weights(**(dict.fromkeys(names, 0.0) | given))
 
 
-def random_dead(count: int, seed: int, wafer: Wafer) -> frozenset[Pe]:
-    """Distinct PEs of a wafer, each as likely as any other."""
-    if not 0 <= count <= wafer.width * wafer.height:
-        raise UsageError(f"{count} dead PEs on {wafer.name}: expected 0 to {wafer.width * wafer.height}")
-    drawn = np.random.default_rng(seed).choice(wafer.width * wafer.height, count, replace=False)
-    return frozenset((int(pe) % wafer.width, int(pe) // wafer.width) for pe in drawn)
+def random_dead(count: int, seed: int, width: int, height: int) -> frozenset[Pe]:
+    """Distinct PEs of a grid, each as likely as any other."""
+    if not 0 <= count <= width * height:
+        raise UsageError(f"{count} dead PEs on {width}x{height}: expected 0 to {width * height}")
+    drawn = np.random.default_rng(seed).choice(width * height, count, replace=False)
+    return frozenset((int(pe) % width, int(pe) // width) for pe in drawn)

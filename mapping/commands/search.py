@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from wse_sim.mapping.commands.problem import Asked, problem_of
+from wse_sim.mapping.comparison.compare import names_of
+from wse_sim.mapping.placement import placement
 from wse_sim.mapping.search.search import Limits, search
 from wse_sim.mapping.search.search import Progress as Tell
 
@@ -23,15 +25,19 @@ if TYPE_CHECKING:
 
 
 def search_command(
-    asked: Asked, *, goal: str, limits: Limits, fidelity: str, finalists: int, out: Path | None, workers: int,
-    scheduler: str | None, as_json: bool,
+    asked: Asked, *, goal: str, strategies: str, placements: str, limits: Limits, fidelity: str, finalists: int,
+    out: Path | None, workers: int, scheduler: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Searches, with a bar where somebody looks, and prints."""
     problem = problem_of(asked)
+    chosen = None if placements == "all" else [placement(name.strip()).name for name in placements.split(",")]
+    if chosen:
+        problem = problem.with_(placement=chosen[0])
     with _bar(shown=sys.stderr.isatty()) as progress:
         found = search(
-            problem, goal=goal, limits=limits, fidelity=fidelity, finalists=finalists, out=out,  # type: ignore[arg-type]
-            workers=workers, scheduler=scheduler, progress=progress,
+            problem, goal=goal, limits=limits, fidelity=fidelity,  # type: ignore[arg-type]
+            strategies=names_of(strategies), placements=chosen, finalists=finalists, out=out, workers=workers,
+            scheduler=scheduler, progress=progress,
         )  # fmt: skip
     if as_json:
         sys.stdout.write(json.dumps({"goal": goal, "rows": _plain(found)}) + "\n")
@@ -43,16 +49,18 @@ def table_of(found: pd.DataFrame, goal: str, wafer: str) -> Table:
     """A line for each mapping."""
     first = found.iloc[0]
     table = Table(
-        "strategy", "placement", "PEs", "copies", "parts", "sequences", "cycles/token", "tokens/s", "mJ/token",
-        title=f"{first.model} on {wafer}, {first.phase}, best {goal} first, {first.fidelity}", box=None,
-        title_justify="left",
+        "strategy", "placement", "PEs", "copies", "parts", "at\nonce", "cycles\nper token", "tokens\nper s",
+        "mJ per\ntoken", title=f"{first.model} on {wafer}, {first.phase}, best {goal} first, {first.fidelity}",
+        title_justify="left", box=None, pad_edge=False, padding=(0, 1, 0, 0),
     )  # fmt: skip
-    for column in table.columns[2:]:
-        column.justify = "right"
+    for place, column in enumerate(table.columns):
+        column.no_wrap = True
+        column.justify = "left" if place < 2 else "right"
     for _, row in found.iterrows():
         table.add_row(
-            row.strategy, row.placement, f"{row.pes:,}", str(row.replicas), str(row.parts), str(row.sequences),
-            f"{row.cycles_per_token:,}", f"{row.tokens_per_s:,.0f}", f"{1e3 * row.joules_per_token:.3g}",
+            row.strategy, row.placement, f"{row.pes:,}", str(row.replicas), str(row.parts),
+            f"{row.replicas * row.sequences}", f"{row.cycles_per_token:,}", f"{row.tokens_per_s:,.0f}",
+            f"{1e3 * row.joules_per_token:.3g}",
         )  # fmt: skip
     return table
 

@@ -94,9 +94,12 @@ def _found(mapping: Mapping, fidelity: Fidelity, position: int) -> Found:
 def row_of_strategy(
     name: str, problem: Problem, *, fidelity: Fidelity = "estimate", position: int | None = None
 ) -> Row:
-    """What a strategy makes of a problem; a problem that it cannot solve is a row that says why."""
+    """What a strategy makes of a problem; a problem that it cannot solve is a row that says why.
+
+    A placement counts for strategies that place regions.
+    """
     try:
-        mapping = strategy(name).plan(problem)
+        mapping = strategy(name).plan(strategy(name).placed(problem))
     except FitError as error:
         return Row(
             strategy=name, model=problem.config.name, wafer=problem.wafer.name, phase=problem.phase, fidelity=fidelity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from math import exp
 
@@ -18,6 +19,7 @@ from wse_sim.mapping.placement.rows import row_major, serpentine
 
 STEPS = 5_000
 HOT, COLD = 0.1, 0.001  # of what might be gained: a rise that is taken with probability 1/e, at first and in the end
+LEAST = 0.02  # what might be gained at least, of the bound without the blocks' work: as long as a heat is needed
 
 
 @lru_cache(maxsize=64)
@@ -29,18 +31,23 @@ def annealed(floor: Floor, *, steps: int = STEPS) -> tuple[Region, ...]:
     rng = np.random.default_rng(floor.seed)
     now = score(floor, here)
     best, least = here, now
-    bound = lower_bound(floor).score(floor.weights)
+    bound, idle = (lower_bound(each).score(floor.weights) for each in (floor, _without_work(floor)))
     for step in range(steps):
         there = _moved(floor, here, rng)
         if there is None:
             continue
         then = score(floor, there)
-        heat = ((least - bound) % IMPOSSIBLE + 1) * HOT * (COLD / HOT) ** (step / steps)
+        gain = max(least % IMPOSSIBLE - bound, LEAST * idle)  # of lanes that cannot be laid there is no more or less
+        heat = gain * HOT * (COLD / HOT) ** (step / steps)
         if then <= now or rng.random() < exp((now - then) / heat):
             here, now = there, then
             if now < least:
                 best, least = here, now
     return best
+
+
+def _without_work(floor: Floor) -> Floor:
+    return replace(floor, blocks=tuple(replace(block, work=0) for block in floor.blocks))
 
 
 def best_of(floor: Floor, orders: Sequence[Callable[[Floor], tuple[Region, ...]]]) -> tuple[Region, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -17,17 +17,21 @@ from wse_sim.kernels.collective.lanes import Lanes, lanes
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.mapping.placement.floor import Floor, Pe, Weights
 
-IMPOSSIBLE = 1e12  # of a hand-over for which no lanes can be laid; finite, so that fewer of them are better
+IMPOSSIBLE = 1e12  # score of a hand-over for which no lanes can be laid, whatever the weights; fewer are better
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Of a token, as `Weights` has them: cycles, cycles, wavelet-hops, wavelets."""
+    """Of a token, as `Weights` has them: cycles, cycles, wavelet-hops, wavelets.
+
+    missing  hand-overs for which no lanes can be laid; the costs are those of the others
+    """
 
     latency: float
     period: float
     traffic: float
     busiest: float
+    missing: int = 0
 
     def score(self, weights: Weights) -> float:
         """The objective."""
@@ -35,12 +39,12 @@ class Costs:
             (weights.latency, self.latency), (weights.period, self.period), (weights.traffic, self.traffic),
             (weights.busiest, self.busiest),
         )  # fmt: skip
-        return sum(weight * cost for weight, cost in pairs if weight)
+        return self.missing * IMPOSSIBLE + sum(weight * cost for weight, cost in pairs)
 
 
 @dataclass(frozen=True)
 class LinkCost:
-    """Of one hand-over: cycles until it is there, and wavelets times hops; or `IMPOSSIBLE`."""
+    """Of one hand-over: cycles until it is there, and wavelets times hops."""
 
     cycles: float
     traffic: float
@@ -56,8 +60,8 @@ def lane_wavelets(floor: Floor, source: Region) -> int:
     return wavelets(Blocks(floor.total, source.height).size, floor.dtype)
 
 
-def link_cost(floor: Floor, source: Region, target: Region) -> LinkCost:
-    """Where no dead PE is near only the offset between the two counts."""
+def link_cost(floor: Floor, source: Region, target: Region) -> LinkCost | None:
+    """None if no lanes can be laid. Where no dead PE is near only the offset between the two counts."""
     x, y = source.xs[0], source.ys[0]
     if floor.dead:
         xs = range(min(x, target.xs[0]), max(source.xs.stop, target.xs.stop))
@@ -73,43 +77,42 @@ def link_cost(floor: Floor, source: Region, target: Region) -> LinkCost:
 @lru_cache(maxsize=1 << 18)
 def relative_cost(
     wafer: Wafer, total: int, dtype: DType, size: tuple[int, int], other: tuple[int, int], offset: tuple[int, int]
-) -> LinkCost:
+) -> LinkCost | None:
     """From a rectangle to another whose corner is so far away, nothing dead near."""
     source = Region(range(size[0]), range(size[1]))
     target = Region(range(offset[0], offset[0] + other[0]), range(offset[1], offset[1] + other[1]))
     return _cost(wafer, total, dtype, source, lanes(source, target, total))
 
 
-def _cost(wafer: Wafer, total: int, dtype: DType, source: Region, found: Lanes) -> LinkCost:
+def _cost(wafer: Wafer, total: int, dtype: DType, source: Region, found: Lanes) -> LinkCost | None:
     if not found:
-        return LinkCost(IMPOSSIBLE, IMPOSSIBLE)
+        return None
     size = Blocks(total, source.height).size
     return LinkCost(handover.cost(wafer, found, size, dtype=dtype), found.links * wavelets(size, dtype))
 
 
 def costs(floor: Floor, regions: Sequence[Region]) -> Costs:
-    """All four; `IMPOSSIBLE` and more where a hand-over cannot be laid."""
-    latency, period, traffic = sums(floor, regions)
-    busiest = IMPOSSIBLE if traffic >= IMPOSSIBLE else float(loads(floor, regions).max(initial=0))
-    return Costs(latency, period, traffic, busiest)
+    """All four."""
+    return replace(_sums(floor, regions), busiest=float(loads(floor, regions).max(initial=0)))
 
 
 def score(floor: Floor, regions: Sequence[Region]) -> float:
     """The objective; links are looked at one by one only if their load counts."""
-    if floor.weights.busiest:
-        return costs(floor, regions).score(floor.weights)
-    return Costs(*sums(floor, regions), 0.0).score(floor.weights)
+    return (costs if floor.weights.busiest else _sums)(floor, regions).score(floor.weights)
 
 
-def sums(floor: Floor, regions: Sequence[Region]) -> tuple[float, float, float]:
-    """(latency, period, traffic)."""
-    sends, traffic = [0.0] * len(regions), 0.0
+def _sums(floor: Floor, regions: Sequence[Region]) -> Costs:
+    """All but the busiest link."""
+    sends, traffic, missing = [0.0] * len(regions), 0.0, 0
     for a, b in floor.links:
         found = link_cost(floor, regions[a], regions[b])
-        sends[a] += found.cycles
-        traffic += found.traffic
+        if found is None:
+            missing += 1
+        else:
+            sends[a] += found.cycles
+            traffic += found.traffic
     busy = [block.work + send for block, send in zip(floor.blocks, sends, strict=True)]
-    return sum(busy), max(busy), traffic
+    return Costs(sum(busy), max(busy), traffic, 0.0, missing)
 
 
 def loads(floor: Floor, regions: Sequence[Region]) -> NDArray[np.int64]:

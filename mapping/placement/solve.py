@@ -5,12 +5,14 @@ y[l, p, q]  1 if the source of link l lies at p and its target at q, only where 
             x[source, p], over p x[target, q]
 objective   latency and traffic are sums of costs times y; the period is at least each block's work and hand-overs; the
             busiest link's load is demanded link by link where a solution exceeds it, until none does
+limits      nodes of the search tree and rounds of such demands, no clock: the result does not depend on the machine
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -19,20 +21,29 @@ import numpy as np
 from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import Region
 from wse_sim.mapping.placement.anneal import annealed
+from wse_sim.mapping.placement.bound import gap
 from wse_sim.mapping.placement.costs import IMPOSSIBLE, LinkCost, link_cost, loads, score
 from wse_sim.mapping.placement.floor import Floor, Pe
 
 MOST_PAIRS = 60_000  # variables y; with more only positions where edges of blocks meet are looked at
-SECONDS = 60.0
+EXACT = 1e-6  # of a bound: what the solver's arithmetic leaves
+NODES = 2_000  # of the search tree, in each round
+ROUNDS = 40
 
 
 @dataclass(frozen=True)
 class Solved:
-    """A placement, the score that none on the positions looked at beats, and whether those were all there are."""
+    """A placement and what is proved of it.
+
+    bound           score that none on the positions looked at beats
+    every_position  whether those were all there are
+    gap             part of the bound by which the placement's score is above it: 0 where it is proved to be the best
+    """
 
     regions: tuple[Region, ...]
     bound: float
     every_position: bool
+    gap: float
 
 
 def solved(floor: Floor) -> tuple[Region, ...]:
@@ -40,23 +51,31 @@ def solved(floor: Floor) -> tuple[Region, ...]:
     return solve(floor).regions
 
 
-def solve(floor: Floor, *, seconds: float = SECONDS) -> Solved:
+@lru_cache(maxsize=16)
+def solve(floor: Floor, *, nodes: int = NODES, rounds: int = ROUNDS) -> Solved:
     """Raises FitError if there is no placement or if the program would be too large, UsageError without scipy.
 
     Positions are all of the floor, or where that makes too many pairs those at which edges of blocks meet, those of the
     annealed placement among them; so the result is never worse than that.
+
+    nodes, rounds  limits; what is found when they are reached counts, with the gap that is left
     """
-    start = annealed(floor)
-    positions, every = _positions(floor, start)
-    program = _Program(floor, positions, seconds)
-    while True:
-        regions, bound = program.solve()
+    best = annealed(floor)
+    positions, every = _positions(floor, best)
+    program, bound = _Program(floor, positions, nodes), 0.0
+    for _ in range(rounds):
+        regions, proved = program.solve()
+        bound = max(bound, proved)
+        if regions is None:
+            break
+        best = min((regions, best), key=lambda found: score(floor, found))
         if not floor.weights.busiest or not program.demand(regions):
             break
-    best = min((regions, start), key=lambda found: score(floor, found))
-    if score(floor, best) >= IMPOSSIBLE:
+    least = score(floor, best)
+    if least >= IMPOSSIBLE:
         raise FitError(f"{len(floor.blocks)} regions: not all hand-overs can be laid in any of the places looked at")
-    return Solved(best, min(bound, score(floor, best)), every)
+    bound = least if bound > least * (1 - EXACT) else bound
+    return Solved(best, bound, every, gap(least, bound))
 
 
 def _positions(floor: Floor, start: tuple[Region, ...]) -> tuple[list[list[Pe]], bool]:
@@ -97,8 +116,8 @@ def _pairs(floor: Floor, positions: list[list[Pe]]) -> int:
 class _Program:
     """Columns are x, then y of each link, then the period, then the busiest link's load."""
 
-    def __init__(self, floor: Floor, positions: list[list[Pe]], seconds: float) -> None:
-        self.floor, self.positions, self.seconds = floor, positions, seconds
+    def __init__(self, floor: Floor, positions: list[list[Pe]], nodes: int) -> None:
+        self.floor, self.positions, self.nodes = floor, positions, nodes
         self.starts = np.cumsum([0, *map(len, positions)])
         self.pairs = [self._of_link(a, b) for a, b in floor.links]
         self.first = np.cumsum([self.starts[-1], *map(len, self.pairs)])
@@ -117,7 +136,7 @@ class _Program:
             source, target = floor.blocks[a].at(p), floor.blocks[b].at(q)
             if not source.intersects(target):
                 cost = link_cost(floor, source, target)
-                if cost.cycles < IMPOSSIBLE:
+                if cost is not None:
                     found.append((i, j, cost))
         return found
 
@@ -176,8 +195,8 @@ class _Program:
         self.rows.append((row, 0.0, np.inf))
         return True
 
-    def solve(self) -> tuple[tuple[Region, ...], float]:
-        """The best placement of the rows so far, and the bound that the solver has proved."""
+    def solve(self) -> tuple[tuple[Region, ...] | None, float]:
+        """The best placement of the rows so far, None if none was found, and the bound that the solver has proved."""
         try:
             from scipy.optimize import Bounds, LinearConstraint, milp
             from scipy.sparse import csr_array
@@ -195,15 +214,16 @@ class _Program:
         result = milp(
             self._objective(), integrality=whole, bounds=Bounds(0, free),
             constraints=LinearConstraint(matrix, [low for _, low, _ in self.rows], [high for *_, high in self.rows]),
-            options={"time_limit": self.seconds},
+            options={"node_limit": self.nodes},
         )  # fmt: skip
+        fixed = self.floor.weights.latency * sum(block.work for block in self.floor.blocks)
+        bound = fixed + (0.0 if result.mip_dual_bound is None else float(result.mip_dual_bound))
         if result.x is None:
-            raise FitError(f"the solver found no placement: {result.message}; try more seconds, or another placement")
+            return None, bound
         chosen = [
             int(np.argmax(result.x[self.starts[b] : self.starts[b + 1]])) for b in range(len(self.positions))
         ]
         regions = tuple(
             block.at(found[k]) for block, found, k in zip(self.floor.blocks, self.positions, chosen, strict=True)
         )
-        fixed = self.floor.weights.latency * sum(block.work for block in self.floor.blocks)
-        return regions, float(result.mip_dual_bound) + fixed
+        return regions, bound

@@ -20,6 +20,7 @@ from wse_sim.kernels.collective.redeal import Redeal, make_redeal
 from wse_sim.kernels.rows import each_row
 from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.pipeline.program import MOST_ROUNDS
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.region.prefill import Prefill
@@ -28,8 +29,6 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer, View
 from wse_sim.program.register import Register
-
-MOST_ROUNDS = 32  # of a launch
 
 
 @dataclass(frozen=True, eq=False)

@@ -55,7 +55,7 @@ class Candidate:
 def first(problem: Problem, strategies: Sequence[str] | None = None) -> list[Candidate]:
     """Every strategy on rectangles of several sizes."""
     names = STRATEGIES if strategies is None else [strategy(name).name for name in strategies]
-    return [Candidate(name, problem.placement, scale) for name in names for scale in SCALES]
+    return [Candidate(name, strategy(name).placed(problem).placement, scale) for name in names for scale in SCALES]
 
 
 def second(problem: Problem, found: Sequence[tuple[Candidate, dict[str, Any]]], placements: Sequence[str] | None = None

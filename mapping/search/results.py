@@ -8,11 +8,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from wse_sim import __version__
 from wse_sim.errors import UsageError
+from wse_sim.mapping.comparison.row import FIDELITIES, Row
 from wse_sim.mapping.plan.saved import wafer_to_dict
 from wse_sim.mapping.strategies import Problem
 
 FORMAT = "wse-sim search 1"
+COLUMNS = {f.name for f in fields(Row)}
 Key = tuple[str, str]
 
 
@@ -27,7 +30,7 @@ class Results:
         self._path = path
         if path is None:
             return
-        head = {"format": FORMAT, "problem": problem_to_dict(problem)}
+        head = {"format": FORMAT, "version": __version__, "problem": problem_to_dict(problem)}
         if path.exists() and path.stat().st_size:
             self._read(path, head)
         else:
@@ -50,21 +53,10 @@ class Results:
         whole, newline, _cut = path.read_bytes().rpartition(b"\n")
         lines = whole.split(b"\n") if newline else []
         found = [self._parse(path, number, line) for number, line in enumerate(lines, 1)]
-        if found and (not isinstance(found[0], dict) or found[0].get("format") != FORMAT):
-            raise UsageError(f"{path} holds no results of a search: expected what `wse-sim search --out` writes")
-        if not found:
-            raise UsageError(f"{path} holds no results of a search: expected a first line of format {FORMAT!r}")
-        if found[0] != head:
-            differs = [name for name in head["problem"] if found[0]["problem"].get(name) != head["problem"][name]]
-            raise UsageError(
-                f"{path} belongs to another search: {', '.join(differs) or 'its problem'} differs; expected that "
-                "search, or a new file"
-            )
+        _check_head(path, found[0] if found else None, head)
         for number, record in enumerate(found[1:], 2):
-            try:
-                self.rows[record["fidelity"], record["key"]] = record["row"]
-            except (KeyError, TypeError):
-                raise UsageError(f"{path}, line {number}: expected a result with fidelity, key and row") from None
+            _check_record(path, number, record)
+            self.rows[record["fidelity"], record["key"]] = record["row"]
         with path.open("rb+") as file:
             file.truncate(len(whole) + 1)
 
@@ -73,6 +65,35 @@ class Results:
             return json.loads(line)
         except ValueError as error:
             raise UsageError(f"{path}, line {number} is no JSON: {error}; mend or remove the line") from None
+
+
+def _check_head(path: Path, found: Any, head: dict[str, Any]) -> None:
+    """Refuses what no search wrote, what another simulator wrote, and what another search did."""
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("problem"), dict):
+        raise UsageError(
+            f"{path} holds no results of a search: expected a first line of format {FORMAT!r} with version and "
+            "problem, as `wse-sim search --out` writes; give a new file"
+        )
+    if found.get("version") != head["version"]:
+        raise UsageError(
+            f"{path} was written by version {found.get('version')} of the simulator, and this is {head['version']}: "
+            "expected results of one version; give a new file"
+        )
+    wanted = head["problem"]
+    differs = [name for name in sorted({*wanted, *found["problem"]}) if found["problem"].get(name) != wanted.get(name)]
+    if differs:
+        raise UsageError(
+            f"{path} belongs to another search: {', '.join(differs)} differs; expected that search, or a new file"
+        )
+
+
+def _check_record(path: Path, number: int, record: Any) -> None:
+    whole = isinstance(record, dict) and record.get("fidelity") in FIDELITIES and isinstance(record.get("key"), str)
+    if not whole or not isinstance(record.get("row"), dict) or not record["row"].keys() >= COLUMNS:
+        raise UsageError(
+            f"{path}, line {number}: expected a result with fidelity, key and row, as `wse-sim search --out` writes; "
+            "remove the line"
+        )
 
 
 def problem_to_dict(problem: Problem) -> dict[str, Any]:
@@ -86,5 +107,6 @@ def problem_to_dict(problem: Problem) -> dict[str, Any]:
         "dead": sorted(problem.dead),
         "weights": {f.name: getattr(problem.weights, f.name) for f in fields(problem.weights)},
     }
+    del plain["placement"]  # each candidate has its own
     found: dict[str, Any] = json.loads(json.dumps(plain))
     return found

@@ -25,7 +25,7 @@ MEASURES: dict[str, tuple[str, int]] = {
     "energy": ("joules_per_token", 1),
 }
 """Column of each goal, and 1 if less of it is better."""
-FINALISTS = 6
+SIMULATED = 6  # finalists, unless told otherwise
 Progress = Callable[[str, int, int], None]
 
 
@@ -56,7 +56,7 @@ def search(
     strategies: Sequence[str] | None = None,
     placements: Sequence[str] | None = None,
     measures: Sequence[Goal] = ("latency", "throughput", "energy"),
-    finalists: int = FINALISTS,
+    finalists: int = SIMULATED,
     fidelity: Fidelity = "sampled",
     out: Path | None = None,
     workers: int = 0,

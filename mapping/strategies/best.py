@@ -9,7 +9,7 @@ from wse_sim.errors import FitError
 
 T = TypeVar("T")
 RUNG = 1.15  # from one size to the next
-FINALISTS = 3  # candidates that the closed forms look at
+ESTIMATED = 3  # candidates that the closed forms look at
 
 
 def ladder(low: int, high: int) -> Iterator[int]:
@@ -26,7 +26,7 @@ def best(candidates: Iterable[T], rough: Callable[[T], float], good: Callable[[T
     """Of the candidates that look cheapest and are good, the cheapest; FitError with `nothing` if none is good."""
     finalists: list[T] = []
     for candidate in sorted(candidates, key=rough):
-        if len(finalists) < FINALISTS and good(candidate):
+        if len(finalists) < ESTIMATED and good(candidate):
             finalists.append(candidate)
     if not finalists:
         raise FitError(nothing)

@@ -22,9 +22,11 @@ MOST_SHARDS = 8  # that are tried
 
 def stages(problem: Problem) -> list[int]:
     """Numbers of parts from 2 on worth trying: those that share the layers evenly, alone or beside one for the ends."""
+    layers = problem.config.n_layer
+    if problem.stages == 1:
+        raise FitError(f"1 region for {layers} layers of {problem.config.name}: expected 2 to {layers + 1}")
     if problem.stages:
         return [problem.stages]
-    layers = problem.config.n_layer
     even = {n for n in range(1, layers + 1) if layers % n == 0}
     return sorted({n for n in even | {n + 1 for n in even} if n > 1})
 
@@ -32,8 +34,8 @@ def stages(problem: Problem) -> list[int]:
 def shards(problem: Problem) -> list[int]:
     """Numbers of shards that the model can be dealt to, from 2 on; one if the problem asks for it."""
     config = problem.config
-    wanted = [problem.shards] if problem.shards > 1 else range(2, min(MOST_SHARDS, problem.width) + 1)
-    return [n for n in wanted if config.n_head % n == 0 and config.n_inner % n == 0]
+    wanted = [problem.shards] if problem.shards else range(2, min(MOST_SHARDS, problem.width) + 1)
+    return [n for n in wanted if n > 1 and config.n_head % n == 0 and config.n_inner % n == 0]
 
 
 def choices(problem: Problem, parts: int, count: int) -> list[Choice]:

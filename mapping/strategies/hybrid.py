@@ -14,7 +14,7 @@ NAME = "hybrid"
 
 def plan(problem: Problem) -> Mapping:
     """The numbers, two of them larger than 1, and the sizes with which all copies together are fastest."""
-    parts = [problem.stages] if problem.stages else [1, *stages(problem)]
+    parts = [n for n in ([problem.stages] if problem.stages else [1, *stages(problem)]) if n >= problem.sequences]
     kinds = list(product(parts, [problem.shards] if problem.shards else [1, *shards(problem)]))
     nothing = (
         f"{problem.config.name} in {problem.dtype.name} with {problem.context:,} tokens of context: no mixture of "
@@ -31,5 +31,6 @@ HYBRID = Strategy(
     memory="R (b n_i + 2 b (L / S) d c B) / (R a_i)",
     compute="period: the largest of (L / S) T_gemv(P_i) / R, P_i^2 = A / (R S)",
     communication="per layer 6 T_line along y, 2 along x through r shards, 1 within one; hand-overs as in a pipeline",
-    plan=plan,
+    uses=("stages", "shards", "replicas", "sequences", "placement"),
+    lay=plan,
 )

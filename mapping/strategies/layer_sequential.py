@@ -34,5 +34,6 @@ LAYER_SEQUENTIAL = Strategy(
     memory="b N / A + 2 b L d c B / A",
     compute="L T_gemv(P)",
     communication="10 L T_line(P)",
-    plan=plan,
+    uses=("placement",),
+    lay=plan,
 )

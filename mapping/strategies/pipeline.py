@@ -26,5 +26,6 @@ PIPELINE = Strategy(
     memory="b n_i / a_i + 2 b (L / S) d c B / a_i",
     compute="period: the largest of (L / S) T_gemv(P_i); latency: their sum",
     communication="10 (L / S) T_line(P_i); a hand-over of d / P words on each row, one hop per PE between",
-    plan=plan,
+    uses=("stages", "sequences", "placement"),
+    lay=plan,
 )

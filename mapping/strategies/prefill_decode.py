@@ -77,5 +77,6 @@ PREFILL_DECODE = Strategy(
     memory="b N / a + 2 b L d c / a on each of the two, and what c tokens at once take",
     compute="decode L T_gemv(P); a prompt of s tokens L s / P T_gemv(P), and its scores",
     communication="2 L ceil(s / P) (d b / 4 + 2 starts) for keys and values, each once over the gap",
-    plan=plan,
+    uses=("placement",),
+    lay=plan,
 )

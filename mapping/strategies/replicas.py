@@ -21,5 +21,6 @@ REPLICAS = Strategy(
     memory="R (b N + 2 b L d c) / A",
     compute="L T_gemv(P), P^2 = A / R",
     communication="10 L T_line(P); throughput times R until the host link is full",
-    plan=plan,
+    uses=("replicas",),
+    lay=plan,
 )

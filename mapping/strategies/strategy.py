@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.mapping.model import GPTConfig
 from wse_sim.mapping.placement import LATENCY, Weights, placement
 from wse_sim.mapping.plan.mapping import Mapping, Pe, Phase
+
+USUAL = "serpentine"
+CHOICES: Table[str, tuple[object, ...]] = MappingProxyType({
+    "stages": (0, 1), "shards": (0, 1), "sequences": (0, 1), "replicas": (0, 1), "placement": (USUAL,),
+})  # fmt: skip
+"""Fields of a problem that are for some strategies only, and what they hold where nothing is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +45,7 @@ class Problem:
     context: int = 0
     prompt: int = 0
     dead: frozenset[Pe] = frozenset()
-    placement: str = "serpentine"
+    placement: str = USUAL
     weights: Weights = LATENCY
     seed: int = 0
     stages: int = 0
@@ -77,7 +85,8 @@ class Strategy:
     memory         bytes of a PE, as a formula
     compute        cycles of arithmetic, as a formula
     communication  cycles on the fabric or the host link, as a formula
-    plan           makes the mapping; raises FitError if there is none
+    uses           which of a problem's fields in `CHOICES` it goes by
+    lay            makes the mapping of a problem that asks for nothing else; raises FitError if there is none
     The symbols are those of `SYMBOLS`.
     """
 
@@ -86,7 +95,22 @@ class Strategy:
     memory: str
     compute: str
     communication: str
-    plan: Callable[[Problem], Mapping]
+    uses: tuple[str, ...]
+    lay: Callable[[Problem], Mapping]
+
+    def plan(self, problem: Problem) -> Mapping:
+        """The mapping; FitError if there is none, UsageError if the problem asks for what has no meaning here."""
+        for name, idle in CHOICES.items():
+            given = getattr(problem, name)
+            if name not in self.uses and given not in idle:
+                raise UsageError(
+                    f"{self.name} has no use for {name} {given}: expected none; it goes by {' and '.join(self.uses)}"
+                )
+        return self.lay(problem)
+
+    def placed(self, problem: Problem) -> Problem:
+        """The problem with the usual placement where the strategy has no use for another."""
+        return problem if "placement" in self.uses else problem.with_(placement=USUAL)
 
 
 SYMBOLS = {

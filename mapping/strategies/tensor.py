@@ -35,5 +35,6 @@ TENSOR = Strategy(
     memory="b N / A + 2 b L d c B / A, as layer-sequential, A = r a",
     compute="L T_gemv(P)",
     communication="6 L T_line along y, 2 L T_line along x through all regions, L T_line within one",
-    plan=plan,
+    uses=("shards", "placement"),
+    lay=plan,
 )

@@ -124,5 +124,6 @@ WEIGHT_STREAMING = Strategy(
     memory="2 b n / A + 2 b L d c B / A + tables",
     compute="B L T_gemv(P)",
     communication="b N / BW' a step beside the compute: the longer of the two counts; 10 L T_line(P) for B sequences",
-    plan=plan,
+    uses=("sequences",),
+    lay=plan,
 )

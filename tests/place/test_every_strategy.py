@@ -25,8 +25,13 @@ CONFIG = GPTConfig(name="tiny", n_layer=3, n_embd=24, n_head=2, n_positions=24, 
 NAMES = sorted(STRATEGIES)
 
 
+def copies(name: str, count: int) -> int:
+    """So many replicas at most, of strategies that have some."""
+    return count if "replicas" in strategy(name).uses else 0
+
+
 def planned(name: str, **changes: object) -> Mapping:
-    problem = Problem(config=CONFIG, wafer=toy(14, 14), dtype=f32, replicas=2)
+    problem = Problem(config=CONFIG, wafer=toy(14, 14), dtype=f32, replicas=copies(name, 2))
     return strategy(name).plan(problem.with_(**changes))
 
 
@@ -77,7 +82,7 @@ def order(wafers: list[Wafer], config: GPTConfig) -> tuple[float, float]:
     guessed, simulated, errors = [], [], []
     for wafer in wafers:
         for name in NAMES:
-            mapping = strategy(name).plan(Problem(config=config, wafer=wafer, dtype=f32, replicas=3))
+            mapping = strategy(name).plan(Problem(config=config, wafer=wafer, dtype=f32, replicas=copies(name, 3)))
             row = row_of(mapping, fidelity="exact")
             guessed.append(estimate(mapping).tokens_per_s)
             simulated.append(row.tokens_per_s)

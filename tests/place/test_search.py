@@ -15,6 +15,8 @@ from place.search_work import dies, dies_once, square
 from wse_sim import f16, toy
 from wse_sim.errors import FitError, RunError, UsageError
 from wse_sim.mapping.cli import main
+from wse_sim.mapping.commands.problem import dead_of
+from wse_sim.mapping.comparison.compare import row_of_strategy
 from wse_sim.mapping.model import GPTConfig
 from wse_sim.mapping.search import search as module
 from wse_sim.mapping.search.candidates import Candidate, first, second
@@ -86,8 +88,9 @@ def test_what_was_found_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.M
 
 def test_results_files_that_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.jsonl"
-    Results(PROBLEM, path).add("estimate", "a", {"feasible": False})
-    assert Results(PROBLEM, path).rows == {("estimate", "a"): {"feasible": False}}
+    row = row_of_strategy("layer-sequential", PROBLEM).to_dict()
+    Results(PROBLEM, path).add("estimate", "a", row)
+    assert Results(PROBLEM, path).rows == {("estimate", "a"): row}
     with pytest.raises(UsageError, match=r"results.jsonl belongs to another search: seed differs; expected that"):
         Results(PROBLEM.with_(seed=8), path)
     path.write_text(path.read_text() + "no json\n{}\n")
@@ -96,9 +99,28 @@ def test_results_files_that_are_refused(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("no json\n", ""))
     with pytest.raises(UsageError, match=r"line 3: expected a result with fidelity, key and row"):
         Results(PROBLEM, path)
-    path.write_text("[1]\n")
+    head, line = path.read_text().splitlines()[:2]
+    for broken in ({"fidelity": "estimate", "key": "a", "row": {"feasible": True}}, {"fidelity": [], "key": 1}, 7):
+        path.write_text(f"{head}\n{json.dumps(broken)}\n")
+        with pytest.raises(UsageError, match=r"line 2: expected a result with fidelity, key and row"):
+            Results(PROBLEM, path)
+    plain = json.loads(head)
+    for other in ([1], {}, None, plain | {"problem": None}, {k: v for k, v in plain.items() if k != "problem"}):
+        path.write_text(json.dumps(other) + "\n")
+        with pytest.raises(UsageError, match="holds no results of a search: expected a first line of format"):
+            Results(PROBLEM, path)
+    path.write_bytes(b"\x89PNG\xff\n")
+    with pytest.raises(UsageError, match=r"results.jsonl, line 1 is no JSON"):
+        Results(PROBLEM, path)
+    path.write_text(head[: len(head) // 2])
     with pytest.raises(UsageError, match="holds no results of a search"):
         Results(PROBLEM, path)
+    path.write_text(json.dumps(plain | {"version": "0.0.1"}) + "\n")
+    with pytest.raises(UsageError, match=r"was written by version 0.0.1 of the simulator, and this is [\d.]+: exp"):
+        Results(PROBLEM, path)
+    path.write_text(f"{head}\n{line}\n{line[:20]}")  # cut off while it was written
+    assert len(Results(PROBLEM, path).rows) == 1
+    assert path.read_text() == f"{head}\n{line}\n"
 
 
 def test_candidates_go_round_what_can_be() -> None:
@@ -175,7 +197,32 @@ def test_the_command(capsys, monkeypatch, tmp_path) -> None:
         ([str(out), "--goal", "beauty"], "goal 'beauty'"),
         ([str(out), "--context", "16"], "belongs to another search: "),
         (["/dev/full"], "No space left on device"),
-        ([str(out), "--weights", "beauty=1"], "--weights 'beauty=1': expected some of latency, period, traffic"),
+        ([str(out), "--weights", "beauty=1"], "--weights 'beauty=1': 'beauty' is none; expected some of latency, "),
+        ([str(out), "--weights", "latency=1,latency=2"], "'latency' is named twice; expected some of latency, period"),
+        ([str(out), "--weights", "traffic=much"], "'much' of traffic is no number; expected"),
+        ([str(out), "--strategies", "pipeline,nothing"], "unknown strategy 'nothing'"),
+        ([str(out), "--placement", "hilbert,nowhere"], "unknown placement 'nowhere'"),
+        ([str(out), "--phase", "prefill", "--prompt", "999"], "prompts of 999 tokens: expected 1 to"),
     ):
         code, text = called(capsys, monkeypatch, *base, *more)
         assert (code, message in text) == (2, True), text
+
+
+def test_the_command_keeps_to_strategies_and_placements(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("wse_sim.mapping.search.candidates.SCALES", (1.0,))
+    base = ["search", "--model", "alice", "--grid", "30x30", "--workers", "1", "--fidelity", "estimate", "--json"]
+    code, text = called(capsys, monkeypatch, *base, "--strategies", "pipeline,weight-streaming",
+                        "--placement", "hilbert")  # fmt: skip
+    rows = json.loads(text)["rows"]
+    assert code == 0
+    assert {row["strategy"] for row in rows} <= {"pipeline", "weight-streaming"}
+    assert {row["placement"] for row in rows if row["strategy"] == "pipeline"} == {"hilbert"}
+
+
+def test_random_dead_pes_are_of_the_grid() -> None:
+    drawn = dead_of("30", 1, 8, 4)
+    assert len(drawn) == 30
+    assert all(x < 8 and y < 4 for x, y in drawn)
+    assert dead_of("25%", 1, 8, 4) == dead_of("8", 1, 8, 4) != dead_of("8", 2, 8, 4)
+    with pytest.raises(UsageError, match="33 dead PEs on 8x4: expected 0 to 32"):
+        dead_of("33", 0, 8, 4)

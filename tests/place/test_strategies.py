@@ -83,6 +83,35 @@ def test_what_is_asked_for_is_what_comes() -> None:
     assert strategy("replicas").plan(replace(problem, replicas=3)).replicas == 3
 
 
+OPTIONS = {"stages": 3, "shards": 2, "sequences": 2, "replicas": 2, "placement": "hilbert"}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_strategy_goes_by_what_it_is_asked_for_or_refuses_it(name: str, option: str) -> None:
+    problem = Problem(config=SMALL, wafer=toy(60, 60), dtype=f16)
+    asked = problem.with_(**{option: OPTIONS[option]})
+    if option not in strategy(name).uses:
+        with pytest.raises(UsageError, match=f"{name} has no use for {option} .*: expected none; it goes by "):
+            strategy(name).plan(asked)
+        assert strategy(name).placed(asked).placement == ("serpentine" if option == "placement" else asked.placement)
+        return
+    mapping = strategy(name).plan(asked)
+    found = {
+        "stages": len(mapping.parts(0)), "shards": mapping.places[0].shards, "sequences": mapping.sequences,
+        "replicas": mapping.replicas, "placement": mapping.placement,
+    }  # fmt: skip
+    assert found[option] == OPTIONS[option]
+
+
+def test_one_stage_is_no_pipeline_and_one_shard_not_tensor_parallel() -> None:
+    problem = Problem(config=SMALL, wafer=toy(60, 60), dtype=f16)
+    with pytest.raises(FitError, match="1 region for 4 layers of small: expected 2 to 5"):
+        strategy("pipeline").plan(replace(problem, stages=1))
+    with pytest.raises(FitError, match="expected 2 to 8 shards"):
+        strategy("tensor-parallel").plan(replace(problem, shards=1))
+
+
 def test_a_hybrid_mixes_and_one_with_a_single_kind_is_that_strategy() -> None:
     problem = Problem(config=SMALL, wafer=toy(60, 60), dtype=f16)
     mixed = strategy("hybrid").plan(problem)
