@@ -254,8 +254,9 @@ class Draft:
         for index in range(len(self.data_tasks)):
             plan.insert(self.rng.randint(0, len(plan)), lambda index=index: self.feed(index))
         self.at(self.region()).integer(0)
-        for phase in plan:
-            phase()
+        for i, phase in enumerate(plan):
+            with self.b.section(f"part {i % 3}"):
+                phase()
         for task in self.tasks[1:]:  # continuations that no phase has reached
             if task is self.task:
                 self.at(self.b.grid).integer(1)

@@ -235,13 +235,13 @@ def test_slices_name_their_instructions() -> None:
         case = random_case(Random(seed), phases=6)
         recording = record(case, Trace())
         slices = recording.slices
-        placed_by_name = {(p.task.name, repr(p.instruction)): p for p in case.program.placed}
+        sections = case.program.sections
+        placed_by_name = {(p.task.name, sections[p.section], repr(p.instruction)): p for p in case.program.placed}
         for pe, state, row in zip(slices.pe.tolist(), slices.state.tolist(), slices.instruction.tolist(), strict=True):
             line = recording.code[row]
-            placed = placed_by_name[line.task, line.text]
+            placed = placed_by_name[line.task, line.section, line.text]
             regions = [p.region for p in case.program.placed if repr(p.instruction) == line.text]
             assert any(recording.xy(pe) in region for region in regions)
-            assert case.program.sections[placed.section] == line.section
             if isinstance(placed.instruction, Vector) and state in BUSY:
                 assert placed.instruction.operation.state is State(state)
             if state == State.INPUT_WAIT:

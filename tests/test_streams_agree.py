@@ -23,6 +23,7 @@ from wse_sim.mapping.commands import bench
 from wse_sim.mapping.commands.bench import Ready
 from wse_sim.program.builder import Builder
 from wse_sim.program.program import Program
+from wse_sim.report.breakdown import phase_of
 
 bounded = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
 
@@ -231,6 +232,27 @@ def test_turns_of_routers_are_kept() -> None:
     np.testing.assert_array_equal(one.tally.section, other.tally.section)
     np.testing.assert_array_equal(one.tally.span, other.tally.span)
     np.testing.assert_array_equal(one.cores.state[:, layout.FINISH], other.cores.state[:, layout.FINISH])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_phases_are_measured_alike(seed: int) -> None:
+    """Every phase of a random program, PE by PE and queue by queue, launch after launch."""
+    case = random_case(Random(seed), phases=5, plain=True)
+    phases = tuple(dict.fromkeys(phase_of(name) for name in case.program.sections))
+    found = []
+    for engine in ("cycle", "stream"):
+        machine = Machine(case.program, case.wafer, engine=engine, phases=phases)
+        for arguments in case.launches:
+            machine.launch(arguments)
+            found.append((
+                [machine.phase_counts(phase).tolist() for phase in phases],
+                machine.state.tally.passed_words.tolist(),
+                [machine.is_even(phase) for phase in phases],
+            ))  # fmt: skip
+    half = len(found) // 2
+    assert found[:half] == found[half:]
+    state = machine.state.tally.state
+    np.testing.assert_array_equal(np.sum(found[-1][0], axis=0)[:, : state.shape[1]], state)
 
 
 # -- large grids ------------------------------------------------------------------------------------------

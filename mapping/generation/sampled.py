@@ -1,12 +1,15 @@
 """Sampled fidelity: of layers that are alike, few are simulated; the rest of a run is composed from them.
 
-Timing depends on no value, so weights are not needed. A program of k + 1 layers is run. Its last layer stands for all
-later ones, if it and the one before took the same cycles in every state of every section, a constant time apart: then
-each PE enters the next layer as it entered this one, only later. Else more layers are simulated.
+Timing depends on no value, so weights are not needed. A program of two layers or more is run, and the last two of them
+are measured on the way: each PE's counters from where it enters a layer to where it leaves it. Later layers go like
+these, if
 
-What one layer takes is measured on the way: each PE's counters from where it enters the layer to where it leaves it.
-That is one between two others if it took every PE the same cycles and its wavelets balance, so that none of the next
-layer's were missed or counted in. Else the same program with k layers is run as well, and the difference taken.
+* both took the same cycles in every state of every section, a constant time apart;
+* each PE did the same work in both, in as many cycles of each state, waits left out;
+* one of them took every PE the same cycles, so that the next was entered as it was, only later, and as many words were
+  on their way to each queue at its end as at its beginning. It is the one to compose from.
+
+Else the program is run with one layer more, until none is left to compose.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 
 from wse_sim.engine.machine import Machine
 from wse_sim.hardware import Wafer
+from wse_sim.hardware.states import FABRIC, IDLE, WEIGHTS, State
 from wse_sim.program.program import Program
 from wse_sim.report.breakdown import kernel_of, phase_of
 from wse_sim.report.compose import extended
@@ -26,6 +30,8 @@ from wse_sim.report.report import Report
 Make = Callable[[int], Program]
 Step = Callable[[Machine], int]
 """Launches once, and gives the cycles."""
+WAITS = (*FABRIC, *WEIGHTS, *IDLE, State.SLOT_WAIT)
+"""States that depend on when others come, and so on what a layer begins after."""
 
 
 def sampled(
@@ -35,41 +41,51 @@ def sampled(
     """Of steps of a program that `make` makes of a number of layers, for `layers` of them.
 
     Its sections call them `layer 0`, `layer 1` and so on. SRAM is that of the layers simulated; the provenance says
-    what was composed. `progress` gets the steps done, and the cycles of the last.
+    what was composed. `progress` gets the steps done of a run, and the cycles of the last.
     """
-    done = 0
-
-    def run(count: int) -> tuple[Report, Report | None]:
-        """The report, and the same without its last layer, if that could be measured."""
-        nonlocal done
-        last = f"layer {count - 1}" if 1 < count < layers else None
-        machine = Machine(make(count), wafer, engine=engine, threads=threads, values=False, phase=last)
-        for step in steps:
+    def run(count: int, measured: tuple[str, ...] = ()) -> Machine | None:
+        """None if none of the measured layers can be the one to compose from."""
+        machine = Machine(make(count), wafer, engine=engine, threads=threads, values=False, phases=measured)
+        for done, step in enumerate(steps, 1):
             cycles = step(machine)
-            done += 1
             if progress is not None:
                 progress(done, cycles)
-        return machine.report(), None if last is None else machine.report_without_phase()
+            if measured and not any(map(machine.is_even, measured)):
+                return None
+        return machine
 
-    long, short = run(min(2, layers))
     for count in range(2, layers):
-        if _steady(long, count - 1):
-            found = _composed(long, short, count, layers) or _composed(long, run(count - 1)[0], count, layers)
-            if found is not None:
-                return found
-        long, short = run(count + 1)
-    return _stated(long, "all layers simulated")
+        last = f"layer {count - 2}", f"layer {count - 1}"
+        machine = run(count, last)
+        found = None if machine is None else _composed(machine, last, count, layers)
+        if found is not None:
+            return found
+        del machine  # before there is another
+    whole = run(layers)
+    assert whole is not None
+    return _stated(whole.report(), "all layers simulated")
 
 
-def _composed(long: Report, short: Report | None, count: int, layers: int) -> Report | None:
-    """Of a run of `count` layers, and one of a layer less; None if it breaks a law."""
-    if short is None:
-        return None
-    found = extended(long, short, tuple(f"layer {i}" for i in range(count - 1, layers)))
-    if found.broken_laws():
+def _composed(machine: Machine, last: tuple[str, str], count: int, layers: int) -> Report | None:
+    """Of a run of `count` layers whose last two are measured; None if later ones may go in another way."""
+    long = machine.report()
+    if not (_steady(long, count - 1) and _same_work(machine, *last)):
         return None
     more = f"layer {count}" if count + 1 == layers else f"layers {count}-{layers - 1}"
-    return _stated(found, f"{more} composed from layer {count - 1}")
+    for layer in reversed(last):
+        short = machine.report_without_phase(layer)
+        if short is None:
+            continue
+        found = extended(long, short, tuple(f"layer {i}" for i in range(count - 1, layers)))
+        if not found.broken_laws():
+            return _stated(found, f"{more} composed from {layer}")
+    return None
+
+
+def _same_work(machine: Machine, one: str, other: str) -> bool:
+    """Whether each PE did the same in two measured phases, and as fast but for waits."""
+    before, here = (np.delete(machine.phase_counts(phase), WAITS, axis=1) for phase in (one, other))
+    return np.array_equal(before, here)
 
 
 def _stated(report: Report, composed: str) -> Report:

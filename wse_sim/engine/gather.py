@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numba
@@ -129,10 +128,10 @@ def _section_boxes(program: Program) -> Counts:
 def _links(machine: Machine) -> Links:
     fabric = machine.state.fabric
     taken, given = fabric.pool[fabric.at + at.F_HEAD] & LOW, fabric.pool[fabric.at + at.F_TAIL]
-    return _traffic(machine, taken, given, fabric.pool[fabric.at + at.F_BLOCKED])
+    return traffic(machine, taken, given, fabric.pool[fabric.at + at.F_BLOCKED])
 
 
-def _traffic(machine: Machine, taken: Counts, given: Counts, waited: Counts) -> Links:
+def traffic(machine: Machine, taken: Counts, given: Counts, waited: Counts) -> Links:
     """Each FIFO's words taken and given, and cycles blocked, summed over links, PEs and colours."""
     program, fabric = machine.program, machine.state.fabric
     grid = (program.height, program.width)
@@ -205,31 +204,6 @@ def _copies(program: Program, fabric: Fabric, taken: Counts, given: Counts, entr
     return copies
 
 
-# -- a phase that was measured ----------------------------------------------------------------------------
-
-
-def report_without(machine: Machine, lengths: tuple[int, ...]) -> Report:
-    """The report had the measured phase, which took `lengths` cycles of each launch, not been there.
-
-    Sections, and the largest use of SRAM, are those of the whole.
-    """
-    report, tally = gather_report(machine), machine.state.tally
-    grid, states, words = (report.height, report.width), len(Doing), tally.passed_words
-    links = _traffic(machine, words[:, 0], words[:, 0], words[:, 1])
-    elements, operations, read, written = (tally.passed[:, states + k].reshape(grid) for k in range(4))
-    inside = tally.measured[machine.state.code.row[:, at.SECTION]] != 0
-    work = replace(report.work, by_operation=_by_operation(machine, inside), elements=elements, operations=operations)
-    return replace(
-        report,
-        cycles=report.cycles - sum(lengths),
-        launches=tuple(whole - length for whole, length in zip(report.launches, lengths, strict=True)),
-        states=report.states - tally.passed[:, :states].reshape(report.states.shape),
-        links=report.links.minus(links),
-        sram=report.sram.minus(replace(report.sram, read=read, written=written)),
-        work=report.work.minus(work),
-    )
-
-
 # -- memory and work --------------------------------------------------------------------------------------
 
 
@@ -250,7 +224,7 @@ def _work(machine: Machine) -> Work:
     program, tally = machine.program, machine.state.tally
     grid = (program.height, program.width)
     return Work(
-        by_operation=_by_operation(machine, np.ones(len(machine.state.code.row), np.bool_)),
+        by_operation=by_operation(machine, np.ones(len(machine.state.code.row), np.bool_)),
         narrow=narrow_operations(program),
         elements=tally.work[:, 0].reshape(grid).copy(),
         operations=tally.work[:, 1].reshape(grid).copy(),
@@ -261,7 +235,7 @@ def _work(machine: Machine) -> Work:
     )
 
 
-def _by_operation(machine: Machine, of: Counts) -> dict[str, int]:
+def by_operation(machine: Machine, of: Counts) -> dict[str, int]:
     """Elements of each vector operation that some of the rows did."""
     rows, done = machine.state.code.row, machine.state.tally.instruction.sum(axis=0)
     operation = rows[:, at.OP] & (INTEGER - 1)

@@ -158,8 +158,8 @@ def _jumps(marks: np.ndarray, start: int) -> np.ndarray:
 # -- state ------------------------------------------------------------------------------------------------
 
 
-def new_state(lowered: Lowered, *, strips: int, start: int, phase: str | None = None) -> State:
-    """A machine at rest at cycle `start`, its SRAM zero but for initial values; `phase` is the one that is measured."""
+def new_state(lowered: Lowered, *, strips: int, start: int, phases: tuple[str, ...] = ()) -> State:
+    """A machine at rest at cycle `start`, its SRAM zero but for initial values; `phases` are measured."""
     program, wafer = lowered.program, lowered.wafer
     pes = program.width * program.height
     role = program.role_map.ravel().astype(np.int64)
@@ -169,7 +169,7 @@ def new_state(lowered: Lowered, *, strips: int, start: int, phase: str | None = 
         cores=_cores(program, role, pes, start),
         code=lowered.code,
         wakes=_wakes(pes, start, _longest_latency(wafer)),
-        tally=_tally(program, pes, strips, len(lowered.code.row), fabric.fifos, phase),
+        tally=_tally(program, pes, strips, len(lowered.code.row), fabric.fifos, phases),
         memory=_memory(lowered.used),
         costs=_costs(wafer),
         host=build_host(program, wafer, fabric, lowered.ports, role),
@@ -211,9 +211,9 @@ def _wakes(pes: int, start: int, latency: int) -> Wakes:
     )
 
 
-def _tally(program: Program, pes: int, strips: int, rows: int, fifos: int, phase: str | None) -> Tally:
+def _tally(program: Program, pes: int, strips: int, rows: int, fifos: int, phases: tuple[str, ...]) -> Tally:
     sections = len(program.sections)
-    measured = np.array([phase is not None and phase_of(name) == phase for name in program.sections], np.uint8)
+    number = {phase: 1 + i for i, phase in enumerate(phases)}
     span = np.zeros((strips, sections, 2), np.int64)
     span[:, :, 0] = np.iinfo(np.int64).max
     return Tally(
@@ -224,9 +224,9 @@ def _tally(program: Program, pes: int, strips: int, rows: int, fifos: int, phase
         instruction=np.zeros((strips, rows, 2), np.int64),
         strips=strips,
         fault=np.zeros((strips, 5), np.int64),
-        measured=measured,
-        passed=np.zeros((pes if measured.any() else 0, len(Doing) + 4), np.int64),
-        passed_words=np.zeros((fifos if measured.any() else 0, 2), np.int64),
+        measured=np.array([number.get(phase_of(name), 0) for name in program.sections], np.uint8),
+        passed=np.zeros((len(phases), pes, len(Doing) + 4), np.int64),
+        passed_words=np.zeros((len(phases), fifos, 2), np.int64),
     )
 
 

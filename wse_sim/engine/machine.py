@@ -11,9 +11,10 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.cycles import NEVER, CycleEngine, Progress, raise_limit, strip_bounds
 from wse_sim.engine.faults import raise_fault
 from wse_sim.engine.filters import filters_of, last_moves
-from wse_sim.engine.gather import gather_report, report_without
+from wse_sim.engine.gather import gather_report
 from wse_sim.engine.host import begin_launch, words_for
 from wse_sim.engine.lower import lower, new_state
+from wse_sim.engine.phases import counts_within, is_balanced, report_without
 from wse_sim.engine.recorder import Recorder
 from wse_sim.engine.shares import Left, Shares, raise_left
 from wse_sim.engine.stream.cover import mean_words
@@ -41,7 +42,7 @@ class Machine:
     threads  of the cycle engine
     values   False: only cycles and counts are asked for, and the stream engine computes no numbers; SRAM is not read
     trace    what to record; the cycle engine then runs everything, inside the window on one thread
-    phase    the one whose share is measured, see `report_without_phase`
+    phases   those whose shares are measured, see `report_without_phase`
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Machine:
         values: bool = True,
         start_cycle: int = 0,
         trace: Trace | None = None,
-        phase: str | None = None,
+        phases: tuple[str, ...] = (),
     ) -> None:
         if threads < 1:
             raise UsageError(f"threads is {threads}: expected 1 or more")
@@ -68,7 +69,7 @@ class Machine:
         self.threads = threads
         self._lowered = lower(program, wafer)
         bounds = strip_bounds(program, threads)
-        self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle, phase=phase)
+        self.state = new_state(self._lowered, strips=len(bounds) - 1, start=start_cycle, phases=phases)
         self._recorder = None if trace is None else Recorder(trace, self._lowered, self.state, start_cycle)
         self._cycles = CycleEngine(self._lowered, self.state, bounds, threads, self._recorder)
         streams = engine == "stream" or (engine == "auto" and trace is None and self._suits_streams(values))
@@ -81,7 +82,8 @@ class Machine:
         self.start_cycle = start_cycle
         self.now = start_cycle
         self.launches: list[int] = []
-        self._lengths: list[int | None] = []  # of the measured phase in each launch; None: not the same on all PEs
+        self._phases = phases
+        self._lengths: list[list[int | None]] = [[] for _ in phases]  # in each launch; None: not the same on all PEs
         self._failed = False
         self._given: dict[int, tuple[np.ndarray, int]] = {}  # words of host streams for the next launch
         self.host_bytes_in = 0
@@ -214,7 +216,7 @@ class Machine:
         if limit is not None and self.now > limit:
             raise_limit(self.state, self._lowered, limit - begin)
         self._settle()
-        self._lengths.append(self._length_of_phase())
+        self._measure()
         if self._recorder is not None:
             self._recorder.rest(self.now)
         self.launches.append(self.now - begin)
@@ -292,14 +294,14 @@ class Machine:
         core[:, at.SINCE] = np.maximum(core[:, at.SINCE], self.now)
         core[:, at.READY] = np.minimum(core[:, at.READY], self.now)
 
-    def _length_of_phase(self) -> int | None:
-        """Cycles that each PE was in the measured phase in this launch, if it left it and all took the same."""
+    def _measure(self) -> None:
+        """Cycles that each PE was in the measured phases in this launch, if it left them and all took the same."""
         tally = self.state.tally
-        if not len(tally.passed) or tally.measured[self.state.cores.state[:, at.WITHIN]].any():
-            return None
-        cycles = tally.passed[:, : len(Doing)].sum(axis=1)
-        before = None if None in self._lengths else sum(length or 0 for length in self._lengths)
-        return None if before is None or (cycles != cycles[0]).any() else int(cycles[0]) - before
+        within = tally.measured[self.state.cores.state[:, at.WITHIN]]
+        for phase, lengths in enumerate(self._lengths):
+            cycles = tally.passed[phase, :, : len(Doing)].sum(axis=1)
+            left = not (within == phase + 1).any() and None not in lengths and (cycles == cycles[0]).all()
+            lengths.append(int(cycles[0]) - sum(length or 0 for length in lengths) if left else None)
 
     # -- results ----------------------------------------------------------------------------------
 
@@ -312,14 +314,23 @@ class Machine:
         """Everything since the machine was made."""
         return gather_report(self)
 
-    def report_without_phase(self) -> Report | None:
-        """The report less what each PE did from entering the measured phase to leaving it.
+    def phase_counts(self, phase: str) -> np.ndarray:
+        """(PEs, states + 4) cycles in each state and the work of each PE in a measured phase, as in `Tally`."""
+        return counts_within(self, self._phases.index(phase))
 
-        None unless the cycle engine ran all of it, and in each launch it took every PE the same cycles.
+    def is_even(self, phase: str) -> bool:
+        """Whether a measured phase took every PE the same cycles in each launch so far, from entering to leaving it."""
+        return None not in self._lengths[self._phases.index(phase)]
+
+    def report_without_phase(self, phase: str) -> Report | None:
+        """The report less what each PE did from entering a measured phase to leaving it.
+
+        None unless that is even, and as many words were on their way at its end as at its beginning, queue by queue.
         """
-        lengths = tuple(length for length in self._lengths if length is not None)
-        whole = len(lengths) == len(self._lengths) and self.shares.engine == "cycle"
-        return report_without(self, lengths) if whole else None
+        number = self._phases.index(phase)
+        lengths = [length for length in self._lengths[number] if length is not None]
+        whole = self.is_even(phase) and is_balanced(self, number)
+        return report_without(self, number, lengths) if whole else None
 
     def recording(self) -> Recording:
         """What was recorded so far, also of a launch that failed. Raises UsageError without a trace."""

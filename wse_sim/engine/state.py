@@ -93,9 +93,9 @@ class Tally(NamedTuple):
     instruction: np.ndarray  # (strips, rows, 2) int64: elements, wavelets sent
     strips: int
     fault: np.ndarray  # (strips, 5) int64: code, PE, cycle, row, detail
-    measured: np.ndarray  # (sections,) uint8: whether a section belongs to the phase that is measured
-    passed: np.ndarray  # (pes, states + 4) int64: what `state` and `work` counted in that phase; (0, ...): none is
-    passed_words: np.ndarray  # (fifos, 2) int64: words taken, and blocked cycles, in that phase of the taker
+    measured: np.ndarray  # (sections,) uint8: which measured phase, from 1 on, a section belongs to; 0: none
+    passed: np.ndarray  # (phases, pes, states + 4) int64: what `state` and `work` counted in each; see `cross`
+    passed_words: np.ndarray  # (phases, fifos, 2) int64: words taken, and blocked cycles, in it as the taker saw it
 
 
 class Costs(NamedTuple):

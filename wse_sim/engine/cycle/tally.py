@@ -82,7 +82,8 @@ def enter_instruction(state: State, pe: int, row: int, now: int, strip: int) -> 
         settle(state, pe, now, strip)
         leave_section(state, pe, now, strip)
         if crosses(state, pe, row):
-            cross(state, pe, np.int64(-1) if state.tally.measured[section] else np.int64(1))
+            cross(state, pe, core[pe, at.WITHIN], np.int64(1))
+            cross(state, pe, section, np.int64(-1))
         core[pe, at.WITHIN] = section
     if now < state.tally.span[strip, section, 0]:
         state.tally.span[strip, section, 0] = now
@@ -90,26 +91,29 @@ def enter_instruction(state: State, pe: int, row: int, now: int, strip: int) -> 
 
 @inlined
 def crosses(state: State, pe: int, row: int) -> bool:
-    """Whether a PE that starts an instruction enters or leaves the phase that is measured."""
+    """Whether a PE that starts an instruction enters or leaves a phase that is measured."""
     measured = state.tally.measured
     return measured[state.code.row[row, at.SECTION]] != measured[state.cores.state[pe, at.WITHIN]]
 
 
 @jit
-def cross(state: State, pe: int, sign: int) -> None:
-    """Takes the counters of a PE off those of the phase as it is entered, and adds them as it is left."""
+def cross(state: State, pe: int, section: int, sign: int) -> None:
+    """Takes the counters of a PE off those of the section's phase as it is entered, and adds them as it is left."""
     tally, fabric = state.tally, state.fabric
+    phase = np.int64(tally.measured[section]) - 1
+    if phase < 0:
+        return
     states, works = tally.state.shape[1], tally.work.shape[1]
     for k in range(states):
-        tally.passed[pe, k] += sign * tally.state[pe, k]
+        tally.passed[phase, pe, k] += sign * tally.state[pe, k]
     for k in range(works):
-        tally.passed[pe, states + k] += sign * tally.work[pe, k]
+        tally.passed[phase, pe, states + k] += sign * tally.work[pe, k]
     for kind in range(2):
         first = fabric.first if kind == 0 else fabric.queue
         for index in range(first[pe], first[pe + 1]):
             fifo = fabric.at[index]
-            tally.passed_words[index, 0] += sign * (fabric.pool[fifo + at.F_HEAD] & LOW)
-            tally.passed_words[index, 1] += sign * fabric.pool[fifo + at.F_BLOCKED]
+            tally.passed_words[phase, index, 0] += sign * (fabric.pool[fifo + at.F_HEAD] & LOW)
+            tally.passed_words[phase, index, 1] += sign * fabric.pool[fifo + at.F_BLOCKED]
 
 
 @jit

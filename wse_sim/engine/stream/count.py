@@ -1,22 +1,23 @@
-"""Dates -> what the cycles of cores count as, what FIFOs have passed, when sections began and ended."""
+"""Dates -> what the cycles of cores count as, and when sections began and ended."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from wse_sim.engine import layout as at
+from wse_sim.engine.cycle.tally import cross
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import (
     arriving,
-    end_of,
-    leaving,
+    delay_until,
     of_operation,
     start_of_operation,
 )
 from wse_sim.engine.stream.filing import IN_SECTION
 from wse_sim.engine.stream.origin import CONSTANT, DATA
+from wse_sim.engine.stream.passed import ALL_DATES, count_crossings, count_fifo
 from wse_sim.engine.stream.router import turn_before
-from wse_sim.engine.stream.stairs import NEVER, Stair, date_of, last_date, same
+from wse_sim.engine.stream.stairs import date_of, last_date, same
 from wse_sim.engine.stream.tables import (
     C_CODE,
     C_COUNT,
@@ -24,8 +25,6 @@ from wse_sim.engine.stream.tables import (
     C_PES,
     COMPONENT,
     FIRST,
-    G_AFTER,
-    G_COUNT,
     K_COLUMN,
     K_ROW,
     K_TABLE,
@@ -45,7 +44,6 @@ from wse_sim.engine.stream.tables import (
     O_OUT,
     O_PACE,
     O_PE,
-    O_START,
     OPERATIONS,
     SCRIPTS,
     U_NOTE,
@@ -57,8 +55,6 @@ from wse_sim.engine.stream.tables import (
 from wse_sim.hardware.states import State as Doing
 
 _INPUT_WAIT, _OUTPUT_BLOCKED = np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT_BLOCKED)
-ALL_DATES = np.int64(1 << 40)
-LOW = np.int64(0xFFFFFFFF)
 
 
 @jit
@@ -71,6 +67,9 @@ def count_component(stream: Stream) -> None:
             stream.failed[0] = UNKNOWN_TURN
             return
         stream.state.fabric.turn[parts.pe[index]] = turn
+    if stream.state.tally.passed.shape[0] > 0:
+        for index in range(parts.first[component], parts.first[component + 1]):
+            count_crossings(stream, np.int64(parts.pe[index]))
     for operation in range(stream.counter[OPERATIONS]):
         count_operation(stream, operation)
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
@@ -82,12 +81,6 @@ def count_component(stream: Stream) -> None:
         if stream.progress.script[parts.pe[index]] >= 0:
             count_script(stream, parts.pe[index])
     count_scripts(stream)
-
-
-@jit
-def delay_until(stream: Stream, operation: int) -> int:
-    """Cycles that the stream operations of a PE have taken, this one the last."""
-    return end_of(stream, operation) - stream.trace.operation[operation, O_START]
 
 
 # -- scripts --------------------------------------------------------------------------------------------
@@ -103,6 +96,9 @@ def count_script(stream: Stream, pe: int) -> None:
         tally.state[pe, column] += scripts.states[script, column]
     for column in range(scripts.work.shape[1]):
         tally.work[pe, column] += scripts.work[script, column]
+    for phase in range(scripts.passed.shape[1]):
+        for column in range(scripts.passed.shape[2]):
+            tally.passed[phase, pe, column] += scripts.passed[script, phase, column]
     for place in range(scripts.script[script, C_NOTE], scripts.script[script + 1, C_NOTE]):
         if scripts.note[place, N_CUE] >= 0:
             break
@@ -153,6 +149,7 @@ def end_core(stream: Stream, pe: int) -> None:
         delay += delay_until(stream, operation)
     for column in (at.READY, at.OCCUPIED, at.SINCE, at.FINISH):
         core[pe, column] = end[script, column] + delay
+    cross(stream.state, pe, core[pe, at.WITHIN], np.int64(-1))
     if not stream.begin[2]:
         code = scripts.script[script, C_CODE]
         for register in range(cores.ints.shape[1]):
@@ -199,6 +196,9 @@ def count_operation(stream: Stream, operation: int) -> None:
 def add_cycles(stream: Stream, pe: int, section: int, label: int, cycles: int) -> None:
     stream.state.tally.state[pe, label] += cycles
     stream.state.tally.section[0, section, label] += cycles
+    phase = np.int64(stream.state.tally.measured[section]) - 1
+    if phase >= 0:
+        stream.state.tally.passed[phase, pe, label] += cycles
 
 
 @jit
@@ -233,42 +233,4 @@ def blocked_cycles(stream: Stream, operation: int) -> int:
         if other >= 0:
             there = max(there, date_of(stream, second, i))
         total += date - there
-    return total
-
-
-# -- FIFOs ----------------------------------------------------------------------------------------------
-
-
-@jit
-def count_fifo(stream: Stream, tree: int, node: int) -> None:
-    """Words that a FIFO has passed, and the cycles in which a visible word waited there."""
-    pool, record = stream.state.fabric.pool, stream.trace.message
-    message, passed, blocked, before = np.int64(stream.progress.head[tree]), np.int64(0), np.int64(0), NEVER
-    while message >= 0:
-        own, arrival = leaving(stream, message, node), arriving(stream, message, node)
-        if own != arrival:
-            blocked += waited(stream, own, arrival, before)
-        count = np.int64(record[message, G_COUNT])
-        before = last_date(stream, own, count)
-        passed += count
-        message = np.int64(record[message, G_AFTER])
-    fifo = stream.state.fabric.at[stream.trees.fifo[node]]
-    pool[fifo + at.F_BLOCKED] += blocked
-    pool[fifo + at.F_TAIL] = (pool[fifo + at.F_TAIL] + passed) & LOW
-    pool[fifo + at.F_HEAD] = ((stream.begin[0] + before) & LOW) << 32 | ((pool[fifo + at.F_HEAD] + passed) & LOW)
-
-
-@jit
-def waited(stream: Stream, own: Stair, arrival: Stair, before: int) -> int:
-    """Cycles in which a message's words were visible and next in a FIFO: only words at which a step begins wait.
-
-    before  date of the last word of the message before
-    """
-    step, total = stream.trace.step, np.int64(0)
-    for k in range(own[1]):
-        i = np.int64(step[own[0] + k, FIRST])
-        date = i + step[own[0] + k, LAG] + own[2]
-        if k > 0:
-            before = i - 1 + step[own[0] + k - 1, LAG] + own[2]
-        total += date - max(date_of(stream, arrival, i), before + 1)
     return total

@@ -97,6 +97,12 @@ def end_of(stream: Stream, operation: int) -> int:
 
 
 @jit
+def delay_until(stream: Stream, operation: int) -> int:
+    """Cycles that the stream operations of a PE have taken, this one the last."""
+    return end_of(stream, operation) - stream.trace.operation[operation, O_START]
+
+
+@jit
 def start_of_operation(stream: Stream, operation: int) -> int:
     """Date at which its first group may be done: a known time of main thread lies between two operations."""
     record = stream.trace.operation

@@ -70,7 +70,7 @@ _WHY = {
     int(CONTROL): "has control that depends on data",
 }
 _POOLS = {
-    int(SCRIPTS): ("script", "core", "ints", "origin", "states", "work"),
+    int(SCRIPTS): ("script", "core", "ints", "origin", "states", "work", "passed"),
     int(CUES): ("cue",),
     int(NOTES): ("note",),
     int(COUNTS): ("count",),
@@ -292,6 +292,7 @@ def _new_scripts(state: State) -> Scripts:
         origin=np.empty((few, registers), np.int32),
         states=np.empty((few, states), np.int64),
         work=np.empty((few, 4), np.int64),
+        passed=np.empty((few, *_passed(state).shape), np.int64),
         cue=np.empty((16 * few, CUE), np.int32),
         note=np.empty((16 * few, 4), np.int32),
         count=np.empty((16 * few, 4), np.int64),
@@ -327,9 +328,14 @@ def _solo(state: State) -> State:
             instruction=np.zeros((1, rows, 2), np.int64),
             strips=1,
             fault=np.zeros((1, 5), np.int64),
-            measured=np.zeros(sections, np.uint8),
-            passed=np.zeros((0, 0), np.int64),
-            passed_words=np.zeros((0, 2), np.int64),
+            measured=state.tally.measured,
+            passed=_passed(state)[:, None].copy(),
+            passed_words=np.zeros((0, 0, 2), np.int64),
         ),
         memory=state.memory._replace(base=np.zeros(1, np.int64)),
     )
+
+
+def _passed(state: State) -> np.ndarray:
+    """(phases, states + 4) zeros: what a PE has counted in each measured phase."""
+    return np.zeros((len(state.tally.passed), state.tally.passed.shape[2]), np.int64)

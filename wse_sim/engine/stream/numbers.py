@@ -18,7 +18,7 @@ from wse_sim.engine.cycle.tasks import pick_task
 from wse_sim.engine.faults import DIVISION, OUTSIDE, report_fault
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
-from wse_sim.engine.stream.count import delay_until
+from wse_sim.engine.stream.dates import delay_until
 from wse_sim.engine.stream.tables import (
     C_RISK,
     COMPONENT,

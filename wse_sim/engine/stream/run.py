@@ -7,7 +7,8 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.cast import cast, cues_of
-from wse_sim.engine.stream.count import count_component, delay_until, end_core
+from wse_sim.engine.stream.count import count_component, end_core
+from wse_sim.engine.stream.dates import delay_until
 from wse_sim.engine.stream.flow import enqueue, run_round
 from wse_sim.engine.stream.numbers import begin_numbers, compute_numbers
 from wse_sim.engine.stream.settle import NOTHING, settle

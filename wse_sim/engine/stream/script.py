@@ -22,7 +22,7 @@ from wse_sim.engine.cycle.main_thread import (
     uses_fabric,
 )
 from wse_sim.engine.cycle.stream import advance_all, prepare
-from wse_sim.engine.cycle.tally import begin_segment, count_work, enter_instruction, set_label
+from wse_sim.engine.cycle.tally import begin_segment, count_work, cross, enter_instruction, set_label
 from wse_sim.engine.cycle.tasks import pick_task, start_task
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
@@ -131,6 +131,9 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
         solo.tally.state[ZERO, column] = 0
     for column in range(4):
         solo.tally.work[ZERO, column] = 0
+    for phase in range(solo.tally.passed.shape[0]):
+        for column in range(solo.tally.passed.shape[2]):
+            solo.tally.passed[phase, ZERO, column] = 0
     solo.tally.fault[ZERO, 0] = 0
     counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = 0
     row = scripts.script
@@ -159,6 +162,10 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
         scripts.states[script, column] = solo.tally.state[ZERO, column]
     for column in range(4):
         scripts.work[script, column] = solo.tally.work[ZERO, column]
+    cross(solo, ZERO, solo.cores.state[ZERO, at.WITHIN], np.int64(1))
+    for phase in range(scripts.passed.shape[1]):
+        for column in range(scripts.passed.shape[2]):
+            scripts.passed[script, phase, column] = solo.tally.passed[phase, ZERO, column]
     counter[SCRIPTS] = script + 1
 
 

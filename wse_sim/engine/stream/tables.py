@@ -152,6 +152,7 @@ class Scripts(NamedTuple):
     origin: np.ndarray  # (n, registers) int32: where they come from, see origin
     states: np.ndarray  # (n, states) int64: cycles
     work: np.ndarray  # (n, 4) int64
+    passed: np.ndarray  # (n, phases, states + 4) int64: of both, what each measured phase has
     cue: np.ndarray  # (n, CUE) int32: stream operations in order
     note: np.ndarray  # (n, 4) int32
     count: np.ndarray  # (n, 4) int64
