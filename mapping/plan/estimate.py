@@ -18,6 +18,7 @@ from wse_sim.mapping.plan.share import TOKEN_BYTES, step_of
 from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
+from wse_sim.mapping.region.held import blocked_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill_cycles import PrefillCycles, prefill_cycles
 
@@ -107,8 +108,8 @@ def workers(mapping: Mapping) -> tuple[Part, ...]:
 def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
     """A step whose last token is at `position`; by default the last that the context, or the prompt, has room for.
 
-    Of streamed weights the link's time or the PEs', whichever is longer: it takes PEs that are now and then free to
-    take a word, as they are where many share a matrix. PEs that compute without a pause hold the link up.
+    Of streamed weights the link's time or the PEs', whichever is longer; where few PEs share a row, which compute
+    longer without a pause than their queues have room for, the link's is what `region.held` says.
     """
     room = mapping.prompt if mapping.phase == "prefill" else mapping.context
     at = room - 1 if position is None else position
@@ -119,7 +120,7 @@ def _token(mapping: Mapping, position: int) -> Estimate:
     turns = turns_of(mapping, position)
     latency, slowest = sum(turn.busy for turn in turns), max(turn.busy for turn in turns)
     link = link_cycles(mapping)
-    cycles = max(latency, turns_in_a_step(mapping) * slowest, link)
+    cycles = max(latency, turns_in_a_step(mapping) * slowest, link + _blocked(mapping, position) if link else 0)
     flops = _flops(step_of(mapping, past=position))
     return Estimate(mapping=mapping, position=position, tokens=1, cycles=cycles, turns=turns, flops=flops, link=link)
 
@@ -160,6 +161,11 @@ def link_cycles(mapping: Mapping) -> int:
     [part] = mapping.parts(0)
     layout = mapping.layout(part)
     return feed.cycles(layout.wafer, part.region, len(layout.held) * words_of_a_layer(layout))
+
+
+def _blocked(mapping: Mapping, position: int) -> int:
+    [part] = mapping.parts(0)
+    return blocked_cycles(mapping.layout(part), part.region, position)
 
 
 def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:

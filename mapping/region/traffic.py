@@ -41,16 +41,32 @@ def streamed_traffic(layout: Layout, region: Region) -> Traffic:
 
 def traffic_of(layout: Layout, position: int, *, spare: bool = False) -> Traffic:
     """The all-reduces of a part's kernels; not the hand-overs between parts."""
-    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
-    along_x = plan(layout.wafer, layout.width, words=words_x, queues=queues_x)
-    along_y = plan(layout.wafer, layout.height, words=words_y, queues=queues_y)
-    inside = along_x if layout.shards == 1 else plan(layout.wafer, layout.width // layout.shards, groups=())
+    along_x, along_y, inside = _trees(layout, spare=spare)
     on_x, on_y = list(_along_x(layout)), list(_along_y(layout))
     scores = _scores(layout, position)
     hops = sum(on_x) * hops_of(along_x) * layout.height + sum(on_y) * hops_of(along_y) * layout.width
     hops += scores * hops_of(inside) * layout.height * layout.shards
     busiest_x = sum(on_x) * _load(along_x) + scores * _load(inside)
     return Traffic(hops, busiest_x, sum(on_y) * _load(along_y))
+
+
+def sums(layout: Layout, position: int, *, spare: bool = False) -> Iterator[tuple[Tree, int]]:
+    """Every sum over lines of a token's step: the tree, and wavelets of the vector."""
+    along_x, along_y, inside = _trees(layout, spare=spare)
+    yield from ((along_x, words) for words in _along_x(layout))
+    yield from ((along_y, words) for words in _along_y(layout))
+    layers = len(layout.held)
+    yield from ((inside, _scores(layout, position) // layers) for _ in range(layers))
+
+
+def _trees(layout: Layout, *, spare: bool) -> tuple[Tree, Tree, Tree]:
+    """Along x, along y, and along x within a shard."""
+    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
+    along_x = plan(layout.wafer, layout.width, words=words_x, queues=queues_x)
+    along_y = plan(layout.wafer, layout.height, words=words_y, queues=queues_y)
+    return along_x, along_y, along_x if layout.shards == 1 else plan(
+        layout.wafer, layout.width // layout.shards, groups=()
+    )
 
 
 def _along_x(layout: Layout) -> Iterator[int]:
