@@ -9,12 +9,14 @@ from collections.abc import Mapping as Table
 from dataclasses import dataclass
 
 from wse_sim.hardware import f32
-from wse_sim.mapping.plan.between import wavelets_between
+from wse_sim.kernels.collective.redeal import gap_between
+from wse_sim.mapping.plan.between import wavelets_between, wavelets_of_cache
 from wse_sim.mapping.plan.checks import layouts, ring_layouts
 from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.region.fit import bytes_needed
+from wse_sim.mapping.region.prefill_traffic import prompt_traffic
 from wse_sim.mapping.region.traffic import streamed_traffic, traffic_of
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE, READ_BYTES
 
@@ -25,26 +27,31 @@ class Found:
 
     cycles           between two steps of a sequence
     stalls           shares of PE-cycles by group of states, as far as they are known
-    wavelets         hops, per token; None: no closed form
-    busiest          share of cycles in which the busiest link carries a wavelet; None as well
+    wavelets         hops, per token
+    busiest          share of cycles in which the busiest link carries a wavelet
     joules           per token
     sram_peak_bytes  on the fullest PE
     """
 
     cycles: int
     stalls: Table[str, float]
-    wavelets: float | None
-    busiest: float | None
+    wavelets: float
+    busiest: float
     joules: float
     sram_peak_bytes: int
 
 
 def by_estimate(mapping: Mapping, position: int) -> Found:
-    """Closed forms only; there is none for what prefill sends."""
+    """Closed forms only."""
     found = estimate(mapping, position=position)
     if mapping.phase == "prefill":
+        taking = mapping.prompt_part(0)
+        assert taking is not None
+        prompt = prompt_traffic(mapping.layout(taking), found.tokens)
+        hops = (prompt.wavelets + wavelets_of_kept(mapping, found.tokens)) / found.tokens
         return Found(
-            cycles=found.cycles, stalls={"idle": max(found.waiting, 0.0)}, wavelets=None, busiest=None,
+            cycles=found.cycles, stalls={"idle": max(found.waiting, 0.0)}, wavelets=hops,
+            busiest=max(prompt.along_x, prompt.along_y) / found.cycles,
             joules=joules_of(found), sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
         )  # fmt: skip
     streamed = mapping.places[0].streamed
@@ -72,6 +79,15 @@ def wavelets_handed(mapping: Mapping) -> int:
     ring = ring_layouts(mapping)
     pairs = zip(ring, [*ring[1:], *ring[:1]], ring_lanes(mapping, 0), strict=False)
     return sum(wavelets_between(*pair) for pair in pairs)
+
+
+def wavelets_of_kept(mapping: Mapping, tokens: int) -> int:
+    """Hops of a prompt's keys and values on the way to where they are decoded from."""
+    taking, [decoding, *_] = mapping.prompt_part(0), mapping.parts(0)
+    if taking is None or not taking.places[0].prompts:
+        return 0
+    gap = gap_between(taking.region, decoding.region)
+    return wavelets_of_cache(mapping.layout(taking), mapping.layout(decoding), gap, tokens)
 
 
 def joules_of(found: Estimate) -> float:

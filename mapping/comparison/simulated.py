@@ -62,9 +62,7 @@ def _by_layers(mapping: Mapping, position: int) -> Found:
     few, more = (by_simulation(_with_layers(mapping, n), position) for n in FEW)
     steps = (layers - FEW[1]) / (FEW[1] - FEW[0])
 
-    def grown(one: float | None, other: float | None) -> float:
-        assert one is not None
-        assert other is not None
+    def grown(one: float, other: float) -> float:
         return other + steps * (other - one)
 
     cycles = round(grown(few.cycles, more.cycles))

@@ -8,12 +8,10 @@ from functools import lru_cache
 import numpy as np
 
 from wse_sim.hardware.states import GROUPS
-from wse_sim.kernels.collective.redeal import gap_between
-from wse_sim.mapping.comparison.found import Found
+from wse_sim.mapping.comparison.found import Found, wavelets_of_kept
 from wse_sim.mapping.comparison.simulated import busiest_of
 from wse_sim.mapping.generation.sampled import sampled
 from wse_sim.mapping.generation.schedule import Launch
-from wse_sim.mapping.plan.between import wavelets_of_cache
 from wse_sim.mapping.plan.checks import layouts
 from wse_sim.mapping.plan.estimate import hand_over_cycles
 from wse_sim.mapping.plan.mapping import Mapping
@@ -40,7 +38,7 @@ def by_part(mapping: Mapping, position: int) -> Found:
     return Found(
         cycles=cycles,
         stalls={name: count / (area * cycles) for name, count in counts.items()},
-        wavelets=(int(report.links.wavelets.sum()) + _handed(mapping, tokens)) / tokens,
+        wavelets=(int(report.links.wavelets.sum()) + wavelets_of_kept(mapping, tokens)) / tokens,
         busiest=busiest_of(report) / cycles,
         joules=JOULES_PER_FEMTOJOULE * (sum(energy.values()) - energy["static"] + static) / tokens,
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
@@ -80,11 +78,3 @@ def solo_prompt(layout: Layout, tokens: int) -> Report:
         [lambda machine: machine.launch(arguments)],
     )
 
-
-def _handed(mapping: Mapping, tokens: int) -> int:
-    """Hops of keys and values."""
-    taking, [decoding, *_] = mapping.prompt_part(0), mapping.parts(0)
-    if taking is None or not taking.places[0].prompts:
-        return 0
-    gap = gap_between(taking.region, decoding.region)
-    return wavelets_of_cache(mapping.layout(taking), mapping.layout(decoding), gap, tokens)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wse_sim.hardware import Region, f32
 from wse_sim.kernels.collective.plan import plan
@@ -85,7 +86,12 @@ def _along_y(layout: Layout) -> Iterator[int]:
     layer = [1, 1, wavelets(3 * features, sums), 1, wavelets(features + 1, f32), 1, 1, wavelets(inner, sums)]
     yield from [*layer, wavelets(inner, layout.dtype)] * len(layout.held)
     if layout.head:
-        yield from (1, 1, wavelets(layout.vocabulary.size, sums), 1)
+        yield from along_y_of_head(layout)
+
+
+def along_y_of_head(layout: Layout) -> tuple[int, ...]:
+    """Wavelets of each vector that the head sums along y."""
+    return 1, 1, wavelets(layout.vocabulary.size, layout.accumulate), 1
 
 
 def _scores(layout: Layout, position: int) -> int:
@@ -102,11 +108,21 @@ def hops_of(tree: Tree) -> int:
 @lru_cache(maxsize=1024)
 def _load(tree: Tree) -> int:
     """Times that a vector of an all-reduce crosses the link that it crosses most."""
-    if tree.length == 1:
-        return 0
-    towards = np.zeros((2, tree.length - 1), np.int64)  # to higher, to lower positions
+    return int(loads_of_sum(tree).max(initial=0))
+
+
+@lru_cache(maxsize=1024)
+def loads_of_sum(tree: Tree) -> NDArray[np.int64]:
+    """Times that a vector of an all-reduce crosses each link, [to higher, to lower positions; link]."""
+    found = loads_outwards(tree).copy()
     for sender, taker in tree.wires:
-        towards[int(sender > taker), min(sender, taker) : max(sender, taker)] += 1
-    towards[1, : tree.root] += 1
-    towards[0, tree.root :] += 1
-    return int(towards.max())
+        found[int(sender > taker), min(sender, taker) : max(sender, taker)] += 1
+    return found
+
+
+@lru_cache(maxsize=1024)
+def loads_outwards(tree: Tree) -> NDArray[np.int64]:
+    """The same of a broadcast from the root."""
+    found = np.zeros((2, tree.length - 1), np.int64)
+    found[1, : tree.root] = found[0, tree.root :] = 1
+    return found

@@ -1,0 +1,179 @@
+"""What a prompt taken at once sends over the links of a region, in closed form: every sum, panel and broadcast of its
+kernels, line by line.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.hardware import DType, f32, i32
+from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective.plan import plan
+from wse_sim.kernels.collective.timing import wavelets
+from wse_sim.kernels.collective.tree import Tree
+from wse_sim.kernels.matrix import gemm_nn, gemm_nt
+from wse_sim.kernels.matrix.gemm_panels import filled
+from wse_sim.kernels.prefill import causal_work
+from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import panel_width
+from wse_sim.mapping.region.prefill_work import products
+from wse_sim.mapping.region.traffic import Traffic, along_y_of_head, hops_of, loads_of_sum, loads_outwards
+
+Loads = NDArray[np.int64]  # [towards higher, towards lower positions; link of a line]
+
+
+class _Lines:
+    """Lines along an axis: hops of all of them, and loads of the links of one with most to do."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree, self.hops = tree, 0
+        self.loads: Loads = np.zeros((2, tree.length - 1), np.int64)
+
+    def sum(self, elements: int, dtype: DType, lines: int, *, times: int = 1, busiest: bool = True) -> None:
+        """An all-reduce on so many lines."""
+        words = times * wavelets(elements, dtype)
+        self.hops += lines * words * hops_of(self.tree)
+        self.loads += busiest * words * loads_of_sum(self.tree)
+
+    def spread(self, elements: int, dtype: DType, lines: int, *, times: int = 1, busiest: bool = True) -> None:
+        """A broadcast from the root."""
+        words = times * wavelets(elements, dtype)
+        self.hops += lines * words * (self.tree.length - 1)
+        self.loads += busiest * words * loads_outwards(self.tree)
+
+    def bring(
+        self, owners: range, elements: int, dtype: DType, lines: int, *, times: int = 1, busiest: bool = True
+    ) -> None:
+        """A tile of each owner to the root, on the wires of the tree."""
+        words, before = times * wavelets(elements, dtype), _ways(self.tree)
+        towards = before[owners.stop] - before[owners.start]
+        self.hops += lines * words * int(towards.sum())
+        self.loads += busiest * words * towards
+
+    @property
+    def busiest(self) -> int:
+        """Of the link that carries most."""
+        return int(self.loads.max(initial=0))
+
+
+@lru_cache(maxsize=64)
+def prompt_traffic(layout: Layout, count: int) -> Traffic:
+    """Of a prompt of `count` tokens, not of its hand-over."""
+    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=False)
+    x = _Lines(plan(layout.wafer, layout.width, words=words_x, queues=queues_x))
+    y = _Lines(plan(layout.wafer, layout.height, words=words_y, queues=queues_y))
+    work = _Prompt(layout, count, x, y)
+    work.layer()
+    for lines in (x, y):  # all are alike
+        lines.loads *= len(layout.held)
+        lines.hops *= len(layout.held)
+    work.ends()
+    return Traffic(x.hops + y.hops, x.busiest, y.busiest)
+
+
+class _Prompt:
+    """A prompt's kernels, one after the other. Rows of PEs have `fullest` tokens, or one less."""
+
+    def __init__(self, layout: Layout, count: int, x: _Lines, y: _Lines) -> None:
+        self.layout, self.count, self.x, self.y = layout, count, x, y
+        full, more = divmod(count, layout.height)
+        self.rows = [(full + 1, more), (full, layout.height - more)] if more else [(full, layout.height)]
+        self.sizes = products(layout, panel_width(layout))
+
+    def layer(self) -> None:
+        """One of all."""
+        sizes, heads = self.sizes, self.sizes.attention.heads.heads
+        self._sum_rows(1, f32, times=4)  # two norms, of two sums each
+        for product in (sizes.qkv, sizes.up):
+            self._nn(product)
+        for transposed in (sizes.out, sizes.down):
+            self._nt(transposed)
+        self._scores(sizes.attention, heads)
+        self._sum_rows(heads, f32, times=2)
+        self._mix(sizes.attention, heads)
+
+    def ends(self) -> None:
+        """Embedding before the layers, the last hidden state and the head behind them."""
+        layout, x, y, rows = self.layout, self.x, self.y, -(-self.layout.prompt // self.layout.height)
+        x.spread(rows, i32, layout.height)
+        owners = range(min(self.count, layout.height))
+        y.bring(owners, rows, i32, layout.width)
+        y.spread(rows, i32, layout.width, times=len(owners))
+        for here, times in self.rows:  # the tokens of a row of PEs after the other's, by all rows
+            if here:
+                x.sum(here * layout.hidden.size, layout.dtype, layout.height, times=times)
+                self._turn(y, layout.hidden, layout.features, here, times=times)
+        last = (self.count - 1) % layout.height
+        y.bring(range(last, last + 1), layout.features.size, layout.dtype, layout.width)
+        y.spread(layout.features.size, layout.dtype, layout.width)
+        self._turn(x, layout.features, layout.hidden, 1)
+        for words in along_y_of_head(layout):
+            y.sum(words, f32, layout.width)
+        x.sum(1, f32, layout.height, times=2)
+
+    def _sum_rows(self, elements: int, dtype: DType, *, times: int = 1) -> None:
+        """So many of each token, along x."""
+        for here, lines in self.rows:
+            self.x.sum(here * elements, dtype, lines, times=times, busiest=here == self.rows[0][0])
+
+    def _panels(self, owners: range, a_panel: int, tile: int, panel: int) -> None:
+        """Panels of tiles of the dtype along y, the same on all columns."""
+        self.y.bring(owners, tile, self.layout.dtype, self.layout.width)
+        self.y.spread(panel, self.layout.dtype, self.layout.width, times=-(-len(owners) // a_panel))
+
+    def _panels_of_rows(self, owners: range, a_panel: int, tile: int, panel: int) -> None:
+        """Panels along x, of so many elements for each token."""
+        for here, lines in self.rows:
+            most = here == self.rows[0][0]
+            self.x.bring(owners, here * tile, self.layout.dtype, lines, busiest=most)
+            times = -(-len(owners) // a_panel)
+            self.x.spread(here * panel, self.layout.dtype, lines, times=times, busiest=most)
+
+    def _nn(self, of: gemm_nn.Sizes) -> None:
+        on_x, on_y = of.on_x, of.on_y
+        self._panels_of_rows(range(filled(on_x)), of.wide // on_x.size, on_x.size, of.wide)
+        self._panels(range(filled(on_y)), of.high // on_y.size, on_y.size * of.columns, of.high * of.columns)
+
+    def _nt(self, of: gemm_nt.Sizes) -> None:
+        inner, on_y = of.inner.size, of.on_y
+        self._panels(range(filled(on_y)), of.wide // on_y.size, inner * on_y.size, inner * of.wide)
+        self._sum_rows(of.wide, self.layout.accumulate, times=of.panels)
+
+    def _scores(self, of: causal_work.Sizes, heads: int) -> None:
+        runs = range(min(self.count, of.height))
+        a_panel = of.wide // of.rows
+        self._panels(runs, a_panel, of.size * of.rows, of.size * of.wide)
+        self._sum_rows(heads * of.wide, self.layout.accumulate, times=-(-len(runs) // a_panel))
+
+    def _mix(self, of: causal_work.Sizes, heads: int) -> None:
+        runs = range(min(self.count, of.height))
+        columns, a_panel = range(-(-len(runs) // of.runs)), of.spread // of.kept
+        self._panels_of_rows(columns, a_panel, heads * of.kept, heads * of.spread)
+        self._panels(runs, a_panel * of.runs, of.size * of.rows, of.size * of.spread)
+
+    def _turn(self, lines: _Lines, source: Blocks, target: Blocks, rows: int, *, times: int = 1) -> None:
+        """Each line fetches the tiles that have its elements; the first one's links count as the busiest."""
+        ends = target.starts + target.counts
+        for line, (start, end) in enumerate(zip(target.starts.tolist(), ends.tolist(), strict=True)):
+            for owner in range(start // source.size, -(-end // source.size)) if end > start else ():
+                tile = rows * source.size
+                lines.bring(range(owner, owner + 1), tile, self.layout.dtype, 1, times=times, busiest=line == 0)
+                lines.spread(tile, self.layout.dtype, 1, times=times, busiest=line == 0)
+
+
+@lru_cache(maxsize=16)
+def _ways(tree: Tree) -> Loads:
+    """[owner, ...]: times that tiles of all positions before an owner's cross each link on their way to the root."""
+    following = dict(tree.wires)
+    found: Loads = np.zeros((tree.length + 1, 2, tree.length - 1), np.int64)
+    for owner in range(tree.length):
+        at = owner
+        while at in following:
+            to = following[at]
+            found[owner + 1, int(at > to), min(at, to) : max(at, to)] += 1
+            at = to
+    return found.cumsum(axis=0)
+
