@@ -113,10 +113,10 @@ def test_wider_models(config, width, height, length, seed, precision) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("width", "height"), [(32, 32), (9, 23), (16, 16)])
+@pytest.mark.parametrize(("width", "height", "layers"), [(32, 32, 4), (16, 16, 2), (9, 23, 1)])
 @pytest.mark.parametrize("precision", PRECISIONS, ids=str)
-def test_large_grids(width, height, precision) -> None:
-    config = GPTConfig("large", 4, 256, 8, n_positions=80, vocab_size=300)
+def test_large_grids(width, height, layers, precision) -> None:
+    config = GPTConfig("large", layers, 256, 8, n_positions=80, vocab_size=300)
     dtype, accumulate = precision
     layout = Layout(
         config=config, wafer=WSE3, width=width, height=height, prompt=64, dtype=dtype, accumulate=accumulate
