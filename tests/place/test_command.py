@@ -255,6 +255,14 @@ def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
     save_file(weights, folder / "model.safetensors")
     assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2
     assert "NaN" in capsys.readouterr().err
+    weights[name] = weights[name].astype(np.float32)
+    weights[name].flat[3] = 1e6
+    save_file(weights, folder / "model.safetensors")
+    for fidelity in (("exact",), ("sampled", "--values")):
+        given = ("--checkpoint", str(folder), "--dtype", "f16", "--ids", "1", "--tokens", "1", "--fidelity", *fidelity)
+        assert call(monkeypatch, "run", *given) == 2
+        error = capsys.readouterr().err
+        assert re.fullmatch(rf"wse-sim: .*{re.escape(name.removeprefix('transformer.'))}.*65504.*\n", error), error
     whole = (SHIPPED / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2

@@ -172,6 +172,23 @@ def test_prefill_then_decode_is_decode_only(config, width, height, length, seed,
         assert error < (1e-5 if dtype is f32 else 1e-2)
 
 
+@pytest.mark.parametrize("precision", PRECISIONS, ids=str)
+def test_what_decode_has_left_in_the_work_space_does_not_matter(precision) -> None:
+    config = GPTConfig("odd", 2, 15, 3, n_inner=31, n_positions=9, vocab_size=37)
+    dtype, accumulate = precision
+    layout = Layout(
+        config=config, wafer=WSE2, width=4, height=3, prompt=7, dtype=dtype, accumulate=accumulate
+    )
+    weights, found = lively(config, 5), []
+    for left in (0.0, np.nan):
+        session = Session(layout, weights)
+        for buffer in session.decoder.stage.resident.scratch:
+            session.machine.write(buffer, np.full(1, left, buffer.dtype.numpy))
+        found.append(generate(session, [3, 36, 0, 5, 11], 3).logits)
+    np.testing.assert_array_equal(*found)
+    assert np.isfinite(found[0]).all()
+
+
 def test_every_position_and_a_prompt_longer_than_the_layout_takes() -> None:
     config = GPTConfig("odd", 2, 15, 3, n_inner=31, n_positions=12, vocab_size=37)
     weights, ids = lively(config, 7), [3, 36, 0, 5, 11, 2, 8]

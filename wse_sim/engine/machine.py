@@ -111,7 +111,14 @@ class Machine:
             raise UsageError(
                 f"{target!r} takes values of shape (height, width, length) = {shape}, not {given.shape}"
             ) from None
-        self._copy(target, spread, write=True)
+        try:
+            with np.errstate(over="raise"):
+                self._copy(target, spread, write=True)
+        except FloatingPointError:
+            raise UsageError(
+                f"{target!r} takes {target.dtype.name} values, {np.finfo(target.dtype.numpy).max:g} at most, not "
+                f"{np.abs(given[np.isfinite(given)]).max():g}; choose a wider type, or smaller values"
+            ) from None
         self.host_bytes_in += spread.size * target.dtype.bytes
 
     def read(self, buffer: Buffer | str) -> np.ndarray:
