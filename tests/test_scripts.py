@@ -225,3 +225,25 @@ def test_registers_that_were_left_out_do_not_decide() -> None:
     machine.launch({"again": 0})
     with pytest.raises(RunError, match="depends on data"):
         machine.launch({"again": 1})
+
+
+def test_pes_that_each_do_something_of_their_own_are_left_alone_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But `engine="stream"` runs them; and a second launch does not try again."""
+    monkeypatch.setattr(machine_module, "LONG_MESSAGE", 0)
+    build = Builder(40, 40)
+    own = build.constant("own", i32, np.arange(1600).reshape(40, 40))
+    x, pe = build.buffer("x", f32, 4, init=1.0), build.main()
+    with pe.loop(pe.load(own)):
+        pe.add(x, x, 1.0)
+    program, wafer, launches = build.finish(), toy(40, 40), [{}] * 2
+    expected = run_engine(program, wafer, launches, engine="cycle")
+    assert_same(run_engine(program, wafer, launches, engine="stream"), expected)
+    machine = Machine(program, wafer, engine="auto")
+    assert_same(outcome_of(machine, launches), expected)
+    assert machine._streams is not None
+    assert machine._streams._counter[SCRIPTS] < 1100
+    left = machine.report().provenance.parts[-1]
+    assert left == (
+        "left to the cycle engine: 1600 PEs, because PE (0, 0) is among PEs most of which do what no other does, "
+        "where the cycle engine is as fast"
+    )

@@ -242,7 +242,9 @@ class Machine:
                      progress: Progress | None) -> np.ndarray:
         """Runs what the stream engine can; returns the PEs that it has left."""
         most = NEVER if limit is None else limit - self.now
-        left = streams.run(begin=self.now, limit=most, values=self.values, progress=progress)
+        left = streams.run(
+            begin=self.now, limit=most, values=self.values, may_leave=self._may_leave, progress=progress
+        )
         if left and not self._may_leave:
             raise_left(left[0], self._lowered)
         for part in left:

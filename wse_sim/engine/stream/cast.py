@@ -32,6 +32,7 @@ from wse_sim.engine.stream.tables import (
 )
 from wse_sim.hardware.operations import ScalarCode
 
+MOST_TRIED = 128  # scripts, the latest first: where PEs have one each, comparing takes longer than writing
 _IDIV, _IMOD = np.int64(ScalarCode.IDIV), np.int64(ScalarCode.IMOD)
 
 
@@ -42,10 +43,11 @@ def cast(stream: Stream, pe: int) -> int:
     code = scripts.code[stream.state.cores.role[pe]]
     script = np.int64(scripts.tried[code])
     if script < 0 or not fits(stream, script, pe):
-        script = np.int64(scripts.head[code])
-        while script >= 0 and not fits(stream, script, pe):
+        script, tried = np.int64(scripts.head[code]), np.int64(1)
+        while script >= 0 and tried < MOST_TRIED and not fits(stream, script, pe):
             script = np.int64(scripts.script[script, C_NEXT])
-        if script < 0:
+            tried += 1
+        if script < 0 or tried == MOST_TRIED:
             script = write_script(stream, pe)
     scripts.tried[code] = script
     return script

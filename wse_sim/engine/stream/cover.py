@@ -56,8 +56,9 @@ REASONS = (
     "has tasks that wavelets start",
     f"has more than {ROUTER_FIFOS} router buffers",
     "meets a colour that the host feeds, or that a filter thins out",
+    "is among PEs most of which do what no other does, where the cycle engine is as fast",
 )
-DATA_TASKS, MANY_FIFOS, FROM_HOST = range(len(NOT_COVERED), len(REASONS))
+DATA_TASKS, MANY_FIFOS, FROM_HOST, OF_ITS_OWN = range(len(NOT_COVERED), len(REASONS))
 
 
 def mean_words(state: State) -> float:

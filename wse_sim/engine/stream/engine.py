@@ -9,7 +9,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.shares import Left
 from wse_sim.engine.state import Cores, State, Tally
-from wse_sim.engine.stream.cover import REASONS, uncovered, written
+from wse_sim.engine.stream.cover import OF_ITS_OWN, REASONS, uncovered, written
 from wse_sim.engine.stream.run import begin_component, go
 from wse_sim.engine.stream.tables import (
     COMPONENT,
@@ -37,6 +37,7 @@ from wse_sim.engine.stream.tables import (
     ROUTER_FIFOS,
     SCRIPT,
     SCRIPTS,
+    SINGULAR,
     STEPS,
     TOO_LONG,
     TRACED,
@@ -57,7 +58,7 @@ MOST_BYTES = 8 << 30  # of a trace
 ROUNDS = 1 << 10  # in one go
 DRAFT = 4096
 TURNS = 4096
-SCRATCH = 4096  # nodes of a script in the making
+NODES_OF_ONE = 1 << 18  # nodes of a script in the making
 MORE_SCRIPTS = 1 << 14  # than twice those of the first launch are not kept for the next
 _WHY = {
     int(FAULT): "meets a fault",
@@ -68,6 +69,7 @@ _WHY = {
     int(UNSETTLED): "is among PEs whose dates did not settle",
     int(FULL): "is among PEs that do too much in a launch",
     int(CONTROL): "has control that depends on data",
+    int(SINGULAR): REASONS[OF_ITS_OWN],
 }
 _POOLS = {
     int(SCRIPTS): ("script", "core", "ints", "origin", "states", "work", "passed"),
@@ -114,18 +116,21 @@ class StreamEngine:
         self._kept: int | None = None  # scripts of the first launch
         self._most = np.zeros(int(STEPS) + 1, np.int64)  # records of the trace at most in use
 
-    def run(self, *, begin: int, limit: int, values: bool, progress: Callable[[int], None] | None) -> list[Left]:
+    def run(
+        self, *, begin: int, limit: int, values: bool, may_leave: bool, progress: Callable[[int], None] | None
+    ) -> list[Left]:
         """Runs what it can of a launch that has been activated, and says what it has left as it was.
 
         begin, limit  cycle of the launch, and how many it may take
         values        whether to compute numbers
+        may_leave     whether to leave what it could run, but not faster than the cycle engine
         """
         active = self._active()
         left = self._uncovered(active)
         if self._kept is not None and self._counter[SCRIPTS] > 2 * self._kept + MORE_SCRIPTS:
             self._forget()
         self._counter[TRACED] = -1
-        stream, table = self._stream(begin, min(limit, LONGEST), values)
+        stream, table = self._stream(begin, min(limit, LONGEST), values, may_leave)
         for component in np.flatnonzero(active & (self._parts.streams > 0)).tolist():
             self._counter[COMPONENT] = component
             begin_component(table)
@@ -173,7 +178,7 @@ class StreamEngine:
         active = self._state.cores.state[self._parts.pe, at.ACTIVE] != 0
         return np.add.reduceat(active, self._parts.first[:-1]) > 0
 
-    def _stream(self, begin: int, limit: int, values: bool) -> tuple[Stream, Table]:
+    def _stream(self, begin: int, limit: int, values: bool, may_leave: bool) -> tuple[Stream, Table]:
         state = self._state
         unused = np.zeros_like(state.tally.span[:1])
         unused[:, :, 0] = np.iinfo(np.int64).max
@@ -190,7 +195,7 @@ class StreamEngine:
             counter=self._counter,
             failed=np.full(3, -1, np.int64),
             span=state.tally.span[0],
-            begin=np.array([begin, limit, values], np.int64),
+            begin=np.array([begin, limit, values, may_leave], np.int64),
         )
         stream.failed[0] = FINE
         return stream, Table(stream)
@@ -199,6 +204,9 @@ class StreamEngine:
         """Leaves the component as it was, and goes on with the next."""
         pes = self._pes(int(stream.counter[COMPONENT]))
         why, pe, row = stream.failed.tolist()
+        if why == SINGULAR:  # and will be in other launches
+            self._parts.streams[stream.counter[COMPONENT]] = 0
+            self._why[pes] = OF_ITS_OWN
         stream.failed[:] = FINE, -1, -1
         stream.counter[COMPONENT] += 1
         return Left(pes, int(pes[0]) if pe < 0 or why == FULL else pe, _WHY[why], row)
@@ -298,10 +306,10 @@ def _new_scripts(state: State) -> Scripts:
         count=np.empty((16 * few, 4), np.int64),
         node=np.empty((16 * few, NODE), np.int64),
         risk=np.empty((few, 3), np.int32),
-        scratch=np.empty((SCRATCH, NODE), np.int64),
+        scratch=np.empty((NODES_OF_ONE, NODE), np.int64),
         touched=np.zeros(rows, np.uint8),
         rows=np.empty(rows, np.int32),
-        value=np.empty(SCRATCH, np.int64),
+        value=np.empty(NODES_OF_ONE, np.int64),
     )
 
 

@@ -32,6 +32,9 @@ from wse_sim.engine.stream.tables import (
     PLACES,
     QUEUE_FIRST,
     QUEUE_LENGTH,
+    SCRIPTS,
+    SCRIPTS_BEFORE,
+    SINGULAR,
     STEPS,
     TOO_LONG,
     TRACED,
@@ -39,6 +42,8 @@ from wse_sim.engine.stream.tables import (
     Stream,
 )
 from wse_sim.engine.stream.twins import is_twin, take_over
+
+MOST_OF_THEIR_OWN = 1 << 10  # scripts of a component; more are not written if most PEs need one to themselves
 
 
 @jit
@@ -59,7 +64,7 @@ def go(stream: Stream, rounds: int) -> None:
 def begin_component(stream: Stream) -> None:
     counter = stream.counter
     counter[QUEUE_FIRST] = counter[QUEUE_LENGTH] = counter[WOKEN] = 0
-    counter[PHASE], counter[PLACE_IN] = CASTING, 0
+    counter[PHASE], counter[PLACE_IN], counter[SCRIPTS_BEFORE] = CASTING, 0, counter[SCRIPTS]
 
 
 @jit
@@ -103,6 +108,10 @@ def cast_component(stream: Stream) -> None:
         if script >= 0 and cues_of(stream, script) > 0:
             enqueue(stream, pe)
         counter[PLACE_IN] += 1
+        written = counter[SCRIPTS] - counter[SCRIPTS_BEFORE]
+        if stream.begin[3] and written > MOST_OF_THEIR_OWN and 2 * written > counter[PLACE_IN]:
+            stream.failed[0] = SINGULAR
+            return
     if is_twin(stream):
         take_over(stream)
         count(stream)

@@ -62,14 +62,14 @@ OPERATIONS, MESSAGES, PLACES, STEPS, WORDS = map(np.int64, range(5))  # of the t
 SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS = map(np.int64, range(5, 11))  # of the scripts, in use
 SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the making
 QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
-WOKEN, TRACED = map(np.int64, range(21, 23))  # TRACED: the component whose trace is whole; -1: none
-COUNTERS = 23
+WOKEN, TRACED, SCRIPTS_BEFORE = map(np.int64, range(21, 24))  # TRACED: the component whose trace is whole; -1: none
+COUNTERS = 24
 
 # -- phases of a component ---------------------------------------------------------------------------------
 CASTING, ACTING, COMPUTING = map(np.int64, range(3))
 
 # -- why the engine stops (first of `failed`) ------------------------------------------------------------
-FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED, CONTROL = map(np.int64, range(9))
+FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED, CONTROL, SINGULAR = map(np.int64, range(10))
 
 SHARES = np.int64(64)  # bit of a router buffer's needs: another buffer needs one of them too
 ROUTER_FIFOS = 60  # most router buffers of a PE that the engine arbitrates among
@@ -179,4 +179,4 @@ class Stream(NamedTuple):
     counter: np.ndarray  # (COUNTERS,) int64
     failed: np.ndarray  # (3,) int64: why, PE, row
     span: np.ndarray  # (sections, 2) int64: the machine's own; that of `state` is not used
-    begin: np.ndarray  # (3,) int64: cycle of the launch, longest run, whether numbers are computed
+    begin: np.ndarray  # (4,) int64: cycle of the launch, longest run, whether numbers are computed, may be left
