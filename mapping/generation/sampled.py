@@ -4,8 +4,7 @@ Timing depends on no value, so weights are not needed. A program of two layers o
 are measured on the way: each PE's counters from where it enters a layer to where it leaves it. Later layers go like
 these, if
 
-* both took the same cycles in every state of every section, a constant time apart;
-* each PE did the same work in both, in as many cycles of each state, waits left out;
+* each section, and each PE, did the same in both, in as many cycles of each state, waits left out;
 * one of them took every PE the same cycles, so that the next was entered as it was, only later, and as many words were
   on their way to each queue at its end as at its beginning. It is the one to compose from.
 
@@ -69,7 +68,7 @@ def sampled(
 def _composed(machine: Machine, last: tuple[str, str], count: int, layers: int) -> Report | None:
     """Of a run of `count` layers whose last two are measured; None if later ones may go in another way."""
     long = machine.report()
-    if not (_steady(long, count - 1) and _same_work(machine, *last)):
+    if not (_same_sections(long, *last) and _same_work(machine, *last)):
         return None
     more = f"layer {count}" if count + 1 == layers else f"layers {count}-{layers - 1}"
     for layer in reversed(last):
@@ -92,40 +91,12 @@ def _stated(report: Report, composed: str) -> Report:
     return replace(report, provenance=replace(report.provenance, fidelity="sampled", composed=composed))
 
 
-def _steady(report: Report, last: int) -> bool:
-    """Whether a layer went as the one before it, in each kind of launch."""
-    before, here = (_sections_of(report, layer) for layer in (last - 1, last))
-    kinds = {_is_prefill(report, i) for i in here}
-    return bool(kinds) and all(
-        _alike(report, *([i for i in found if _is_prefill(report, i) == kind] for found in (before, here)))
-        for kind in kinds
-    )
-
-
-def _is_prefill(report: Report, section: int) -> bool:
-    return phase_of(kernel_of(report.sections.names[section])) == "prefill"
-
-
-def _alike(report: Report, before: list[int], here: list[int]) -> bool:
-    """Whether sections took the same a constant time apart: all but the first, which may begin in another way."""
+def _same_sections(report: Report, one: str, other: str) -> bool:
+    """Whether the sections of two phases took the same, waits left out."""
     sections = report.sections
-    if len(before) != len(here) or len(here) < 2:
-        return False
-    pairs = list(zip(before, here, strict=True))[1:]
-    before, here = (list(indices) for indices in zip(*pairs, strict=True))
-    names = [[kernel_of(sections.names[i]) for i in found] for found in (before, here)]
-    counts = (sections.cycles, sections.operations, sections.wavelets)
-    apart = [np.unique(at[here] - at[before]) for at in (sections.first, sections.last)]
-    return (
-        names[0] == names[1]
-        and all(np.array_equal(count[here], count[before]) for count in counts)
-        and all(len(cycles) == 1 for cycles in apart)
-    )
-
-
-def _sections_of(report: Report, layer: int) -> list[int]:
-    """Indices of the sections that a layer came to, the one it began with first."""
-    sections = report.sections
-    there = (sections.cycles.sum(axis=1) > 0).tolist()
-    found = [i for i, name in enumerate(sections.names) if phase_of(name) == f"layer {layer}" and there[i]]
-    return sorted(found, key=lambda i: int(sections.first[i]))
+    counts = np.column_stack([np.delete(sections.cycles, WAITS, axis=1), sections.operations, sections.wavelets])
+    found: dict[str, dict[str, list[int]]] = {one: {}, other: {}}
+    for name, count in zip(sections.names, counts.tolist(), strict=True):
+        if phase_of(name) in found:
+            found[phase_of(name)][kernel_of(name)] = count
+    return found[one] == found[other]
