@@ -108,11 +108,6 @@ def turn_tiles(values: Array, rows: int, slots: int, columns: Blocks) -> Array:
     return np.moveaxis(dealt, 0, 2).reshape(rows, columns.parts, slots * columns.size)
 
 
-def read_vector(tiles: Array, blocks: Blocks, axis: Axis) -> Array:
-    """The vector (total,) out of what PEs hold, (height, width, size): those of the first row or column."""
-    return blocks.join(tiles.take(0, axis=1 - axis.dimension))
-
-
 def counts_of(build: Builder, name: str, blocks: Blocks, axis: Axis, region: Region) -> Buffer:
     """i32[1] on each PE: how many valid elements its block has; load it into the `count` of a kernel."""
     _fits(blocks, axis, region)

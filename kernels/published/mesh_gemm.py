@@ -63,11 +63,6 @@ def b_tiles(matrix: Array, t: Tiles) -> Array:
     return tiles.reshape(t.side, t.side, -1)
 
 
-def c_matrix(tiles: Array, t: Tiles) -> Array:
-    """`c` on each PE as C (side m, side n)."""
-    return tiles.reshape(t.side, t.side, t.n, t.m).transpose(0, 3, 1, 2).reshape(t.side * t.m, t.side * t.n)
-
-
 # -- values -------------------------------------------------------------------------------------------
 
 

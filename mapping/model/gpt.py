@@ -145,22 +145,6 @@ class GPTConfig:
             head=0 if self.tie_word_embeddings else self.vocab_size * d,
         )
 
-    def kv_bytes_per_token(self, dtype: Dtype) -> int:
-        """Bytes the KV cache grows by with each token: 2 L d numbers, a key and a value in every block."""
-        return 2 * self.n_layer * self.n_embd * dtype_bytes(dtype)
-
-    def activation_bytes_per_token(self, dtype: Dtype, *, context: int = 1) -> int:
-        """Bytes alive per token at the widest moment of a block in inference, without the KV cache.
-
-        The largest of, with d = n_embd, f = n_inner:
-        query-key-value  residual d + normed d + output 3 d
-        attention        residual d + query d + output d + n_head scores for each of `context` tokens
-        mlp              residual d + f + d, both going up and coming down
-        """
-        d = self.n_embd
-        widest = max(5 * d, 3 * d + self.n_head * context, 2 * d + self.n_inner)
-        return widest * dtype_bytes(dtype)
-
     @classmethod
     def from_hf(cls, settings: Mapping[str, object], *, name: str = "checkpoint") -> GPTConfig:
         """The config of a Hugging Face `config.json`; CheckpointError names what is not supported."""

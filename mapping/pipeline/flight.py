@@ -10,9 +10,10 @@ import numpy as np
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.pipeline.program import MOST_ROUNDS, Pipeline
+from wse_sim.mapping.pipeline.program import Pipeline
 from wse_sim.mapping.pipeline.streaming import Streaming
 from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
 

@@ -21,13 +21,12 @@ from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import ring_colors, ring_lanes, ring_of
+from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
-
-MOST_ROUNDS = 32  # of a launch
 
 
 @dataclass(frozen=True, eq=False)

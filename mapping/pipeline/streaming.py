@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
-from wse_sim.hardware import i32
 from wse_sim.kernels.matrix.feed import halves
 from wse_sim.kernels.rows import each_row
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.pipeline.program import MOST_ROUNDS
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.arriving import Coming
 from wse_sim.mapping.region.batch import BatchStage
 from wse_sim.mapping.region.resident import weight_tiles
+from wse_sim.mapping.region.rounds import MOST_ROUNDS, make_rounds
 from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -36,16 +35,14 @@ class Streaming:
     def __init__(self, mapping: Mapping) -> None:
         _check(mapping)
         self.mapping, self.layout = mapping, mapping.layout(mapping.parts(0)[0])
-        layout, count = self.layout, mapping.sequences
+        layout = self.layout
         region = mapping.places[0].region
         build = self._build = Builder(
             region.xs.stop, region.ys.stop, name=f"{mapping.config.name} {mapping.strategy}"
         )
         self._rounds, self._sample = build.argument("rounds", "int"), build.argument("sample", "int")
         self.stage = Stage(build, layout, region, spare=True)
-        self._position = build.buffer("position", i32, 1, on=region)
-        self._token = build.buffer("token.next", i32, 1, on=region)
-        self._history = build.buffer("token.history", i32, count * MOST_ROUNDS, on=region)
+        self._kept = make_rounds(build, region, mapping.sequences)
         self._words: dict[str, NDArray[np.uint32]] | None = None
         self._emit(build.main(region))
         self.program = build.finish()
@@ -79,16 +76,16 @@ class Streaming:
         """A step of one sequence."""
         stage, head = self.stage, self.stage.resident.head
         assert head is not None
-        token, position = pe.load(self._token), pe.load(self._position)
+        token, position = pe.load(self._kept.token), pe.load(self._kept.position)
         stage.embed(pe, token, position)
         here = Here(stage.locate(pe, position), hidden, inner)
         self._layers(pe, n, again, lambda coming: stage.blocks(pe, here, coming=coming))
-        pe.store(self._position[0], position + 1)
+        pe.store(self._kept.position[0], position + 1)
         with pe.when(pe.use(self._sample)):
             stage.choose(pe, hidden)
             chosen = pe.load(head.search.token)
-            pe.store(self._token[0], chosen)
-            pe.store(self._history.at(n), chosen)
+            pe.store(self._kept.token[0], chosen)
+            pe.store(self._kept.history.at(n), chosen)
 
     def _many(self, pe: Code, n: Register, hidden: Register, inner: Register, again: Register) -> None:
         """A step of a batch."""
@@ -106,7 +103,7 @@ class Streaming:
                 pe.store(crowd.position.at(i), pe.load(crowd.position.at(i)) + 1)
                 pe.store(crowd.token.at(i), -1)
             with each_row(pe, wanted, (0, 1), (n + 0, MOST_ROUNDS)) as (i, at):
-                pe.store(self._history.at(at), pe.load(crowd.chosen.at(i)))
+                pe.store(self._kept.history.at(at), pe.load(crowd.chosen.at(i)))
 
     # -- host side --------------------------------------------------------------------------------
 
@@ -137,7 +134,7 @@ class Streaming:
     def go_to(self, machine: Machine, position: int) -> None:
         """Sets the position of all sequences."""
         crowd = self.stage.resident.crowd
-        machine.write(self._position, np.array([position]))
+        machine.write(self._kept.position, np.array([position]))
         if crowd is not None:
             machine.write(crowd.position, np.array([position]))
             machine.write(crowd.where, np.arange(self.mapping.sequences))
@@ -148,11 +145,11 @@ class Streaming:
         if crowd is not None:
             machine.write(crowd.token, tokens[0])
         elif tokens[0, 0] >= 0:
-            machine.write(self._token, tokens[0])
+            machine.write(self._kept.token, tokens[0])
 
     def chosen(self, machine: Machine, rounds: int) -> NDArray[np.int32]:
         """Tokens of the last launch, (1, sequences, rounds)."""
-        found: NDArray[np.int32] = machine.read(self._history)[0, 0].reshape(1, -1, MOST_ROUNDS)[:, :, :rounds]
+        found: NDArray[np.int32] = machine.read(self._kept.history)[0, 0].reshape(1, -1, MOST_ROUNDS)[:, :, :rounds]
         return found
 
 

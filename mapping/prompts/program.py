@@ -20,10 +20,10 @@ from wse_sim.kernels.collective.redeal import Redeal, make_redeal
 from wse_sim.kernels.rows import each_row
 from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.pipeline.program import MOST_ROUNDS
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.region.prefill import Prefill
+from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.pipeline.program import MOST_ROUNDS
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.prompts.program import Prompts
+from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.report.report import Report
 
 

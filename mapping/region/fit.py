@@ -12,6 +12,7 @@ from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import Prefill
 from wse_sim.mapping.region.prefill_work import WIDTHS
 from wse_sim.mapping.region.resident import Resident
+from wse_sim.mapping.region.rounds import make_rounds
 from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 
@@ -52,11 +53,13 @@ def fit(layout: Layout) -> Fit:
 
 
 def place(build: Builder, layout: Layout, *, width: int | None = None) -> None:
-    """The buffers that a `Decoder` makes, at their places; `width` of panels as in `Prefill`."""
+    """The buffers that a `Decoder` makes, or with streamed weights a `Streaming`; `width` of panels as in `Prefill`."""
     if layout.prompt:
         Prefill(build, Stage(build, layout, build.grid), width=width)
     else:
         Resident(build, layout, build.grid)
+        if layout.streamed:
+            make_rounds(build, build.grid, layout.batch)
 
 
 def _kind(name: str) -> str:

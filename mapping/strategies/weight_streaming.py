@@ -14,6 +14,7 @@ from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.region.arrivals import tile_sizes, words_of_a_layer
 from wse_sim.mapping.region.fit import bytes_needed, fits
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.mapping.strategies.best import best, ladder
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
@@ -85,6 +86,7 @@ def _bytes(layout: Layout) -> int:
     layer = 6 * hidden + 3 * features + inner + 2 * features * layout.cache_slots * many
     work = (many - 1) * (4 * hidden + 4 * features + 3 * inner + layout.vocabulary.size)
     work += (many - 1) * layout.config.n_head // layout.width * layout.cache_slots
+    work += 4 * MOST_ROUNDS * many // layout.dtype.bytes
     return without + layout.dtype.bytes * (len(layout.held) * layer + 2 * sum(tile_sizes(layout).values()) + work)
 
 

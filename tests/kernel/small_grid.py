@@ -66,3 +66,8 @@ def error(found: Array, wanted: Array) -> float:
     """Largest error, relative to the largest magnitude wanted."""
     wide = np.asarray(wanted, np.float64)
     return float(np.abs(found.astype(np.float64) - wide).max() / np.abs(wide).max())
+
+
+def read_vector(tiles: Array, blocks: Blocks, axis: Axis) -> Array:
+    """The vector (total,) out of what PEs hold, (height, width, size): those of the first row or column."""
+    return blocks.join(tiles.take(0, axis=1 - axis.dimension))

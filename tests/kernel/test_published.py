@@ -41,7 +41,8 @@ def test_mesh_gemm_multiplies(wafer: Wafer, side: int, m: int, k: int, n: int) -
     for name, tiles in (("a", mesh_gemm.a_tiles(a, t)), ("b", mesh_gemm.b_tiles(b, t))):
         machine.write(name, np.concatenate([tiles, np.zeros_like(tiles)], axis=-1))
     machine.launch({"step": 0, "wanted": 0})
-    found = mesh_gemm.c_matrix(machine.read("c"), t)
+    tiles = machine.read("c").reshape(side, side, n, m)  # columns first
+    found = tiles.transpose(0, 3, 1, 2).reshape(side * m, side * n)
     np.testing.assert_array_equal(found, mesh_gemm.reference(a, b, t))
     exact = a.astype(float) @ b.astype(float)
     assert np.abs(found - exact).max() <= 2e-3 * side * k * np.abs(exact).max()

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from kernel.small_grid import WAFERS, SmallGrid, error
+from kernel.small_grid import WAFERS, SmallGrid, error, read_vector
 
 from wse_sim import DType, f16, f32
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.blocks import Blocks, read_vector, vector_tiles
+from wse_sim.kernels.blocks import Blocks, vector_tiles
 from wse_sim.kernels.transformer import attention, kv_cache, mix
 from wse_sim.kernels.transformer.heads import head_slots, make_heads
 

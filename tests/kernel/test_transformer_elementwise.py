@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kernel.small_grid import WAFERS, SmallGrid, error
+from kernel.small_grid import WAFERS, SmallGrid, error, read_vector
 
 from wse_sim import f16, f32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.blocks import Blocks, counts_of, read_vector, starts_of, vector_tiles
+from wse_sim.kernels.blocks import Blocks, counts_of, starts_of, vector_tiles
 from wse_sim.kernels.transformer import gelu, layernorm, residual, softmax
 
 FEW = settings(

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel.small_grid import read_vector
 
 from wse_sim import ProgramError, f16, f32
 from wse_sim.kernels.axis import Axis
-from wse_sim.kernels.blocks import Blocks, counts_of, read_vector, vector_tiles
+from wse_sim.kernels.blocks import Blocks, counts_of, vector_tiles
 from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.kernels.transformer.kv_cache import make_cache
 from wse_sim.kernels.transformer.table import make_table

@@ -74,14 +74,6 @@ def test_untied_head_counts():
     assert untied.parameters.total - tied.parameters.total == untied.parameters.head == 50257 * 12
 
 
-def test_bytes_per_token():
-    gpt2 = preset("GPT2")
-    assert gpt2.kv_bytes_per_token("f16") == 36_864  # 2 x 12 x 768 numbers of 2 bytes
-    assert gpt2.activation_bytes_per_token("f32") == 4 * 6 * 768  # residual, inner (4 d), output
-    assert make(n_inner=12).activation_bytes_per_token("f32") == 4 * 5 * 12  # query-key-value is widest
-    assert make().activation_bytes_per_token("bf16", context=1000) == 2 * (3 * 12 + 3 * 1000)
-
-
 def test_preset_families():
     assert {config.activation for name, config in PRESETS.items() if name.startswith("cerebras")} == {"gelu"}
     assert {config.activation for name, config in PRESETS.items() if name.startswith("gpt2")} == {"gelu_new"}
@@ -116,7 +108,7 @@ def test_wrong_field_is_named(fields, message):
 
 def test_unknown_dtype():
     with pytest.raises(UsageError, match="unknown dtype 'f8': expected one of f16, bf16, f32"):
-        make().kv_bytes_per_token("f8")
+        make().parameters.bytes("f8")
 
 
 def test_score_divisor():

@@ -254,6 +254,14 @@ def test_comparisons_have_rows_of_all_fidelities(sequences: int) -> None:
     assert sampled.joules_per_token == pytest.approx(exact.joules_per_token, rel=0.02)
 
 
+def test_what_fits_by_the_rules_fits_the_machine() -> None:
+    """Also what a launch of many rounds keeps of many sequences."""
+    problem = Problem(config=replace(SMALL, n_positions=64, vocab_size=200), wafer=WSE2, width=24, height=24, dtype=f16)
+    mapping = strategy("weight-streaming").plan(problem)
+    assert mapping.sequences > 8
+    assert Flight(mapping, None).report().sram.peak.max() <= next(c.needed for c in checks(mapping) if c.name == "SRAM")
+
+
 def test_what_cannot_be() -> None:
     mapping = streamed(SMALL, 6, 6)
     moved = replace(mapping, wafer=WSE2, places=(replace(mapping.places[0], x=3),))

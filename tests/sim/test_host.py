@@ -454,7 +454,8 @@ def test_the_memory_wall_and_the_pictures_know_the_link() -> None:
     ax = draw_rooflines({"slow": slow, "fast": fast})
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert {"slow, streamed bytes", "fast, streamed bytes"} <= set(labels)
-    rate = wall.link_bytes_per_cycle
+    rate = fast.memory_wall().link_bytes_per_cycle
+    assert wall.link_bytes_per_cycle == pytest.approx(4 / 20, rel=0.01)
     assert f"host link, {rate:.4g} bytes per cycle" in labels
     with pytest.raises(UsageError, match="no reports to draw"):
         draw_rooflines({})

@@ -38,7 +38,7 @@ class MemoryWall:
     streamed_bytes        sent by host streams during launches
     link_share            part of the cycles that the link takes for them at least
     operations_per_streamed_byte  arithmetic done for each of them; 0 if there are none
-    link_bytes_per_cycle  that the link can give
+    link_bytes_per_cycle  that the channels of these PEs give if words are dealt so; without any words, the link
     """
 
     stalls: Mapping[State, int]
@@ -80,9 +80,10 @@ class MemoryWall:
             f"capacity  {self.peak_bytes} of {self.limit_bytes} bytes in use on {self.peak_pe}, "
             f"{self.left_bytes} left",
             f"weights   {100 * self.weight_share:.1f} % of PE-cycles waiting for streamed weights; "
-            f"{self.streamed_bytes} bytes streamed, {100 * self.link_share:.1f} % of what the host link gives in that "
-            f"time at {self.link_bytes_per_cycle:.4g} bytes per cycle, {self.operations_per_streamed_byte:.2f} "
-            f"operations per byte; {self.host_bytes} bytes copied between launches, {self.host_cycles} cycles",
+            f"{self.streamed_bytes} bytes streamed, for which channels of the host link need "
+            f"{100 * self.link_share:.1f} % of the cycles at {self.link_bytes_per_cycle:.4g} bytes per cycle, "
+            f"{self.operations_per_streamed_byte:.2f} operations per byte; {self.host_bytes} bytes copied between "
+            f"launches, {self.host_cycles} cycles",
         ]) + "\n"  # fmt: skip
 
 
@@ -110,5 +111,6 @@ def memory_wall(report: Report) -> MemoryWall:
         link_share=report.link_share,
         operations_per_streamed_byte=int(report.work.operations.sum()) / max(report.work.streamed_bytes, 1)
         if report.work.streamed_bytes else 0.0,
-        link_bytes_per_cycle=report.wafer.host_bytes_per_second / report.wafer.clock_hz,
+        link_bytes_per_cycle=report.work.streamed_bytes / report.work.stream_cycles if report.work.streamed_bytes
+        else report.wafer.host_bytes_per_second / report.wafer.clock_hz,
     )

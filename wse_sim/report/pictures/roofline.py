@@ -87,10 +87,10 @@ def _peaks(report: Report) -> list[tuple[str, float]]:
 
 
 def _bandwidths(report: Report) -> tuple[int, float]:
-    """Bytes per cycle and PE: of the SRAM ports, and of the host link."""
+    """Bytes per cycle and PE: of the SRAM ports, and of the host link's channels that serve them."""
     wafer = report.wafer
     ports = wafer.read_bytes_per_cycle + wafer.write_bytes_per_cycle
-    return ports, wafer.host_bytes_per_second / wafer.clock_hz / report.pes
+    return ports, report.memory_wall().link_bytes_per_cycle / report.pes
 
 
 def _roofs(ax: Axes, report: Report, span: np.ndarray) -> None:

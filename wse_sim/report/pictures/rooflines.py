@@ -24,7 +24,8 @@ def draw_rooflines(reports: Mapping[str, Report], *, ax: Axes | None = None) -> 
     """Arithmetic operations per cycle of all PEs together against operations per byte, a marker per run.
 
     Filled ones are against SRAM bytes; hollow ones against the bytes that host streams sent, of runs that have any.
-    The roofs are those of the run with most PEs: its SRAM ports, its multiply-adds, and the host link.
+    The roofs are those of the run with most PEs, its SRAM ports and its multiply-adds, and what the channels of the host
+    link give to the run that gets most.
     """
     if not reports:
         raise UsageError("no reports to draw: expected one or more, by name")
@@ -44,7 +45,8 @@ def draw_rooflines(reports: Mapping[str, Report], *, ax: Axes | None = None) -> 
             ax.plot(where, speed, markersize=10, markerfacecolor="none", label=label, **look)
             xs.append(where)
     span = np.array([min(x for x in [*xs, 1.0] if x) / 8, 8 * max([*xs, 4.0])])
-    _roofs(ax, largest, span)
+    link = max((wall.link_bytes_per_cycle for wall in walls.values() if wall.streamed_bytes), default=None)
+    _roofs(ax, largest, span, link or walls[next(iter(walls))].link_bytes_per_cycle)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(span[0], span[1])
@@ -67,10 +69,9 @@ def _peaks(report: Report) -> list[tuple[str, float]]:
     return sorted(found, key=lambda peak: peak[1])
 
 
-def _roofs(ax: Axes, report: Report, span: np.ndarray) -> None:
+def _roofs(ax: Axes, report: Report, span: np.ndarray, link: float) -> None:
     wafer, peaks, xs = report.wafer, _peaks(report), np.geomspace(span[0], span[1], 200)
     ports = report.pes * (wafer.read_bytes_per_cycle + wafer.write_bytes_per_cycle)
-    link = wafer.host_bytes_per_second / wafer.clock_hz
     for bandwidth, color, style, what in (
         (ports, _SRAM, "-", f"SRAM ports of {report.pes:,} PEs, {ports:,} bytes per cycle"),
         (link, _HOST, "--", f"host link, {link:.4g} bytes per cycle"),
