@@ -24,7 +24,7 @@ def draw_rooflines(reports: Mapping[str, Report], *, ax: Axes | None = None) -> 
     """Arithmetic operations per cycle of all PEs together against operations per byte, a marker per run.
 
     Filled ones are against SRAM bytes; hollow ones against the bytes that host streams sent, of runs that have any.
-    The roofs are those of the run with most PEs, its SRAM ports and its multiply-adds, and what the channels of the host
+    The roofs are those of the run with most PEs, its SRAM ports and its multiply-adds, and what channels of the host
     link give to the run that gets most.
     """
     if not reports:
