@@ -109,8 +109,7 @@ def make_handover(
     arrivals: list[Arrival] = []
     blocks = Blocks(total, source.height), Blocks(total, target.height)
     for bundle, color in zip(laid.bundles, channels, strict=True):
-        _paint(build, color, bundle.lanes)
-        starts += [(region, color) for region in _columns([lane.start for lane in bundle.lanes])]
+        starts += [(region, color) for region in paint(build, color, bundle.lanes)[0]]
         arrivals += _arrivals(bundle.lanes, color, source, target, blocks)
     ends = [pe for lane in laid.lanes for pe in lane.ends]
     room = build.buffer(f"{name}.arrival", dtype, blocks[0].size, on=_bounds(ends))
@@ -133,8 +132,8 @@ def _arrivals(
     return [Arrival(region, color, *kept) for kept, pes in found.items() for region in _columns(pes)]
 
 
-def _paint(build: Builder, color: Color, members: Iterable[Lane]) -> None:
-    """Routes of lanes; like stretches in neighbouring rows at once."""
+def paint(build: Builder, color: Color, members: Sequence[Lane]) -> tuple[list[Region], list[Region]]:
+    """Routes of lanes, like stretches in neighbouring rows at once; PEs that send, and PEs that receive, by column."""
     found: dict[tuple[range, Route], list[range]] = {}
     for lane in members:
         for region, port, outputs in lane.runs():
@@ -142,6 +141,7 @@ def _paint(build: Builder, color: Color, members: Iterable[Lane]) -> None:
     for (xs, route), stretches in found.items():
         for ys in _joined(stretches):
             build.route(color, Region(xs, ys), route)
+    return _columns(lane.start for lane in members), _columns(pe for lane in members for pe in lane.ends)
 
 
 # -- regions ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ order  k = 0, 1, ... whatever the rectangle and the panels
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,7 +104,7 @@ def cost(
     price = Price(wafer)
     found = gemm.cost_of_begin(wafer, sizes.rows, sizes.columns, dtype=dtype, bias=weights if bias else None)
     found += price.scalar("mov mov mov mov mov") + price.loop(len(sizes.ends))
-    start = 0
+    start, products = 0, cache(partial(gemm.cost, wafer, sizes.rows, weights=weights, dtype=dtype))
     for end in sizes.ends:
         for line, blocks, step, other in (
             (along_x, sizes.on_x, sizes.wide, sizes.rows), (along_y, sizes.on_y, sizes.high, sizes.columns)
@@ -116,9 +117,7 @@ def cost(
                 found += price.scalar("isub imin iadd mov")
                 found += gemm_panels.cost(wafer, line, first, count, tile, dtype=weights, panel=panel)
         found += price.scalar("isub isub imin imin mov mov imul iadd iadd isub")
-        found += gemm.cost(
-            wafer, sizes.rows, end - start, sizes.columns, weights=weights, dtype=dtype, first=start % sizes.high
-        )
+        found += products(end - start, sizes.columns, first=start % sizes.high)
         start = end
     return found
 

@@ -110,16 +110,16 @@ def cost(
     found = price.scalar("load mov") + price.loop(sizes.panels)
     per_panel = sizes.wide // sizes.on_y.size
     tile = sizes.inner.size * sizes.on_y.size
+    each = price.vector("mov", sizes.rows * sizes.wide, dtype, None)
+    each += gemm.cost(wafer, sizes.rows, sizes.inner.size, sizes.wide, weights=weights, dtype=dtype)
+    each += all_reduce.cost(wafer, along_x, sizes.rows * sizes.wide, dtype=dtype)
     for index in range(sizes.panels):
         first = index * per_panel
         count = min(per_panel, gemm_panels.filled(sizes.on_y) - first)
         panel = sizes.inner.size * sizes.wide
         found += price.scalar("imul isub imin iadd")
         found += gemm_panels.cost(wafer, along_y, first, count, tile, dtype=weights, panel=panel)
-        found += price.vector("mov", sizes.rows * sizes.wide, dtype, None)
-        found += gemm.cost(wafer, sizes.rows, sizes.inner.size, sizes.wide, weights=weights, dtype=dtype)
-        found += all_reduce.cost(wafer, along_x, sizes.rows * sizes.wide, dtype=dtype)
-        found += price.scalar("imax iadd imin isub ilt isub isub") + wafer.branch_not_taken_cycles
+        found += each + price.scalar("imax iadd imin isub ilt isub isub") + wafer.branch_not_taken_cycles
         taken = min(sizes.on_x.size, sizes.wide)
         row = price.vector("add" if bias else "mov", taken, dtype, weights if bias else dtype, dtype if bias else None)
         found += cost_of_rows(price, sizes.rows, row, places=2)

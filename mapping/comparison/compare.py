@@ -85,7 +85,7 @@ def _found(mapping: Mapping, fidelity: Fidelity, position: int) -> Found:
     from wse_sim.mapping.comparison import simulated, simulated_prompt
 
     if mapping.phase == "prefill":
-        return (simulated_prompt.by_part if fidelity == "sampled" else simulated_prompt.by_simulation)(
+        return (simulated_prompt.by_parts if fidelity == "sampled" else simulated_prompt.by_simulation)(
             mapping, position
         )
     return (simulated.by_parts if fidelity == "sampled" else simulated.by_simulation)(mapping, position)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from wse_sim.hardware import f32
 from wse_sim.kernels.collective.redeal import gap_between
-from wse_sim.mapping.plan.between import wavelets_between, wavelets_of_cache
+from wse_sim.mapping.plan.between import wavelets_between, wavelets_of_cache, wavelets_of_tiles
 from wse_sim.mapping.plan.checks import layouts, ring_layouts
-from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate
+from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate, turns_in_a_step, workers
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.region.fit import bytes_needed
@@ -45,14 +45,15 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     """Closed forms only."""
     found = estimate(mapping, position=position)
     if mapping.phase == "prefill":
-        taking = mapping.prompt_part(0)
-        assert taking is not None
-        prompt = prompt_traffic(mapping.layout(taking), found.tokens)
-        hops = (prompt.wavelets + wavelets_of_kept(mapping, found.tokens)) / found.tokens
+        parts = [mapping.layout(part) for part in workers(mapping)]
+        spare = len(parts) > 1
+        prompts = [prompt_traffic(x, found.tokens, spare=spare, last=x is parts[-1]) for x in parts]
+        hops = (sum(prompt.wavelets for prompt in prompts) + wavelets_of_kept(mapping, found.tokens)) / found.tokens
+        busiest = max(max(prompt.along_x, prompt.along_y) for prompt in prompts) * turns_in_a_step(mapping)
         return Found(
             cycles=found.cycles, stalls={"idle": max(found.waiting, 0.0)}, wavelets=hops,
-            busiest=max(prompt.along_x, prompt.along_y) / found.cycles,
-            joules=joules_of(found), sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
+            busiest=busiest / found.cycles, joules=joules_of(found),
+            sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
         )  # fmt: skip
     streamed = mapping.places[0].streamed
     spare = len(mapping.parts(0)) > 1 or streamed
@@ -82,9 +83,13 @@ def wavelets_handed(mapping: Mapping) -> int:
 
 
 def wavelets_of_kept(mapping: Mapping, tokens: int) -> int:
-    """Hops of a prompt's keys and values on the way to where they are decoded from."""
+    """Hops of a prompt's keys and values on the way to where they are decoded from; in a pipeline of its tiles."""
     taking, [decoding, *_] = mapping.prompt_part(0), mapping.parts(0)
-    if taking is None or not taking.places[0].prompts:
+    if taking is None:
+        ring = [mapping.layout(part) for part in mapping.parts(0)]
+        pairs = [*zip(ring, [*ring[1:], ring[0]], ring_lanes(mapping, 0), strict=True)]
+        return sum(wavelets_of_tiles(*pair, tokens) for pair in pairs[:-1]) + wavelets_between(*pairs[-1])
+    if not taking.places[0].prompts:
         return 0
     gap = gap_between(taking.region, decoding.region)
     return wavelets_of_cache(mapping.layout(taking), mapping.layout(decoding), gap, tokens)

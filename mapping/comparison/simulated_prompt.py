@@ -1,4 +1,4 @@
-"""A prompt taken at once, found out from its region simulated alone, or from all of a mapping."""
+"""A prompt taken at once, found out from its regions simulated alone, or from all of a mapping."""
 
 from __future__ import annotations
 
@@ -13,68 +13,120 @@ from wse_sim.mapping.comparison.simulated import busiest_of
 from wse_sim.mapping.generation.sampled import sampled
 from wse_sim.mapping.generation.schedule import Launch
 from wse_sim.mapping.plan.checks import layouts
-from wse_sim.mapping.plan.estimate import hand_over_cycles
+from wse_sim.mapping.plan.estimate import estimate, workers
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.prompts.serve import Serving
 from wse_sim.mapping.region.decode import OWN_TOKEN, Decoder
 from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.layout import Layout
-from wse_sim.mapping.region.prefill import panel_width
+from wse_sim.mapping.region.prefill import Prefill, panel_width
+from wse_sim.mapping.region.stage import Stage
+from wse_sim.program.builder import Builder
+from wse_sim.program.program import Program
 from wse_sim.report.energy import JOULES_PER_FEMTOJOULE
 from wse_sim.report.report import Report
 
+TIMES = 1, 3  # that the prompts of all sequences are taken in the two launches whose difference is measured
 
-def by_part(mapping: Mapping, position: int) -> Found:
-    """The region for prompts simulated alone; the hand-over by its closed form."""
-    tokens, taking = position + 1, mapping.prompt_part(0)
-    assert taking is not None
-    report = solo_prompt(mapping.layout(taking), tokens)
-    cycles = report.cycles + hand_over_cycles(mapping, tokens)
-    area = mapping.area // mapping.replicas
-    counts = {name: report.share(*states) * report.cycles * report.pes for name, states in GROUPS.items()}
+
+def by_parts(mapping: Mapping, position: int) -> Found:
+    """Each distinct region simulated alone; hand-overs by their closed forms."""
+    tokens, guess = position + 1, estimate(mapping, position=position)
+    parts = workers(mapping)
+    laid = [mapping.layout(part) for part in parts]
+    reports = [
+        solo_prompt(replace(layout, layers=range(len(layout.held)), sequences=1), tokens, last=layout is laid[-1])
+        for layout in laid
+    ]
+    more = [report.cycles - turn.work.total for report, turn in zip(reports, guess.turns, strict=True)]
+    slowest = max(turn.busy + extra for turn, extra in zip(guess.turns, more, strict=True))
+    cycles = max(guess.latency + sum(more), mapping.sequences * slowest)
+    area, prompts = mapping.area // mapping.replicas, mapping.sequences
+    counts = {
+        name: sum(report.share(*states) * report.cycles * report.pes for report in reports) * prompts
+        for name, states in GROUPS.items()
+    }
     counts["idle"] += area * cycles - sum(counts.values())
-    energy = report.energy.femtojoules
-    static = mapping.wafer.energy_static_fj * area * cycles
+    sent = [int(report.links.wavelets.sum()) for report in reports]
+    moving = sum(sum(report.energy.femtojoules.values()) - report.energy.femtojoules["static"] for report in reports)
+    static = mapping.wafer.energy_static_fj * area * cycles / prompts
     return Found(
         cycles=cycles,
         stalls={name: count / (area * cycles) for name, count in counts.items()},
-        wavelets=(int(report.links.wavelets.sum()) + wavelets_of_kept(mapping, tokens)) / tokens,
-        busiest=busiest_of(report) / cycles,
-        joules=JOULES_PER_FEMTOJOULE * (sum(energy.values()) - energy["static"] + static) / tokens,
+        wavelets=(sum(sent) + wavelets_of_kept(mapping, tokens)) / tokens,
+        busiest=max(busiest_of(report) for report in reports) * prompts / cycles,
+        joules=JOULES_PER_FEMTOJOULE * (moving + static) / tokens,
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
 
 
 def by_simulation(mapping: Mapping, position: int) -> Found:
-    """All regions on one machine, a prompt on each replica, hand-overs too; weights are 0."""
-    tokens = position + 1
-    serving = Serving(mapping, None)
-    cycles = serving.launch([[0] * tokens] * mapping.replicas, [0] * mapping.replicas)
-    report = serving.report()
+    """All regions on one machine, a prompt on each replica, hand-overs too; weights are 0.
+
+    Of pipelines, the difference of two launches that take the prompts of all sequences more and less often: one is
+    behind the other then, and the pipeline neither fills nor empties.
+    """
+    tokens, serving = position + 1, Serving(mapping, None)
+    prompts = [[0] * tokens] * serving.slots
+    if len(workers(mapping)) == 1:
+        cycles, report = serving.launch(prompts, [0] * mapping.replicas), serving.report()
+        states, taken = report.states, serving.slots
+    else:
+        reports = []
+        for times in TIMES:
+            serving.take(prompts, times=times)
+            reports.append(serving.report())
+        short, report = reports[0], reports[1] - reports[0]
+        states, cycles = report.states - short.states, (report.cycles - short.cycles) // (TIMES[1] - TIMES[0])
+        taken = TIMES[1] * serving.slots
     used = np.zeros((report.height, report.width), np.bool_)
     for place in mapping.places:
         used |= place.region.mask(report.width, report.height)
-    inside = report.states[used].sum(axis=0)
+    inside = states[used].sum(axis=0)
     outside = report.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
     return Found(
         cycles=cycles,
-        stalls={name: float(inside[list(states)].sum() / inside.sum()) for name, states in GROUPS.items()},
-        wavelets=int(report.links.wavelets.sum()) / (tokens * mapping.replicas),
-        busiest=busiest_of(report) / cycles,
-        joules=(report.energy.joules - JOULES_PER_FEMTOJOULE * outside) / (tokens * mapping.replicas),
+        stalls={name: float(inside[list(own)].sum() / inside.sum()) for name, own in GROUPS.items()},
+        wavelets=int(report.links.wavelets.sum()) / (tokens * taken),
+        busiest=busiest_of(report) / report.cycles,
+        joules=(report.energy.joules - JOULES_PER_FEMTOJOULE * outside) / (tokens * taken),
         sram_peak_bytes=int(report.sram.peak.max()),
     )
 
 
 @lru_cache(maxsize=64)
-def solo_prompt(layout: Layout, tokens: int) -> Report:
+def solo_prompt(layout: Layout, tokens: int, *, last: bool = True) -> Report:
     """A prompt on a region, of like layers a few simulated and the rest composed."""
     width = panel_width(layout)
-    arguments = Launch(OWN_TOKEN, tokens - 1, True, prompt_tokens=tokens).arguments(layout, None)
+    if layout.whole:
+        arguments = Launch(OWN_TOKEN, tokens - 1, True, prompt_tokens=tokens).arguments(layout, None)
+        return sampled(
+            lambda count: Decoder(replace(layout, layers=range(count)), panel_width=width).program,
+            len(layout.held),
+            layout.wafer,
+            [lambda machine: machine.launch(arguments)],
+        )
     return sampled(
-        lambda count: Decoder(replace(layout, layers=range(count)), panel_width=width).program,
+        lambda count: _part_program(replace(layout, layers=range(count)), width, last=last),
         len(layout.held),
         layout.wafer,
-        [lambda machine: machine.launch(arguments)],
+        [lambda machine: machine.launch({"count": tokens})],
     )
 
+
+def _part_program(layout: Layout, width: int, *, last: bool) -> Program:
+    """A prompt's work on a part of a pipeline: launch argument `count`, its tokens."""
+    build = Builder(layout.width, layout.height, name=f"{layout.config.name} part")
+    argument = build.argument("count", "int")
+    stage = Stage(build, layout, build.grid, spare=True)
+    prefill, pe = Prefill(build, stage, width=width), build.main()
+    count = pe.use(argument)
+    position = count - 1
+    with build.section("start"):
+        here = stage.here(pe, position)
+    prefill.emit(pe, count, here.tokens.count)
+    if last:
+        prefill.take(pe, position, here.tokens.slot)
+    if layout.head:
+        stage.choose(pe, here.hidden)
+    return build.finish()

@@ -66,7 +66,7 @@ class Pipeline:
         _check(mapping)
         self.mapping = mapping
         laid = [ring_lanes(mapping, i) for i in range(mapping.replicas)]
-        self._build = Builder(*_extent(mapping, laid), name=f"{mapping.config.name} {mapping.strategy}")
+        self._build = Builder(*extent_of(mapping, laid), name=f"{mapping.config.name} {mapping.strategy}")
         self._rounds = self._build.argument("rounds", "int")
         self._sample = self._build.argument("sample", "int")
         palette: Palette = cache(self._build.color)
@@ -256,7 +256,7 @@ def _check(mapping: Mapping) -> None:
             )
 
 
-def _extent(mapping: Mapping, laid: list[list[Lanes]]) -> tuple[int, int]:
+def extent_of(mapping: Mapping, laid: list[list[Lanes]]) -> tuple[int, int]:
     """Columns and rows that regions and the lanes between them reach into."""
     ends = [(place.region.xs.stop, place.region.ys.stop) for place in mapping.places]
     ends += [(x + 1, y + 1) for ring in laid for lanes in ring for lane in lanes.lanes for x, y in lane.corners]

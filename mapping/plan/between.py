@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from wse_sim.hardware import i32
-from wse_sim.kernels.collective import all_reduce, handover, redeal
+from wse_sim.kernels.collective import all_reduce, handover, redeal, tiles
 from wse_sim.kernels.collective.lanes import Lanes
 from wse_sim.kernels.collective.plan import plan
+from wse_sim.kernels.collective.tiles import Cut, cut_of
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
@@ -24,6 +25,30 @@ def take_cycles(layout: Layout) -> int:
     return handover.cost_of_taking(layout.wafer, size, dtype=dtype) + all_reduce.cost(
         layout.wafer, _line(layout), size, dtype=dtype
     )
+
+
+def tile_cut(source: Layout, target: Layout) -> Cut:
+    """How the tiles of a prompt go over."""
+    return cut_of(source.features, target.features, -(-source.prompt // source.height))
+
+
+def tile_cycles(source: Layout, target: Layout, laid: Lanes, tokens: int) -> tiles.Cost:
+    """From the end of a part's work on a prompt until the next one can begin with it."""
+    lines = _line(source), _line(target)
+    rows = -(-tokens // source.height)
+    return tiles.cost(source.wafer, tile_cut(source, target), laid, lines, rows, dtype=source.dtype)
+
+
+def wavelets_of_tiles(source: Layout, target: Layout, laid: Lanes, tokens: int) -> int:
+    """Hops of the lanes, and of the sums by which rows of both regions hear what goes over."""
+    cut, hops = tile_cut(source, target), 0
+    for row, lane in enumerate(laid.lanes):
+        held = len(range(row, tokens, source.height))
+        for first in range(0, held, cut.tokens):
+            n = min(cut.tokens, held - first) * cut.given.size * cut.columns
+            links = lane.links + sum(hops_of(_line(layout)) for layout in (source, target))
+            hops += cut.groups * wavelets(n, source.dtype) * links
+    return hops
 
 
 def wavelets_between(source: Layout, target: Layout, laid: Lanes) -> int:

@@ -106,21 +106,37 @@ def _sequences(mapping: Mapping) -> Check:
 
 
 def _prompts(mapping: Mapping) -> Check:
-    """Prompts at once: by one region with all of the model; its keys and values along its rows, to the west."""
+    """Prompts at once: by regions of one height with whole layers; keys and values along the rows, to the west."""
     text = f"prompts of {mapping.prompt:,} tokens at once" if mapping.prompt else "prompts token by token"
     if not mapping.prompt:
         return Check("prompts", ok=True, needed=0, limit=0, text=text)
     for index in range(mapping.replicas):
         taking, decoding = mapping.prompt_part(index), mapping.parts(index)
-        if taking is None or taking.places[0].shards > 1 or len(decoding) > 1:
-            held = f"{len(decoding)} parts of {decoding[0].places[0].shards} shards"
-            text = f"prompts at once on {held}: kernels take them on one region that holds all of the model, not dealt"
-            return Check("prompts", ok=False, needed=1, limit=0, text=text)
+        reason = _why_no_prompts(mapping, decoding)
+        if reason:
+            return Check("prompts", ok=False, needed=1, limit=0, text=reason)
+        if taking is None:
+            continue
         here, there = taking.region, decoding[0].region
         if here != there and (here.ys != there.ys or there.xs[-1] >= here.xs[0]):
             text = f"keys and values from {here!r} to {there!r}: expected the same rows, and the target in the west"
             return Check("prompts", ok=False, needed=1, limit=0, text=text)
     return Check("prompts", ok=True, needed=0, limit=0, text=text)
+
+
+def _why_no_prompts(mapping: Mapping, parts: tuple[Part, ...]) -> str:
+    """What the kernels for prompts at once are not written for."""
+    heights = sorted({part.region.height for part in parts})
+    if parts[0].places[0].shards > 1:
+        return (
+            f"prompts at once by {parts[0].places[0].shards} shards: not written, kernels take them on regions with "
+            "whole layers; map them without shards"
+        )
+    if len(heights) > 1:
+        return f"prompts at once on regions {heights} PEs high: not written; expected one height, as tokens lie on rows"
+    if len(parts) > 1 and (mapping.phase == "decode" or mapping.replica(0, prompts=True)):
+        return f"keys and values handed over to {len(parts)} parts: not written; expected one region that decodes"
+    return ""
 
 
 def _host(mapping: Mapping) -> Check:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
-from wse_sim.errors import UsageError
 from wse_sim.hardware import VECTOR_OPERATIONS, Wafer
 from wse_sim.kernels.collective.redeal import gap_between
 from wse_sim.kernels.matrix import feed
 from wse_sim.mapping.model.operations import Step
-from wse_sim.mapping.plan.between import cache_cycles, send_cycles, take_cycles
+from wse_sim.mapping.plan.between import cache_cycles, send_cycles, take_cycles, tile_cycles
 from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings
@@ -20,6 +20,7 @@ from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.held import blocked_cycles
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_cycles import PrefillCycles, prefill_cycles
 
 
@@ -51,6 +52,7 @@ class Estimate:
     cycles    between two steps of a sequence; in phase prefill until keys and values are where decode has them
     turns     of each part of a replica
     link      cycles that the host link takes a step for streamed weights
+    latency   cycles of a prompt alone, in phase prefill
     flops     of a step
     """
 
@@ -61,6 +63,7 @@ class Estimate:
     turns: tuple[Turn, ...]
     flops: int
     link: int = 0
+    latency: int = 0
 
     @property
     def cycles_per_token(self) -> int:
@@ -126,12 +129,35 @@ def _token(mapping: Mapping, position: int) -> Estimate:
 
 
 def _prompt(mapping: Mapping, position: int) -> Estimate:
-    tokens, taking = position + 1, mapping.prompt_part(0)
-    if taking is None:
-        raise UsageError(f"{mapping.strategy} takes no prompts at once: expected one region with all of the model")
-    turn = Turn(prompt_cycles(mapping.layout(taking), tokens), send=hand_over_cycles(mapping, tokens))
-    flops = _flops(step_of(mapping, past=0, tokens=tokens))
-    return Estimate(mapping=mapping, position=position, tokens=tokens, cycles=turn.busy, turns=(turn,), flops=flops)
+    """A pipeline takes as many prompts at once as it has sequences; parts that hand over keep step."""
+    tokens, flops = position + 1, _flops(step_of(mapping, past=0, tokens=position + 1))
+    if len(workers(mapping)) > 1:
+        return _prompts(mapping, tokens, flops)
+    turn = Turn(prompt_cycles(mapping.layout(workers(mapping)[0]), tokens), send=hand_over_cycles(mapping, tokens))
+    return Estimate(
+        mapping=mapping, position=position, tokens=tokens, cycles=turn.busy, turns=(turn,), flops=flops,
+        latency=turn.busy,
+    )  # fmt: skip
+
+
+def _prompts(mapping: Mapping, tokens: int, flops: int) -> Estimate:
+    parts = [mapping.layout(part) for part in mapping.parts(0)]
+    links = [*zip(*distinct_rings(mapping), strict=True)]
+    over = [
+        max((tile_cycles(a, b, laid, tokens) for laid in own), key=lambda cost: cost.take)
+        for (a, b), own in zip(pairwise(parts), links, strict=False)
+    ]
+    back, heard = max(send_cycles(parts[-1], laid) for laid in links[-1]), take_cycles(parts[0])
+    gives, takes = [*(cost.give for cost in over), back], [heard, *(cost.take for cost in over)]
+    works = [
+        prompt_cycles(layout, tokens, spare=True, last=layout is parts[-1]) for layout in parts
+    ]
+    turns = tuple(Turn(work, take, send) for work, take, send in zip(works, takes, gives, strict=True))
+    latency, slowest = sum(work.total for work in works) + sum(takes) + back, max(turn.busy for turn in turns)
+    return Estimate(
+        mapping=mapping, position=tokens - 1, tokens=tokens, cycles=max(latency, mapping.sequences * slowest),
+        turns=turns, flops=flops, latency=latency,
+    )  # fmt: skip
 
 
 def hand_over_cycles(mapping: Mapping, tokens: int) -> int:
@@ -143,10 +169,21 @@ def hand_over_cycles(mapping: Mapping, tokens: int) -> int:
     return cache_cycles(mapping.layout(taking), mapping.layout(decoding), gap, tokens)
 
 
-@lru_cache(maxsize=1024)
-def prompt_cycles(layout: Layout, tokens: int) -> PrefillCycles:
-    """Cycles of a prompt on a region."""
-    return prefill_cycles(layout, tokens)
+def prompt_cycles(
+    layout: Layout, tokens: int, *, spare: bool = False, last: bool = True, width: int | None = None
+) -> PrefillCycles:
+    """Cycles of a prompt on a region, as `prefill_cycles`; layers are alike, so one tells of all."""
+    alike = replace(layout, layers=range(len(layout.held)))
+    one = replace(layout, layers=range(1), sequences=1)
+    return replace(_of_one_layer(one, tokens, width or _width(alike), spare, last), layers=len(layout.held))
+
+
+_width = lru_cache(maxsize=4096)(panel_width)
+
+
+@lru_cache(maxsize=4096)
+def _of_one_layer(layout: Layout, tokens: int, width: int, spare: bool, last: bool) -> PrefillCycles:
+    return prefill_cycles(layout, tokens, width=width, spare=spare, last=last)
 
 
 def turns_in_a_step(mapping: Mapping) -> int:
@@ -185,6 +222,15 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
         )
         for layout, own in zip(layouts, links, strict=True)
     )
+
+
+def block_cycles(layout: Layout, position: int, *, several: bool) -> int:
+    """A part's work on a step, and what hearing of the hidden state takes where there are several parts."""
+    if not several:
+        return work_cycles(layout, position, spare=False).total
+    if layout.prompt:
+        return prompt_cycles(layout, min(position + 1, layout.prompt), spare=True).total
+    return work_cycles(layout, position, spare=True).total + take_cycles(layout)
 
 
 def work_cycles(layout: Layout, position: int, *, spare: bool) -> StageCycles:

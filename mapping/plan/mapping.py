@@ -198,9 +198,8 @@ class Mapping:
     def layout(self, part: Part) -> Layout:
         """How tensors are dealt to the PEs of a part."""
         place = part.places[0]
-        whole = place.embedding and place.head and place.shards == 1 and len(place.layers) == self.config.n_layer
         alone = self.phase == "prefill" and not self.replica(place.replica, prompts=True)
-        takes = whole and (place.prompts or alone)
+        takes = place.shards == 1 and (place.prompts or alone)
         return Layout(
             config=self.config,
             wafer=self.wafer,
@@ -210,7 +209,7 @@ class Mapping:
             dtype=self.dtype,
             accumulate=self.accumulate,
             context=self.context,
-            sequences=1 if takes or place.streamed else self.sequences,
+            sequences=1 if place.prompts or place.streamed else self.sequences,
             prompt=self.prompt if takes else 0,
             batch=self.sequences if place.streamed else 1,
             streamed=place.streamed,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from wse_sim.hardware import Region
 from wse_sim.mapping.placement import LATENCY, Block, Costs, Floor, Weights, costs, lower_bound, ring
-from wse_sim.mapping.plan.between import take_cycles
-from wse_sim.mapping.plan.estimate import work_cycles
+from wse_sim.mapping.plan.estimate import block_cycles
 from wse_sim.mapping.plan.mapping import Mapping
 
 
@@ -15,8 +14,7 @@ def floor_of(mapping: Mapping, *, weights: Weights = LATENCY, replica: int = 0) 
     blocks = []
     for part in parts:
         layout, several = mapping.layout(part), len(parts) > 1
-        work = work_cycles(layout, mapping.context - 1, spare=several).total
-        work += take_cycles(layout) if several else 0
+        work = block_cycles(layout, mapping.context - 1, several=several)
         blocks.append(Block(layout.width, layout.height, work, layout.shards))
     floor = Floor(
         mapping.grid.width, mapping.grid.height, tuple(blocks), ring(len(parts)), mapping.wafer, mapping.config.n_embd,

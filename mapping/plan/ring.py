@@ -22,12 +22,13 @@ def ring_of(parts: Sequence[Part]) -> list[tuple[Part, Part]]:
 
 def ring_lanes(mapping: Mapping, replica: int) -> list[Lanes]:
     """The lanes of each hand-over of a replica, round dead PEs; what cannot be laid says why."""
-    regions, total = _regions(mapping, replica), mapping.config.n_embd
+    regions = _regions(mapping, replica)
+    totals = _totals(mapping, regions)
     if (shape := _shape(mapping, regions)) is not None:
         x, y = _box(regions)[:2]
-        return [laid.moved(x, y) for laid in _laid(shape, total)]
-    pairs = zip(regions, (*regions[1:], *regions[:1]), strict=True)
-    return [lanes(a, b, total, dead=mapping.dead, within=mapping.grid) for a, b in pairs]
+        return [laid.moved(x, y) for laid in _laid(shape, totals)]
+    pairs = zip(regions, (*regions[1:], *regions[:1]), totals, strict=True)
+    return [lanes(a, b, total, dead=mapping.dead, within=mapping.grid) for a, b, total in pairs]
 
 
 def distinct_rings(mapping: Mapping) -> list[list[Lanes]]:
@@ -39,17 +40,17 @@ def distinct_rings(mapping: Mapping) -> list[list[Lanes]]:
         if shape is None:
             found[replica] = ring_lanes(mapping, replica)
         elif shape not in found:
-            found[shape] = list(_laid(shape, mapping.config.n_embd))
+            found[shape] = list(_laid(shape, _totals(mapping, regions)))
     return list(found.values())
 
 
 def ring_colors(mapping: Mapping) -> list[list[tuple[int, ...]]]:
     """The numbers of `color_numbers` for each replica; replicas far from each other are asked one by one."""
-    whole, total = [_regions(mapping, i) for i in range(mapping.replicas)], mapping.config.n_embd
+    whole = [_regions(mapping, i) for i in range(mapping.replicas)]
     shapes = [_shape(mapping, regions) for regions in whole]
     boxes = [_box(regions) for regions in whole]
     if all(shapes) and not any(_meet(a, b) for a, b in combinations(boxes, 2)):
-        return [_colors(shape, total) for shape in shapes if shape]
+        return [_colors(shape, _totals(mapping, shape)) for shape in shapes if shape]
     return color_numbers([ring_lanes(mapping, i) for i in range(mapping.replicas)])
 
 
@@ -57,6 +58,16 @@ def _regions(mapping: Mapping, replica: int) -> tuple[Region, ...]:
     """Of the parts; none where there is only one, which hands nothing over."""
     found = tuple(part.region for part in mapping.parts(replica))
     return found if len(found) > 1 else ()
+
+
+def _totals(mapping: Mapping, regions: tuple[Region, ...]) -> tuple[int, ...]:
+    """Elements along y that go over: the hidden state of a token; of prompts a tile on every row, but the last token's
+    hidden state to the first part.
+    """
+    hidden = (mapping.config.n_embd,) * len(regions)
+    if mapping.phase == "decode":
+        return hidden
+    return tuple(region.height for region in regions[:-1]) + hidden[-1:]
 
 
 def _shape(mapping: Mapping, regions: tuple[Region, ...]) -> tuple[Region, ...] | None:
@@ -72,13 +83,13 @@ def _shape(mapping: Mapping, regions: tuple[Region, ...]) -> tuple[Region, ...] 
 
 
 @lru_cache(maxsize=512)
-def _laid(shape: tuple[Region, ...], total: int) -> tuple[Lanes, ...]:
-    return tuple(lanes(a, b, total) for a, b in zip(shape, (*shape[1:], *shape[:1]), strict=True))
+def _laid(shape: tuple[Region, ...], totals: tuple[int, ...]) -> tuple[Lanes, ...]:
+    return tuple(lanes(a, b, n) for a, b, n in zip(shape, (*shape[1:], *shape[:1]), totals, strict=True))
 
 
 @lru_cache(maxsize=512)
-def _colors(shape: tuple[Region, ...], total: int) -> list[tuple[int, ...]]:
-    return color_numbers([_laid(shape, total)])[0]
+def _colors(shape: tuple[Region, ...], totals: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return color_numbers([_laid(shape, totals)])[0]
 
 
 def color_numbers(rings: Sequence[Sequence[Lanes]]) -> list[list[tuple[int, ...]]]:

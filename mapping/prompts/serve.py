@@ -1,4 +1,4 @@
-"""Requests one after the other: the prompt of the next is taken while the one before is decoded."""
+"""Requests one after the other: the prompt of the next is taken while the one before is decoded, or goes on its way."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.prompts.pipeline import PromptPipeline
 from wse_sim.mapping.prompts.program import Prompts
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.report.report import Report
@@ -34,7 +35,7 @@ class Serving:
 
     def __init__(self, mapping: Mapping, tensors: Weights | None, *, threads: int = 1) -> None:
         self.mapping = mapping
-        self.program = Prompts(mapping)
+        self.program = PromptPipeline(mapping) if len(mapping.parts(0)) > 1 else Prompts(mapping)
         self.machine = Machine(self.program.program, mapping.wafer, threads=threads)
         if tensors is not None:
             self.program.load(self.machine, tensors)
@@ -42,17 +43,22 @@ class Serving:
     @property
     def decodes(self) -> bool:
         """Whether there is a region that goes on after a prompt."""
-        return self.program.replicas[0][1] is not None
+        return isinstance(self.program, Prompts) and self.program.replicas[0][1] is not None
+
+    @property
+    def slots(self) -> int:
+        """Prompts that a launch takes."""
+        return self.mapping.replicas * (self.mapping.sequences if isinstance(self.program, PromptPipeline) else 1)
 
     def serve(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Served:
         """`new_tokens` for each prompt, request after request on each replica."""
         self._require(prompts, new_tokens)
-        replicas, waiting = self.mapping.replicas, list(enumerate(prompts))
+        slots, waiting = self.slots, list(enumerate(prompts))
         found: list[list[int]] = [[] for _ in prompts]
         launches: list[int] = []
         here: list[int] = []
         while waiting or here:
-            coming, waiting = waiting[:replicas], waiting[replicas:]
+            coming, waiting = waiting[:slots], waiting[slots:]
             launches += self._go_on(here, found, [list(prompt) for _, prompt in coming], new_tokens - 1)
             here = [number for number, _ in coming] if self.decodes and new_tokens > 1 else []
             for (number, _), token in zip(coming, self.program.first(self.machine), strict=False):
@@ -60,9 +66,17 @@ class Serving:
         return Served(tuple(map(tuple, found)), tuple(launches))
 
     def launch(self, prompts: list[list[int]], rounds: list[int]) -> int:
-        """For each replica a prompt (an empty one: none) beside some rounds of decode; returns the cycles."""
+        """For each slot a prompt (an empty one: none) beside some rounds of decode; returns the cycles."""
+        if isinstance(self.program, PromptPipeline):
+            return self.take(prompts)
         self.program.give(self.machine, prompts, rounds)
         return self.machine.launch()
+
+    def take(self, prompts: list[list[int]], *, times: int = 1) -> int:
+        """Prompts through a pipeline, so often one after the other; returns the cycles."""
+        assert isinstance(self.program, PromptPipeline)
+        self.program.give(self.machine, prompts, rounds=times)
+        return self.machine.launch({"rounds": times})
 
     def report(self) -> Report:
         """Everything since it was loaded."""
@@ -70,14 +84,15 @@ class Serving:
 
     def _go_on(self, here: list[int], found: list[list[int]], coming: list[list[int]], rounds: int) -> list[int]:
         """The sequences that are here to their ends, the next prompts beside the last launch."""
-        coming += [[]] * (self.mapping.replicas - len(coming))
+        coming += [[]] * (self.slots - len(coming))
         left, cycles = rounds if here else 0, []
         while True:
             now = min(left, MOST_ROUNDS)
             last = now == left
-            turns = [now] * len(here) + [0] * (self.mapping.replicas - len(here))
+            turns = [now] * len(here) + [0] * (self.slots - len(here))
             cycles.append(self.launch(coming if last else [[]] * len(coming), turns))
             if now:
+                assert isinstance(self.program, Prompts)
                 for number, tokens in zip(here, self.program.chosen(self.machine, now).tolist(), strict=False):
                     found[number] += tokens
             left -= now

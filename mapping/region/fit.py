@@ -68,10 +68,13 @@ def _kind(name: str) -> str:
     return ".".join(parts[2:]) if parts[0] == "h" else name
 
 
-def bytes_needed(layout: Layout) -> int:
-    """SRAM of the fullest PE: layers are alike, so three tell of all; with the widest panels of prefill that fit."""
+def bytes_needed(layout: Layout, *, narrow: bool = False) -> int:
+    """SRAM of the fullest PE: layers are alike, so three tell of all; with the widest panels of prefill that fit.
+
+    narrow  with the narrowest
+    """
     needed = 0
-    widths: tuple[int | None, ...] = WIDTHS if layout.prompt else (None,)
+    widths: tuple[int | None, ...] = (WIDTHS[-1:] if narrow else WIDTHS) if layout.prompt else (None,)
     for width in widths:
         needed = _with_panels(layout, width)
         if needed <= layout.wafer.user_sram_bytes:

@@ -76,10 +76,10 @@ class Layout:
             raise UsageError(
                 f"prompts of {self.prompt} tokens at once: expected 0 to {self.context}, the tokens of the context"
             )
-        if self.prompt and (self.tight or self.shards > 1 or self.batch > 1 or not (self.embedding and self.head)):
+        if self.prompt and (self.tight or self.shards > 1 or self.batch > 1):
             raise UsageError(
-                "prompts at once in a tight layout, for a batch or for a part of a model: expected one sequence, and "
-                "all of the model in one shard; give prompt=0"
+                "prompts at once in a tight layout, for a batch or for shards: expected one sequence a step, and whole "
+                "layers; give prompt=0"
             )
         if self.streamed and (self.tight or self.prompt or self.shards > 1):
             raise UsageError(
@@ -106,6 +106,11 @@ class Layout:
         """Whether the input of every matrix has a pad, so that the matrix has room for one more row."""
         inputs = (self.hidden, self.features, self.inner)
         return self.shards == 1 and all(blocks.parts * blocks.size > blocks.total for blocks in inputs)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the model lies here."""
+        return self.embedding and self.head and len(self.held) == self.config.n_layer
 
     @property
     def held(self) -> range:

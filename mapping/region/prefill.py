@@ -106,13 +106,17 @@ class Prefill:
     # -- code -------------------------------------------------------------------------------------
 
     def emit(self, pe: Code, count: Register, rows: Register, *, sequence: int = 0) -> None:
-        """All layers for a prompt of `count` tokens, `rows` of them on this row of PEs; keys and values stay."""
+        """All layers for a prompt of `count` tokens, `rows` of them on this row of PEs; keys and values stay.
+
+        The prompt is embedded first where the tables are; elsewhere `work.hidden` holds what came from the part before.
+        """
         m, r = self.layout, self.stage.resident
         with pe.scope():
             here = Here(rows, pe.use(count).minimum(m.height), pe.load(self.count), pe.load(r.inner_count))
             with pe.builder.section("prefill"):
                 pe.mov(self.work.normed, 0.0)  # its pads stay so
-                self._embed(pe, count)
+                if r.tables is not None:
+                    self._embed(pe, count, sequence)
             for i, layer in r.layers.items():
                 with pe.builder.section(f"layer {i}"), pe.builder.section("prefill"):
                     self._attend(pe, i, layer, sequence, here)
@@ -127,10 +131,11 @@ class Prefill:
             self.along_y.emit(pe, row, 1, tile, lambda _index: work.row[:], work.row[:])
             self.to_y.emit(pe, work.row, self.stage.resident.hidden, work.panel, rows=1)
 
-    def _embed(self, pe: Code, count: Register) -> None:
+    def _embed(self, pe: Code, count: Register, sequence: int) -> None:
         work, r, line = self.work, self.stage.resident, self.stage.along_x
         assert r.tables is not None
-        pe.on(self.region[line.root, :]).mov(work.ids, work.given)
+        slots = work.ids.length
+        pe.on(self.region[line.root, :]).mov(work.ids, work.given[sequence * slots : (sequence + 1) * slots])
         line.broadcast(pe, work.ids[:])
         embedding.emit(
             pe, line, self.to_x, work.hidden, r.tables.tokens, r.tables.positions, work.ids, r.own_row, count,
@@ -212,12 +217,13 @@ class Prefill:
         for name, buffer in self.biases.items():
             machine.write(buffer, vector_tiles(tensors[f"{name}.bias"], blocks, Axis.X))
 
-    def write(self, machine: Machine, ids: Sequence[int]) -> None:
-        """Hands over the tokens of a prompt."""
-        slots, height = self.work.given.length, self.layout.height
-        dealt = np.zeros(slots * height, np.int32)
-        dealt[: len(ids)] = ids
-        machine.write(self.work.given, dealt.reshape(slots, height).T[:, None])
+    def write(self, machine: Machine, ids: Sequence[int], *others: Sequence[int]) -> None:
+        """Hands over the tokens of a prompt, or of one for each sequence."""
+        slots, height = self.work.ids.length, self.layout.height
+        dealt = np.zeros((self.layout.sequences, slots * height), np.int32)
+        for row, prompt in zip(dealt, (ids, *others), strict=True):
+            row[: len(prompt)] = prompt
+        machine.write(self.work.given, dealt.reshape(-1, height).T[:, None])
 
 
 def panel_width(layout: Layout) -> int:

@@ -23,11 +23,11 @@ from wse_sim.mapping.region.prefill_work import Products, products
 class PrefillCycles:
     """Cycles of the parts of a prefill.
 
-    embedding  tokens handed round, and their embeddings
+    embedding  tokens handed round, and their embeddings; 0 where the tables lie elsewhere
     layer      by kernel, in order, of one layer
     layers     how many there are
-    end        the last token's hidden state put where decode has it
-    head       logits and the next token
+    end        the last token's hidden state put where decode has it; 0 where layers follow elsewhere
+    head       logits and the next token; 0 where the head is elsewhere
     """
 
     embedding: int
@@ -47,28 +47,34 @@ class PrefillCycles:
         return self.embedding + self.layers * self.of_a_layer + self.end + self.head
 
 
-def prefill_cycles(layout: Layout, count: int, *, width: int | None = None) -> PrefillCycles:
-    """For a prompt of `count` tokens, at most the layout's; `width` of panels as in `Prefill`."""
+def prefill_cycles(
+    layout: Layout, count: int, *, width: int | None = None, spare: bool = False, last: bool = True
+) -> PrefillCycles:
+    """For a prompt of `count` tokens, at most the layout's; `width` of panels as in `Prefill`, `spare` as in `Stage`.
+
+    last  whether the last layers lie here, after which the last token's hidden state is put where decode has it
+    """
     wafer, dtype = layout.wafer, layout.dtype
     lengths = (layout.width, layout.height)
     along_x, along_y = (
         plan(wafer, length, words=words, queues=queues)
-        for length, words, queues in zip(lengths, layout.line_words, layout.line_queues(spare=False), strict=True)
+        for length, words, queues in zip(lengths, layout.line_words, layout.line_queues(spare=spare), strict=True)
     )
     sizes = products(layout, panel_width(layout) if width is None else width)
     rows = -(-layout.prompt // layout.height)
     begin = broadcast.cost(wafer, along_x.length, along_x.root, rows, dtype=i32)
     begin += Price(wafer).vector("mov", rows, i32, i32)
     size, scaled = layout.features.size, layout.config.embeddings_scale != 1.0
+    begin += embedding.cost(
+        wafer, along_x, along_y, layout.hidden, layout.features, rows, count, dtype=dtype, scaled=scaled
+    )
     row = gemm_panels.cost(wafer, along_y, along_y.length // 2, 1, size, dtype=dtype)
     return PrefillCycles(
-        embedding=begin + embedding.cost(
-            wafer, along_x, along_y, layout.hidden, layout.features, rows, count, dtype=dtype, scaled=scaled
-        ),
+        embedding=begin if layout.embedding else 0,
         layer=_layer(layout, along_x, along_y, sizes, count),
-        layers=layout.config.n_layer,
-        end=row + turn.cost(wafer, along_x, layout.features, layout.hidden, 1, dtype=dtype),
-        head=stage_cycles(layout, count - 1).head,
+        layers=len(layout.held),
+        end=row + turn.cost(wafer, along_x, layout.features, layout.hidden, 1, dtype=dtype) if last else 0,
+        head=stage_cycles(layout, count - 1, spare=spare).head,
     )
 
 

@@ -60,9 +60,9 @@ class _Lines:
 
 
 @lru_cache(maxsize=64)
-def prompt_traffic(layout: Layout, count: int) -> Traffic:
-    """Of a prompt of `count` tokens, not of its hand-over."""
-    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=False)
+def prompt_traffic(layout: Layout, count: int, *, spare: bool = False, last: bool = True) -> Traffic:
+    """Of a prompt of `count` tokens, not of its hand-over; `spare` and `last` as in `prefill_cycles`."""
+    (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
     x = _Lines(plan(layout.wafer, layout.width, words=words_x, queues=queues_x))
     y = _Lines(plan(layout.wafer, layout.height, words=words_y, queues=queues_y))
     work = _Prompt(layout, count, x, y)
@@ -70,7 +70,12 @@ def prompt_traffic(layout: Layout, count: int) -> Traffic:
     for lines in (x, y):  # all are alike
         lines.loads *= len(layout.held)
         lines.hops *= len(layout.held)
-    work.ends()
+    if layout.embedding:
+        work.embedding()
+    if last:
+        work.end()
+    if layout.head:
+        work.head()
     return Traffic(x.hops + y.hops, x.busiest, y.busiest)
 
 
@@ -95,8 +100,8 @@ class _Prompt:
         self._sum_rows(heads, f32, times=2)
         self._mix(sizes.attention, heads)
 
-    def ends(self) -> None:
-        """Embedding before the layers, the last hidden state and the head behind them."""
+    def embedding(self) -> None:
+        """Before the layers."""
         layout, x, y, rows = self.layout, self.x, self.y, -(-self.layout.prompt // self.layout.height)
         x.spread(rows, i32, layout.height)
         owners = range(min(self.count, layout.height))
@@ -106,10 +111,18 @@ class _Prompt:
             if here:
                 x.sum(here * layout.hidden.size, layout.dtype, layout.height, times=times)
                 self._turn(y, layout.hidden, layout.features, here, times=times)
+
+    def end(self) -> None:
+        """The last hidden state, behind the layers."""
+        layout, x, y = self.layout, self.x, self.y
         last = (self.count - 1) % layout.height
         y.bring(range(last, last + 1), layout.features.size, layout.dtype, layout.width)
         y.spread(layout.features.size, layout.dtype, layout.width)
         self._turn(x, layout.features, layout.hidden, 1)
+
+    def head(self) -> None:
+        """Logits and the next token."""
+        layout, x, y = self.layout, self.x, self.y
         for words in along_y_of_head(layout):
             y.sum(words, f32, layout.width)
         x.sum(1, f32, layout.height, times=2)

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from wse_sim.hardware import DType, Region, i32
 from wse_sim.kernels.blocks import Blocks
+from wse_sim.kernels.collective import tiles
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt
 from wse_sim.kernels.prefill import causal_work, embedding, layernorm
 from wse_sim.kernels.transformer import gelu
@@ -62,6 +63,8 @@ class Work(NamedTuple):
     update         what is added to the residual stream
     sums           where products are added up; None: right where they belong
     row, panel     the hidden state of one token
+    chunk          what is handed over at a time, where a part of the model lies here
+    given          has room for a prompt of each sequence
     """
 
     sizes: Products
@@ -83,6 +86,7 @@ class Work(NamedTuple):
     gelu: Buffer
     row: Buffer
     panel: Buffer
+    chunk: Buffer | None
 
 
 def make_work(build: Builder, layout: Layout, region: Region, root: int, width: int) -> Work:
@@ -101,7 +105,7 @@ def make_work(build: Builder, layout: Layout, region: Region, root: int, width: 
     normed = buffer("normed", rows * size)
     return Work(
         sizes=sizes,
-        given=build.buffer("prompt.given", i32, rows, on=region[root, :]),
+        given=build.buffer("prompt.given", i32, rows * m.sequences, on=region[root, :]),
         ids=buffer("ids", rows, of=i32),
         hidden=buffer("hidden", rows * size),
         normed=normed,
@@ -116,6 +120,7 @@ def make_work(build: Builder, layout: Layout, region: Region, root: int, width: 
         up=free_again(gemm_nn.make_scratch(build, sizes.up, dtype, region)),
         down=free_again(gemm_nt.make_scratch(build, sizes.down, dtype, sums, region)),
         attention=free_again(causal_work.make_scratch(build, sizes.attention, region, cache=dtype, sums=sums)),
+        chunk=None if m.whole else free_again((buffer("chunk", tiles.CHUNK),))[0],
         gelu=free_again((gelu.make_scratch(build, m.inner.size, region),))[0],
         row=buffer("row", size),
         panel=buffer("panel", size),

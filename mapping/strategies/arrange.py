@@ -37,10 +37,11 @@ def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
 
     They are chosen with regions in rows where the placement asked for takes long.
     """
-    kinds = space.kinds if problem.phase == "decode" else [kind for kind in space.kinds if kind == (1, 1)]
-    if not kinds or (space.least > 1 and problem.phase == "prefill"):
+    kinds = [(parts, shards) for parts, shards in space.kinds if problem.phase == "decode" or shards == 1]
+    if not kinds:
         raise FitError(
-            f"{name} in phase prefill: prompts at once are taken by one region that holds all of the model, so far"
+            f"{name} in phase prefill: not written, kernels for prompts at once take whole layers, not shards; ask for "
+            "1 shard, or for another strategy"
         )
     quick = problem if placement(problem.placement).quick else problem.with_(placement="serpentine")
     found = [

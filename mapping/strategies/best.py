@@ -12,12 +12,12 @@ RUNG = 1.15  # from one size to the next
 ESTIMATED = 3  # candidates that the closed forms look at
 
 
-def ladder(low: int, high: int) -> Iterator[int]:
+def ladder(low: int, high: int, rung: float = RUNG) -> Iterator[int]:
     """Sizes from `low` to `high`, each some part larger than the one before."""
     size = low
     while size < high:
         yield size
-        size = max(size + 1, round(size * RUNG))
+        size = max(size + 1, round(size * rung))
     yield high
 
 

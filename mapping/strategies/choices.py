@@ -11,12 +11,13 @@ from wse_sim.hardware import Region
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.share import shares, step_of
 from wse_sim.mapping.region.layout import Layout
-from wse_sim.mapping.strategies.best import ladder
+from wse_sim.mapping.strategies.best import RUNG, ladder
 from wse_sim.mapping.strategies.build import Choice, layout_of, mapping_of
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
 from wse_sim.mapping.strategies.strategy import Problem
 
 BALANCE = (0.0, 0.5, 1.0)  # width by work to this power: all equal, between, in proportion
+EVEN, COARSE = (0.0,), 1.3  # for prompts, of which layers take almost all, and whose closed forms take longer
 MOST_SHARDS = 8  # that are tried
 
 
@@ -114,9 +115,10 @@ def _regions(problem: Problem, cuts: tuple[int, ...], count: int) -> Iterator[Ch
     """
     probe = _probe(problem, cuts)
     work = [part.flops for part in shares(probe, step_of(probe)).values()]
-    for power in BALANCE:
+    powers, rung = (BALANCE, RUNG) if problem.phase == "decode" else (EVEN, COARSE)
+    for power in powers:
         shape = [max(1.0, (w / min(work[1:])) ** power) for w in work]
-        for height in ladder(1, min(problem.height, int(problem.width / max(shape)))):
+        for height in ladder(1, min(problem.height, int(problem.width / max(shape))), rung):
             widths = tuple(-(-round(height * s) // count) * count for s in shape)
             if max(widths) <= problem.width:
                 yield Choice(cuts, widths, height, count)

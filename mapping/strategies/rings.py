@@ -9,8 +9,7 @@ from wse_sim.errors import FitError
 from wse_sim.hardware import Region
 from wse_sim.mapping.placement import Block, Floor, placement, ring
 from wse_sim.mapping.placement.rows import in_rows, serpentine
-from wse_sim.mapping.plan.between import take_cycles
-from wse_sim.mapping.plan.estimate import work_cycles
+from wse_sim.mapping.plan.estimate import block_cycles
 from wse_sim.mapping.strategies.build import Choice, layout_of
 from wse_sim.mapping.strategies.strategy import Problem
 
@@ -54,8 +53,7 @@ def floor_of(problem: Problem, choice: Choice) -> Floor:
 
 def _block(problem: Problem, choice: Choice, part: int) -> Block:
     layout = layout_of(problem, choice, part)
-    several = len(choice.parts) > 1
-    work = work_cycles(layout, problem.context - 1, spare=several).total + (take_cycles(layout) if several else 0)
+    work = block_cycles(layout, problem.context - 1, several=len(choice.parts) > 1)
     return Block(choice.widths[part], choice.height, work, choice.shards)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 
 from wse_sim.hardware import Wafer
@@ -12,6 +13,7 @@ from wse_sim.mapping.plan.estimate import prompt_cycles
 from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.layout import Layout
 
+PANEL = 8  # elements of a panel in a prefill, about
 BUFFER = 8  # bytes lost between one buffer and the next, on average
 
 
@@ -21,7 +23,7 @@ def rough_cycles(layout: Layout, position: int) -> float:
     Of a layout that takes prompts the closed form of a prompt, for which there is nothing rougher.
     """
     if layout.prompt:
-        return prompt_cycles(layout, layout.prompt).total
+        return prompt_cycles(layout, layout.prompt, spare=not layout.whole, width=PANEL).total
     layers = len(layout.held)
     found = layers * _layer(layout, position) if layers else 0.0
     wafer, hidden, tokens = layout.wafer, layout.hidden.size, layout.vocabulary.size
@@ -66,10 +68,15 @@ def _product(layout: Layout, rows: int, columns: int) -> int:
     return Price(layout.wafer).map("mac", rows, columns, layout.accumulate, layout.dtype)
 
 
+def _cache(layout: Layout) -> int:
+    """Bytes of a sequence's keys and values."""
+    return 2 * len(layout.held) * layout.features.size * layout.cache_slots * layout.dtype.bytes
+
+
 def rough_bytes(layout: Layout) -> int:
     """SRAM of a PE: tables, weights, caches and scores; small buffers and the gaps between them by their number."""
     if layout.prompt:
-        return bytes_needed(layout)
+        return bytes_needed(replace(layout, sequences=1), narrow=True) + (layout.sequences - 1) * _cache(layout)
     hidden, features, inner, number = layout.hidden.size, layout.features.size, layout.inner.size, layout.dtype.bytes
     layer = hidden * (4 * features + 2 * inner) + 6 * hidden + 3 * features + inner
     layer += 2 * features * layout.cache_slots * layout.sequences
