@@ -213,7 +213,7 @@ def test_messages() -> None:
     weights = lively(config, 0)
     with pytest.raises(UsageError, match="prompts of 7 tokens at once: expected 0 to 6, the tokens of the context"):
         Layout(config=config, wafer=WSE2, width=2, height=2, prompt=7)
-    with pytest.raises(UsageError, match="prompts at once in a tight layout, for a batch or for a part of a model"):
+    with pytest.raises(UsageError, match="prompts at once in a tight layout, for a batch or for shards"):
         Layout(config=config, wafer=WSE2, width=2, height=2, prompt=3, shards=2)
     session = Session(Layout(config=config, wafer=WSE2, width=2, height=2, prompt=3), weights)
     for ids in ([], [1, 2, 3, 4]):
