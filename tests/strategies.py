@@ -76,18 +76,19 @@ def programs(phases: int = 5, *, timed: bool = True) -> st.SearchStrategy[Case]:
 
 def random_case(
     rng: Random, phases: int = 5, *, timed: bool = True, plain: bool = False, grid: tuple[int, int] | None = None,
-    host: bool = False,
+    host: bool = False, slots: bool = False,
 ) -> Case:  # fmt: skip
     """A program of up to so many phases.
 
     timed  else results do not depend on how fast anything is
     plain  only main threads, one after the other: no background slots, data tasks, clocks or new routes
+    slots  background slots all the same, which start no tasks
     host   words come from the host, too, and filters thin colours out
     """
     width, height = grid or rng.choice(GRIDS)
     columns, rows = _sides_of_wafer(rng, width, height) if host else (width, height)
     sides = _at_the_edge(width, height, columns, rows) if host else ()
-    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain, sides=sides)
+    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain, sides=sides, slots=slots)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
@@ -189,7 +190,7 @@ class Draft:
 
     def __init__(
         self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False,
-        sides: tuple[Direction, ...] = (),
+        sides: tuple[Direction, ...] = (), slots: bool = False,
     ) -> None:  # fmt: skip
         self.sides = sides  # from which words of the host may come
         self.streams: dict[str, tuple[np.ndarray, int]] = {}
@@ -197,6 +198,7 @@ class Draft:
         self.rng = rng
         self.timed = timed
         self.plain = plain
+        self.slots = slots or not plain
         self.b = Builder(width, height)
         self.pes = list(self.b.grid)
         self.notes: list[str] = []
@@ -246,6 +248,8 @@ class Draft:
         ]  # fmt: skip
         if self.plain:
             kinds = [self.compute, *[self.send] * 3, *[self.drizzle] * 2, *[self.chain] * 2]
+            if self.slots:
+                kinds += [*[self.send] * 3, *[self.storm] * 2, self.background]
         if self.sides:
             kinds += [*[self.pour] * 5, *[self.thin] * 2]
         plan = [self.rng.choice(kinds) for _ in range(phases)]
@@ -529,8 +533,8 @@ class Draft:
             self.transfer()
 
     def transfer(self) -> None:
-        tree, color, carry = self.tree(loop=not self.plain), self.color("c"), self.dtype()
-        if self.plain and tree.root in tree.taps:
+        tree, color, carry = self.tree(loop=self.slots), self.color("c"), self.dtype()
+        if not self.slots and tree.root in tree.taps:
             return
         self.paint(tree, color)
         n = self.rng.choice((0, 1, 2, 5, 8, 13, 20, 33))
@@ -647,7 +651,7 @@ class Draft:
 
     def slot(self, p: float) -> int | None:
         """A background slot with this probability, else the main thread."""
-        return self.rng.randrange(SLOTS) if not self.plain and self.chance(p) else None
+        return self.rng.randrange(SLOTS) if self.slots and self.chance(p) else None
 
     def give(self, code: Code, color: Color, carry: DType, n: int, slot: int | None) -> None:
         """Sends n elements of the carried type."""
@@ -795,7 +799,7 @@ class Draft:
         for _ in range(self.rng.randint(1, 3)):
             n, dtype = self.length(), self.dtype()
             to, a = self.stream_view(code, dtype, n, 0), self.stream_view(code, self.partner(dtype), n, 0)
-            then = activate(self.side_task()) if self.side and self.chance(0.5) else None
+            then = activate(self.side_task()) if self.side and not self.plain and self.chance(0.5) else None
             slot = self.rng.randrange(SLOTS)
             if self.chance(0.5):
                 code.add(to, a, self.stream_operand(code, dtype, n, 0), slot=slot, then=then)

@@ -18,10 +18,13 @@ from wse_sim.engine import layout
 from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
+from wse_sim.kernels.collective.ring_all_reduce import make_ring_all_reduce
+from wse_sim.kernels.collective.shift import make_shift
 from wse_sim.kernels.contract import Kernel, all_kernels
 from wse_sim.mapping.commands import bench
 from wse_sim.mapping.commands.bench import Ready
 from wse_sim.program.builder import Builder
+from wse_sim.program.instruction import activate
 from wse_sim.program.program import Program
 from wse_sim.report.breakdown import phase_of
 
@@ -65,6 +68,81 @@ def test_any_program_is_shared_between_the_engines(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(1_000_000, 1_003_000))
 def test_thousands_of_plain_programs(seed: int) -> None:
     both_agree(random_case(Random(seed), phases=3 + seed % 10, plain=True), engine="stream")
+
+
+# -- background slots -------------------------------------------------------------------------------------
+
+
+def slotted_cases(phases: int = 6) -> st.SearchStrategy[Case]:
+    return st.builds(lambda rng: random_case(rng, phases, plain=True, slots=True), st.randoms(use_true_random=False))
+
+
+def all_agrees(case: Case) -> str:
+    """Both engines leave the same, down to whose turn it is; returns which engines ran the program in the end."""
+    found = []
+    for engine in ("cycle", "auto"):
+        machine = Machine(case.program, case.wafer, engine=engine)
+        found.append((outcome_of(machine, case.launches), all_that_is_counted(machine), machine.shares.engine))
+    assert_same(found[1][0], found[0][0], case.note)
+    for name, counts in found[0][1].items():
+        np.testing.assert_array_equal(found[1][1][name], counts, err_msg=f"{name}: {case.note}")
+    return found[1][2]
+
+
+@bounded
+@given(slotted_cases())
+def test_programs_with_background_slots(case: Case) -> None:
+    all_agrees(case)
+
+
+def test_many_programs_with_background_slots_stream() -> None:
+    engines = [all_agrees(random_case(Random(seed), phases=6, plain=True, slots=True)) for seed in range(40)]
+    assert engines.count("stream") > 8, engines
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2_000_000, 2_003_000))
+def test_thousands_of_programs_with_background_slots(seed: int) -> None:
+    all_agrees(random_case(Random(seed), phases=1 + seed % 10, plain=True, slots=True))
+
+
+def exchange(width: int, words: int, *, ring: bool) -> Program:
+    build = Builder(width, 2, name="exchange")
+    shift = make_shift(build, build.grid, Axis.X, ring=ring)
+    shift.emit(build.main(), build.buffer("x", f32, words), build.buffer("to", f32, words))
+    return build.finish()
+
+
+def ring_of_sums(width: int, words: int) -> Program:
+    build = Builder(width, 3, name="ring")
+    make_ring_all_reduce(build, build.grid, Axis.X).emit(build.main(), build.buffer("x", f32, words))
+    return build.finish()
+
+
+@pytest.mark.parametrize("program", [
+    exchange(9, 70, ring=False), exchange(2, 70, ring=True), exchange(9, 70, ring=True), exchange(40, 33, ring=True),
+    ring_of_sums(2, 9), ring_of_sums(5, 53), ring_of_sums(16, 200),
+])  # fmt: skip
+def test_a_pe_sends_in_a_slot_while_it_receives(program: Program) -> None:
+    agree_on_all(Ready(program, toy(program.width, program.height)))
+
+
+def test_threads_that_receive_on_a_colour_at_once_are_left() -> None:
+    build = Builder(2, 1, name="tangle")
+    x, go = build.buffer("x", f32, 16, init=np.arange(16)), build.color("go")
+    build.route(go, build.grid[0, 0], RAMP >> EAST)
+    build.route(go, build.grid[1, 0], WEST >> RAMP)
+    sends, takes = build.main(build.grid[0, 0]), build.main(build.grid[1, 0])
+    sends.mov(go, x[:8])
+    sends.mov(go, x[8:])
+    takes.mov(x[:8], go, slot=0)
+    takes.mov(x[8:], go)
+    program, wafer = build.finish(), toy(2, 1)
+    machine = Machine(program, wafer)
+    assert_same(outcome_of(machine, [{}]), run_engine(program, wafer, engine="cycle"))
+    assert machine.shares.engine == "cycle"
+    with pytest.raises(RunError, match=r"receive on a colour in several threads at once"):
+        Machine(program, wafer, engine="stream").launch()
 
 
 @pytest.mark.parametrize("kernel", all_kernels(), ids=lambda k: k.name)
@@ -115,8 +193,9 @@ def test_engines_take_turns_from_launch_to_launch(seed: int) -> None:
 
 
 def two_parts() -> Program:
-    """A row that streams, and one that receives in a background slot."""
+    """A row that streams, and one whose receiver starts a task in the end."""
     build = Builder(3, 2, name="two parts")
+    then = build.task("then")
     x, go = build.buffer("x", f32, 9), build.color("go")
     build.route(go, build.grid[0, :], RAMP >> EAST)
     build.route(go, build.grid[1, :], WEST >> (RAMP | EAST))
@@ -124,7 +203,8 @@ def two_parts() -> Program:
     pe = build.main()
     pe.on(build.grid[0, :]).mov(go, x)
     pe.on(build.grid[1:, 0]).mov(x, go)
-    pe.on(build.grid[1:, 1]).mov(x, go, slot=0)
+    pe.on(build.grid[1:, 1]).mov(x, go, slot=0, then=activate(then))
+    build.on(build.grid[1:, 1], then).add(x, x, 1.0)
     return build.finish()
 
 
@@ -137,9 +217,9 @@ def test_a_part_that_is_not_covered_is_left_alone_and_said() -> None:
     assert made.parts == (
         "stream: 3 PEs",
         "cycle: 3 PEs",
-        "left to the cycle engine: 3 PEs, because PE (1, 1) uses background slots",
+        "left to the cycle engine: 3 PEs, because PE (1, 1) has background slots that start tasks",
     )
-    with pytest.raises(RunError, match=r"cannot run 3 PEs, because PE \(1, 1\) uses background slots"):
+    with pytest.raises(RunError, match=r"cannot run 3 PEs, because PE \(1, 1\) has background slots that start tasks"):
         Machine(program, wafer, engine="stream").launch()
 
 
@@ -274,6 +354,7 @@ def all_that_is_counted(machine: Machine) -> dict[str, np.ndarray]:
         "states": state.tally.state, "sections": state.tally.section, "spans": state.tally.span,
         "work": state.tally.work, "instructions": state.tally.instruction, "turns": state.fabric.turn,
         "finish": state.cores.state[:, layout.FINISH], "fifos": state.fabric.pool[fifo],
+        "slots": state.cores.state[:, layout.TURN],
     }  # fmt: skip
 
 

@@ -65,6 +65,6 @@ def raise_left(left: Left, lowered: Lowered) -> None:
     x, y = left.pe % lowered.program.width, left.pe // lowered.program.width
     where = "" if left.row < 0 else f" at {lowered.placed[left.row].where}: {lowered.placed[left.row].instruction!r}"
     raise RunError(
-        f"the stream engine cannot run {len(left.pes)} PEs, because PE ({x}, {y}) {left.why}{where}; expected main "
-        "threads only and messages that are taken as they were sent; choose engine `auto` or `cycle`"
+        f"the stream engine cannot run {len(left.pes)} PEs, because PE ({x}, {y}) {left.why}{where}; expected tasks "
+        "that no slot starts and messages that are taken as they were sent; choose engine `auto` or `cycle`"
     )

@@ -7,6 +7,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycle.tally import cross
 from wse_sim.engine.jit import jit
+from wse_sim.engine.stream.count_slots import add_cycles, count_slots, slots_end
 from wse_sim.engine.stream.dates import (
     arriving,
     delay_until,
@@ -25,6 +26,8 @@ from wse_sim.engine.stream.tables import (
     C_PES,
     COMPONENT,
     FIRST,
+    IN_SLOT,
+    ISSUING,
     K_COLUMN,
     K_ROW,
     K_TABLE,
@@ -49,12 +52,15 @@ from wse_sim.engine.stream.tables import (
     U_NOTE,
     U_NOTES,
     U_ROW,
+    U_WITHIN,
     UNKNOWN_TURN,
     Stream,
 )
 from wse_sim.hardware.states import State as Doing
 
-_INPUT_WAIT, _OUTPUT_BLOCKED = np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT_BLOCKED)
+_INPUT_WAIT, _OUTPUT_BLOCKED, _SLOT_WAIT = (
+    np.int64(Doing.INPUT_WAIT), np.int64(Doing.OUTPUT_BLOCKED), np.int64(Doing.SLOT_WAIT)
+)  # fmt: skip
 
 
 @jit
@@ -71,7 +77,8 @@ def count_component(stream: Stream) -> None:
         for index in range(parts.first[component], parts.first[component + 1]):
             count_crossings(stream, np.int64(parts.pe[index]))
     for operation in range(stream.counter[OPERATIONS]):
-        count_operation(stream, operation)
+        if not stream.trace.due[operation] & IN_SLOT:
+            count_operation(stream, operation)
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = np.int64(parts.tree[index])
         if stream.progress.head[tree] >= 0:
@@ -80,6 +87,8 @@ def count_component(stream: Stream) -> None:
     for index in range(parts.first[component], parts.first[component + 1]):
         if stream.progress.script[parts.pe[index]] >= 0:
             count_script(stream, parts.pe[index])
+            if stream.progress.slotted[parts.pe[index]]:
+                count_slots(stream, np.int64(parts.pe[index]))
     count_scripts(stream)
 
 
@@ -149,6 +158,8 @@ def end_core(stream: Stream, pe: int) -> None:
         delay += delay_until(stream, operation)
     for column in (at.READY, at.OCCUPIED, at.SINCE, at.FINISH):
         core[pe, column] = end[script, column] + delay
+    if stream.progress.slotted[pe]:
+        core[pe, at.SINCE] = core[pe, at.FINISH] = max(core[pe, at.FINISH], stream.begin[0] + slots_end(stream, pe))
     cross(stream.state, pe, core[pe, at.WITHIN], np.int64(-1))
     if not stream.begin[2]:
         code = scripts.script[script, C_CODE]
@@ -172,7 +183,7 @@ def turn_at_end(stream: Stream, pe: int) -> int:
 
 @jit
 def count_operation(stream: Stream, operation: int) -> None:
-    """Cycles at work, waiting for input, and for room; the sections until the next operation."""
+    """Cycles of the main thread at work, waiting for input, room or a slot; the sections until the next operation."""
     record, state, cue = stream.trace.operation, stream.state, np.int64(stream.trace.operation[operation, O_CUE])
     pe, row = record[operation, O_PE], np.int64(stream.scripts.cue[cue, U_ROW])
     count = np.int64(record[operation, O_COUNT])
@@ -181,24 +192,25 @@ def count_operation(stream: Stream, operation: int) -> None:
     if pause > 0:
         before_last += (count - 1) // pause
     waited = last_date(stream, of_operation(stream, operation), count) - start_of_operation(stream, operation)
+    if record[operation, O_PACE] == ISSUING:
+        add_cycles(stream, pe, np.int64(stream.scripts.cue[cue, U_WITHIN]), _SLOT_WAIT, waited)
+        mark_after(stream, operation, cue)
+        return
     waited -= before_last
     blocked = blocked_cycles(stream, operation) if waited > 0 else np.int64(0)
     section = state.code.row[row, at.SECTION]
     add_cycles(stream, pe, section, np.int64(state.code.row[row, at.STATE]), before_last + record[operation, O_LAST])
     add_cycles(stream, pe, section, _INPUT_WAIT, waited - blocked)
     add_cycles(stream, pe, section, _OUTPUT_BLOCKED, blocked)
-    note, delay = np.int64(stream.scripts.cue[cue, U_NOTE]), stream.begin[0] + delay_until(stream, operation)
-    for place in range(note, note + stream.scripts.cue[cue, U_NOTES]):
-        mark(stream, place, delay)
+    mark_after(stream, operation, cue)
 
 
 @jit
-def add_cycles(stream: Stream, pe: int, section: int, label: int, cycles: int) -> None:
-    stream.state.tally.state[pe, label] += cycles
-    stream.state.tally.section[0, section, label] += cycles
-    phase = np.int64(stream.state.tally.measured[section]) - 1
-    if phase >= 0:
-        stream.state.tally.passed[phase, pe, label] += cycles
+def mark_after(stream: Stream, operation: int, cue: int) -> None:
+    """The sections until the next operation of the main thread."""
+    note, delay = np.int64(stream.scripts.cue[cue, U_NOTE]), stream.begin[0] + delay_until(stream, operation)
+    for place in range(note, note + stream.scripts.cue[cue, U_NOTES]):
+        mark(stream, place, delay)
 
 
 @jit

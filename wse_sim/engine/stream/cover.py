@@ -11,7 +11,8 @@ from wse_sim.hardware.operations import ScalarCode
 
 REROUTES = "meets a colour whose routes are rewritten"
 NOT_COVERED = (
-    "uses background slots",
+    "has background slots that start tasks",
+    "has background slots that change registers",
     REROUTES,
     "reads the clock",
     "adds a stream to itself",
@@ -83,8 +84,12 @@ def _rows(row: np.ndarray) -> np.ndarray:
     kind = row[:, at.KIND]
     streams = (row[:, at.A + at.O_KIND] == at.STREAM) & (row[:, at.B + at.O_KIND] == at.STREAM)
     same = streams & (row[:, at.A + at.O_BASE] == row[:, at.B + at.O_BASE])
+    slots = (kind == at.VECTOR) & (row[:, at.SLOT] >= 0)
+    moves = np.isin(row[:, [operand + at.O_KIND for operand in (at.DST, at.A, at.B)]], at.MEMORY)
+    moves &= row[:, [operand + at.O_ADVANCE for operand in (at.DST, at.A, at.B)]] != 0
     found = [
-        (kind == at.VECTOR) & (row[:, at.SLOT] >= 0),
+        slots & (row[:, at.DONE] != 0),
+        slots & ((row[:, at.DST + at.O_KIND] == at.REGISTER) | moves.any(axis=1)),
         kind == at.REROUTE,
         (kind == at.SCALAR) & (row[:, at.OP] == int(ScalarCode.CLOCK)),
         (kind == at.VECTOR) & same,

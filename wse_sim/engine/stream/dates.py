@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.due import operation_due, place_due, place_of, ports_due
 from wse_sim.engine.stream.stairs import (
@@ -30,17 +31,21 @@ from wse_sim.engine.stream.tables import (
     G_OPEN,
     G_SOURCE,
     G_TREE,
+    IN_SLOT,
+    ISSUING,
     O_A,
     O_AFTER,
     O_AT,
     O_B,
     O_BEFORE,
     O_COUNT,
+    O_CUE,
     O_LAST,
     O_LEAF_A,
     O_LEAF_B,
     O_OUT,
     O_PACE,
+    O_PE,
     O_SHIFT,
     O_START,
     O_STEPS,
@@ -48,6 +53,7 @@ from wse_sim.engine.stream.tables import (
     P_SHIFT,
     P_STEPS,
     SHARES,
+    U_ROW,
     Stream,
 )
 
@@ -103,8 +109,21 @@ def delay_until(stream: Stream, operation: int) -> int:
 
 
 @jit
+def free_again(stream: Stream, issue: int) -> int:
+    """Date at which a slot is free after the operation that was started in it there."""
+    operation, started = stream.trace.operation[issue, O_B], end_of(stream, issue)
+    if operation >= 0:
+        return end_of(stream, operation) + stream.state.costs.completion
+    row = stream.scripts.cue[stream.trace.operation[issue, O_CUE], U_ROW]
+    return started + max(stream.state.code.row[row, at.ISSUE] + stream.state.costs.completion, np.int64(1))
+
+
+@jit
 def start_of_operation(stream: Stream, operation: int) -> int:
-    """Date at which its first group may be done: a known time of main thread lies between two operations."""
+    """Date at which its first group may be done: a known time of main thread lies between two operations.
+
+    Of the start of a slot's operation: date at which the main thread comes there.
+    """
     record = stream.trace.operation
     before = record[operation, O_BEFORE]
     if before < 0:
@@ -135,7 +154,23 @@ def after_room(stream: Stream, stair: Stair, message: int, node: int) -> Stair:
 
 @jit
 def date_operation(stream: Stream, operation: int) -> bool:
-    """Dates an operation anew; whether they have changed."""
+    """Dates an operation of the main thread anew; whether they have changed."""
+    record = stream.trace.operation
+    if record[operation, O_PACE] == ISSUING:
+        date, before = start_of_operation(stream, operation), record[operation, O_A]
+        if before >= 0:
+            date = max(date, free_again(stream, before))
+        return change_operation(stream, operation, (GROUND, np.int64(1), date))
+    stair = prompt_groups(stream, operation)
+    if stair[1] == 0:
+        return False
+    stair = paced(stream, stair, np.int64(record[operation, O_COUNT]), np.int64(record[operation, O_PACE]))
+    return change_operation(stream, operation, stair)
+
+
+@jit
+def prompt_groups(stream: Stream, operation: int) -> Stair:
+    """Dates at which an operation's groups have their words and room; UNSET if no words are known."""
     record = stream.trace.operation
     count = np.int64(record[operation, O_COUNT])
     one, other, out = record[operation, O_A], record[operation, O_B], record[operation, O_OUT]
@@ -144,19 +179,26 @@ def date_operation(stream: Stream, operation: int) -> bool:
     if one >= 0:
         arrival = arriving(stream, one, record[operation, O_LEAF_A])
         if arrival[1] == 0:
-            return False
+            return UNSET
         stair = not_before(stream, arrival, count, start)
     if other >= 0:
         arrival = arriving(stream, other, record[operation, O_LEAF_B])
         if arrival[1] == 0:
-            return False
+            return UNSET
         if one >= 0:
             stair = raised(stream, stair, count, arrival, count, np.int64(0), np.int64(0))
         else:
             stair = not_before(stream, arrival, count, start)
     if out >= 0:
         stair = after_room(stream, stair, out, stream.trees.first[stream.trace.message[out, G_TREE]])
-    stair = paced(stream, stair, count, np.int64(record[operation, O_PACE]))
+    return stair
+
+
+@jit
+def change_operation(stream: Stream, operation: int, stair: Stair) -> bool:
+    """Keeps new dates; False when they are the old ones."""
+    record = stream.trace.operation
+    one, other, out = record[operation, O_A], record[operation, O_B], record[operation, O_OUT]
     old = of_operation(stream, operation)
     if same(stream, stair, old):
         return False
@@ -165,7 +207,14 @@ def date_operation(stream: Stream, operation: int) -> bool:
         operation_due(stream, operation)
         return False
     record[operation, O_AT], record[operation, O_STEPS], record[operation, O_SHIFT] = stair
+    if stream.progress.slotted[record[operation, O_PE]]:
+        slots_due(stream, operation)
     operation_due(stream, record[operation, O_AFTER])
+    if record[operation, O_PACE] == ISSUING:
+        operation_due(stream, other)
+        if other < 0:
+            operation_due(stream, out)
+        return True
     if out >= 0:
         place_due(stream, out, stream.trees.first[stream.trace.message[out, G_TREE]])
     if one >= 0:
@@ -173,6 +222,26 @@ def date_operation(stream: Stream, operation: int) -> bool:
     if other >= 0:
         input_taken(stream, other, record[operation, O_LEAF_B], stair, old[1] == 0)
     return True
+
+
+@jit
+def slots_due(stream: Stream, operation: int) -> None:
+    """The operation takes the issue slot in other cycles: slots may have to wait, and the main thread for its slot."""
+    record = stream.trace.operation
+    if stream.trace.due[operation] & IN_SLOT:
+        operation_due(stream, record[record[operation, O_BEFORE], O_OUT])
+        return
+    pe, slots, date = record[operation, O_PE], stream.state.cores.threads - 1, start_of_operation(stream, operation)
+    for place in range(pe * slots, pe * slots + slots):
+        issue = np.int64(stream.progress.issue[place])
+        while issue >= 0:
+            other = np.int64(record[issue, O_B])
+            if other >= 0:
+                dates = of_operation(stream, other)
+                if dates[1] > 0 and last_date(stream, dates, np.int64(record[other, O_COUNT])) < date:
+                    break
+                operation_due(stream, other)
+            issue = np.int64(record[issue, O_A])
 
 
 @jit
@@ -192,13 +261,16 @@ def input_taken(stream: Stream, message: int, leaf: int, stair: Stair, is_first:
 
 @jit
 def close_message(stream: Stream, message: int) -> None:
-    """All operations that take a message are known: before, it went where there may be no room, and met nobody."""
+    """All operations that take a message are known: before, it went where there may be no room, and met nobody.
+
+    Where others meet, it has its part in whose turn it is, even if it has an output to itself.
+    """
     tree = stream.trace.message[message, G_TREE]
     for node in range(stream.trees.first[tree], stream.trees.first[tree + 1]):
         if stream.trees.needs[node] & SHARES:
             ports_due(stream, message, node)
-            if stream.progress.contended[stream.trees.pe[node]]:
-                place_due(stream, message, node)
+        if stream.progress.contended[stream.trees.pe[node]] and not is_leaf(stream, node):
+            place_due(stream, message, node)
 
 
 @jit

@@ -22,6 +22,7 @@ from wse_sim.engine.stream.tables import (
     FAULT,
     FINE,
     FULL,
+    GAPS,
     LAG,
     MESSAGE,
     NODE,
@@ -39,6 +40,7 @@ from wse_sim.engine.stream.tables import (
     SCRIPTS,
     SINGULAR,
     STEPS,
+    TANGLED,
     TOO_LONG,
     TRACED,
     UNKNOWN_TURN,
@@ -70,6 +72,7 @@ _WHY = {
     int(FULL): "is among PEs that do too much in a launch",
     int(CONTROL): "has control that depends on data",
     int(SINGULAR): REASONS[OF_ITS_OWN],
+    int(TANGLED): "is among PEs that send or receive on a colour in several threads at once",
 }
 _POOLS = {
     int(SCRIPTS): ("script", "core", "ints", "origin", "states", "work", "passed"),
@@ -78,6 +81,7 @@ _POOLS = {
     int(COUNTS): ("count",),
     int(NODES): ("node",),
     int(RISKS): ("risk",),
+    int(GAPS): ("gap",),
 }
 """Arrays of the scripts that grow together, by their counter."""
 
@@ -90,6 +94,7 @@ class StreamEngine:
         self._why = uncovered(state)
         self._trees, self._parts = make_trees(state, Table(state), self._why < 0)
         pes, nodes = len(self._why), len(self._trees.fifo)
+        slots = pes * (state.cores.threads - 1)
         self._scripts = _new_scripts(state)
         twin = alike(self._parts, self._trees, state.fabric, self._scripts.code[state.cores.role])
         self._parts = self._parts._replace(twin=twin)
@@ -104,8 +109,13 @@ class StreamEngine:
             latest=np.full(nodes, -1, np.int32),
             waits=np.zeros(nodes, np.uint8),
             parked=np.zeros(pes, np.uint8),
-            queue=np.zeros(pes, np.int32),
+            queue=np.zeros(pes + 1, np.int32),
             woken=np.zeros(pes, np.int32),
+            queued=np.zeros(pes, np.uint8),
+            issue=np.full(slots, -1, np.int32),
+            pending=np.full(slots, -1, np.int32),
+            slotted=np.zeros(pes, np.uint8),
+            first_slot=np.zeros(pes, np.int32),
             contended=np.zeros(pes, np.uint8),
             turn=np.zeros(pes, np.int32),
         )
@@ -151,7 +161,7 @@ class StreamEngine:
 
     def _forget(self) -> None:
         """Drops all scripts."""
-        self._counter[[int(n) for n in (SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS)]] = 0
+        self._counter[list(_POOLS)] = 0
         for array in (self._scripts.head, self._scripts.tried):
             array[:] = -1
         self._scripts.script[0] = 0
@@ -191,6 +201,8 @@ class StreamEngine:
             scripts=self._scripts,
             solo=self._solo,
             router=np.zeros((ROUTER_FIFOS, 10), np.int64),
+            slot=np.zeros((max(1, state.cores.threads - 1), 16), np.int64),
+            window=np.zeros(8, np.int64),
             turns=np.zeros(TURNS, np.int64),
             counter=self._counter,
             failed=np.full(3, -1, np.int64),
@@ -303,6 +315,7 @@ def _new_scripts(state: State) -> Scripts:
         passed=np.empty((few, *_passed(state).shape), np.int64),
         cue=np.empty((16 * few, CUE), np.int32),
         note=np.empty((16 * few, 4), np.int32),
+        gap=np.empty((16 * few, 4), np.int32),
         count=np.empty((16 * few, 4), np.int64),
         node=np.empty((16 * few, NODE), np.int64),
         risk=np.empty((few, 3), np.int32),

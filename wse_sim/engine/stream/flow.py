@@ -1,14 +1,16 @@
 """Who does what: cores go from stream operation to stream operation as their words come, whatever the time.
 
-Without background slots a core is a sequential process, and a FIFO has one giver and one taker; so the order of
-operations does not depend on time. An operation is done when all words that it takes have been sent. A core that
-waits in vain here waits in vain on the machine.
+Each thread of a core is a sequential process: the main thread starts the operations of slots in an order of its own,
+and waits for a slot that is in use. A FIFO has one giver and one taker; so the order of operations does not depend on
+time. (Threads of a core that use a colour at the same time are found when all dates are known.) An operation is done
+when all words that it takes have been sent. A core that waits in vain here waits in vain on the machine.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.due import operation_due, place_due
 from wse_sim.engine.stream.settle import look_at_message, look_at_operation
@@ -27,6 +29,8 @@ from wse_sim.engine.stream.tables import (
     G_SOURCE,
     G_TREE,
     G_WORDS,
+    IN_SLOT,
+    ISSUING,
     MESSAGES,
     O_A,
     O_AFTER,
@@ -59,6 +63,7 @@ from wse_sim.engine.stream.tables import (
     U_OUT,
     U_PACE,
     U_ROW,
+    U_SLOT,
     U_START,
     UNMATCHED,
     WOKEN,
@@ -70,7 +75,10 @@ NOBODY = np.int64(-1)
 
 @jit
 def enqueue(stream: Stream, pe: int) -> None:
-    """Puts a core at the end of those that can go on."""
+    """Puts a core at the end of those that can go on, if it is not among them."""
+    if stream.progress.queued[pe]:
+        return
+    stream.progress.queued[pe] = 1
     size = stream.progress.queue.shape[0]
     place = stream.counter[QUEUE_FIRST] + stream.counter[QUEUE_LENGTH]
     stream.progress.queue[place - size if place >= size else place] = pe
@@ -84,9 +92,13 @@ def run_round(stream: Stream) -> None:
     Cores that wait for what an operation sends follow it at once, so that the trace is close in memory.
     """
     counter, queue = stream.counter, stream.progress.queue
+    run_woken(stream)
     for _ in range(counter[QUEUE_LENGTH]):
+        if stream.failed[0] != FINE:
+            return
         pe = np.int64(queue[counter[QUEUE_FIRST]])
-        goes_on = go_through(stream, pe)
+        stream.progress.queued[pe] = 0
+        goes_on = go_on(stream, pe)
         if stream.failed[0] != FINE:
             return
         counter[QUEUE_FIRST] = 0 if counter[QUEUE_FIRST] + 1 == queue.shape[0] else counter[QUEUE_FIRST] + 1
@@ -94,65 +106,171 @@ def run_round(stream: Stream) -> None:
         if goes_on:
             enqueue(stream, pe)
         run_woken(stream)
-        if stream.failed[0] != FINE:
-            return
+
+
+@jit
+def wake(stream: Stream, pe: int) -> None:
+    """Puts a core on the stack of those that can go on at once, if it is not among those that can go on."""
+    if not stream.progress.queued[pe]:
+        stream.progress.queued[pe] = 1
+        stream.progress.woken[stream.counter[WOKEN]] = pe
+        stream.counter[WOKEN] += 1
 
 
 @jit
 def run_woken(stream: Stream) -> None:
     """Empties the stack of cores that have been woken."""
-    counter, woken = stream.counter, stream.progress.woken
+    counter, progress = stream.counter, stream.progress
     while counter[WOKEN] > 0:
         counter[WOKEN] -= 1
-        pe = np.int64(woken[counter[WOKEN]])
-        goes_on = go_through(stream, pe)
+        pe = np.int64(progress.woken[counter[WOKEN]])
+        progress.queued[pe] = 0
+        goes_on = go_on(stream, pe)
         if stream.failed[0] != FINE:
-            counter[WOKEN] += 1
+            wake(stream, pe)
             return
         if goes_on:
             enqueue(stream, pe)
 
 
 @jit
-def go_through(stream: Stream, pe: int) -> bool:
-    """Does a core's next operation, if it can, and dates it; whether the core can go on."""
-    before = stream.counter[OPERATIONS]
-    goes_on = do_operation(stream, pe)
-    if stream.failed[0] == FINE and stream.counter[OPERATIONS] > before:
-        look_at_operation(stream, before)
-        look_at_message(stream, before)
-    return goes_on
+def go_on(stream: Stream, pe: int) -> bool:
+    """Slots whose words have come, then the main thread's next operation; whether it can go on from there."""
+    scripts, progress = stream.scripts, stream.progress
+    if progress.slotted[pe]:
+        start_slots(stream, pe)
+        if stream.failed[0] != FINE:
+            return False
+    script, done = np.int64(progress.script[pe]), np.int64(progress.done[pe])
+    cue, end = scripts.script[script, C_CUE] + done, scripts.script[script + 1, C_CUE]
+    if cue == end:
+        return False
+    if scripts.cue[cue, U_SLOT] >= 0:
+        operation = issue_slot(stream, pe, cue)
+    else:
+        operation = do_operation(stream, pe, cue)
+    if operation < 0:
+        return False
+    progress.done[pe] = done + 1
+    follow(stream, pe, operation)
+    date(stream, operation)
+    if scripts.cue[cue, U_SLOT] >= 0 and scripts.cue[cue, U_GROUPS] > 0:
+        start_slot(stream, pe, operation)
+    return cue + 1 < end and stream.failed[0] == FINE
 
 
 @jit
-def do_operation(stream: Stream, pe: int) -> bool:
-    """Does a core's next stream operation if its words are there, else it waits for them; whether it can go on."""
-    scripts, progress = stream.scripts, stream.progress
-    script, done = np.int64(progress.script[pe]), np.int64(progress.done[pe])
-    cue = scripts.script[script, C_CUE] + done
-    groups = np.int64(scripts.cue[cue, U_GROUPS])
+def date(stream: Stream, operation: int) -> None:
+    look_at_operation(stream, operation)
+    look_at_message(stream, operation)
+
+
+@jit
+def follow(stream: Stream, pe: int, operation: int) -> None:
+    """The operation is the main thread's next."""
+    record, before = stream.trace.operation, stream.progress.last[pe]
+    record[operation, O_BEFORE] = before
+    if before >= 0:
+        record[before, O_AFTER] = operation
+    else:
+        stream.progress.first[pe] = operation
+    stream.progress.last[pe] = operation
+
+
+@jit
+def do_operation(stream: Stream, pe: int, cue: int) -> int:
+    """A stream operation if its words are there; -1: it waits for them."""
+    groups = np.int64(stream.scripts.cue[cue, U_GROUPS])
     leaf_a, leaf_b = input_of(stream, pe, cue, U_A), input_of(stream, pe, cue, U_B)
     tree = output_of(stream, pe, cue)
     if stream.failed[0] != FINE:
-        return False
+        return NOBODY
     message_a = next_message(stream, leaf_a)
     if leaf_a >= 0 and message_a < 0:
-        return False
+        return NOBODY
     message_b = next_message(stream, leaf_b)
     if leaf_b >= 0 and message_b < 0:
-        return False
+        return NOBODY
     if not fits(stream, pe, cue, message_a, groups) or not fits(stream, pe, cue, message_b, groups):
-        return False
+        return NOBODY
     if not has_room(stream, tree):
         stream.failed[0] = FULL
-        return False
-    operation = new_operation(stream, pe, cue, message_a, message_b, leaf_a, leaf_b)
+        return NOBODY
+    operation = new_operation(stream, pe, cue)
+    record = stream.trace.operation
+    record[operation, O_A], record[operation, O_B] = message_a, message_b
+    record[operation, O_LEAF_A], record[operation, O_LEAF_B] = leaf_a, leaf_b
     if tree >= 0:
-        stream.trace.operation[operation, O_OUT] = new_message(stream, tree, groups, operation)
+        record[operation, O_OUT] = new_message(stream, tree, groups, operation)
     take(stream, leaf_a, message_a, operation)
     take(stream, leaf_b, message_b, operation)
-    progress.done[pe] = done + 1
-    return cue + 1 < scripts.script[script + 1, C_CUE]
+    return operation
+
+
+# -- background slots -----------------------------------------------------------------------------------
+
+
+@jit
+def issue_slot(stream: Stream, pe: int, cue: int) -> int:
+    """The start of a slot's operation; -1: the slot is in use, for words that have not been sent yet."""
+    record, slots = stream.trace.operation, stream.state.cores.threads - 1
+    place = pe * slots + stream.scripts.cue[cue, U_SLOT]
+    before = np.int64(stream.progress.issue[place])
+    if before >= 0 and is_open(stream, before):
+        return NOBODY
+    if not has_room(stream, NOBODY):
+        stream.failed[0] = FULL
+        return NOBODY
+    operation = new_operation(stream, pe, cue)
+    record[operation, O_COUNT], record[operation, O_PACE], record[operation, O_LAST] = 1, ISSUING, 0
+    record[operation, O_A] = before
+    if before >= 0:
+        record[before, O_OUT] = operation
+    stream.progress.issue[place] = operation
+    stream.progress.slotted[pe] = 1
+    return operation
+
+
+@jit
+def is_open(stream: Stream, issue: int) -> bool:
+    """Whether the operation that was started in a slot still waits for words that have not been sent."""
+    record = stream.trace.operation
+    return record[issue, O_B] < 0 and stream.scripts.cue[record[issue, O_CUE], U_GROUPS] > 0
+
+
+@jit
+def has_open_slot(stream: Stream, pe: int) -> bool:
+    slots = stream.state.cores.threads - 1
+    for place in range(pe * slots, pe * slots + slots):
+        issue = np.int64(stream.progress.issue[place])
+        if issue >= 0 and is_open(stream, issue):
+            return True
+    return False
+
+
+@jit
+def start_slots(stream: Stream, pe: int) -> None:
+    """Goes on with the slots whose words have been sent meanwhile."""
+    slots = stream.state.cores.threads - 1
+    for place in range(pe * slots, pe * slots + slots):
+        issue = np.int64(stream.progress.issue[place])
+        if issue >= 0 and is_open(stream, issue):
+            start_slot(stream, pe, issue)
+            if stream.failed[0] != FINE:
+                return
+
+
+@jit
+def start_slot(stream: Stream, pe: int, issue: int) -> None:
+    """The operation in a slot, if its words are there."""
+    record = stream.trace.operation
+    cue = np.int64(record[issue, O_CUE])
+    operation = do_operation(stream, pe, cue)
+    if operation >= 0:
+        record[issue, O_B], record[operation, O_BEFORE] = operation, issue
+        record[operation, O_START] += stream.state.code.row[stream.scripts.cue[cue, U_ROW], at.ISSUE]
+        stream.trace.due[operation] |= IN_SLOT
+        date(stream, operation)
 
 
 # -- messages -------------------------------------------------------------------------------------------
@@ -225,23 +343,18 @@ def has_room(stream: Stream, tree: int) -> bool:
 
 
 @jit
-def new_operation(stream: Stream, pe: int, cue: int, message_a: int, message_b: int, leaf_a: int, leaf_b: int) -> int:
+def new_operation(stream: Stream, pe: int, cue: int) -> int:
+    """What the cue says, with no words and nothing before or after."""
     record, cues = stream.trace.operation, stream.scripts.cue
-    operation, before = stream.counter[OPERATIONS], stream.progress.last[pe]
+    operation = stream.counter[OPERATIONS]
     stream.counter[OPERATIONS] = operation + 1
     record[operation, O_PE], record[operation, O_CUE] = pe, cue
     record[operation, O_COUNT], record[operation, O_START] = cues[cue, U_GROUPS], cues[cue, U_START]
-    record[operation, O_BEFORE], record[operation, O_AFTER] = before, -1
-    record[operation, O_A], record[operation, O_B], record[operation, O_OUT] = message_a, message_b, -1
-    record[operation, O_LEAF_A], record[operation, O_LEAF_B] = leaf_a, leaf_b
+    for column in (O_BEFORE, O_AFTER, O_A, O_B, O_OUT, O_LEAF_A, O_LEAF_B):
+        record[operation, column] = NOBODY
     record[operation, O_AT] = record[operation, O_STEPS] = record[operation, O_SHIFT] = 0
     record[operation, O_PACE], record[operation, O_LAST] = cues[cue, U_PACE], cues[cue, U_LAST]
     stream.trace.due[operation] = 0
-    if before >= 0:
-        record[before, O_AFTER] = operation
-    else:
-        stream.progress.first[pe] = operation
-    stream.progress.last[pe] = operation
     operation_due(stream, operation)
     return operation
 
@@ -271,8 +384,7 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
         place += 1
         if leaf and progress.waits[node]:
             progress.waits[node] = 0
-            progress.woken[stream.counter[WOKEN]] = trees.pe[node]
-            stream.counter[WOKEN] += 1
+            wake(stream, np.int64(trees.pe[node]))
     stream.counter[PLACES] = place
     place_due(stream, message, trees.first[tree])
     return message

@@ -1,4 +1,8 @@
-"""Numbers, once all dates are known: each core runs its code again as its words come, whatever the time."""
+"""Numbers, once all dates are known: each core runs its code again as its words come.
+
+The main thread does not wait for background slots but where their dates say that they have ended. (What touches the
+memory of an operation in a slot before its end races with it.)
+"""
 
 from __future__ import annotations
 
@@ -18,28 +22,35 @@ from wse_sim.engine.cycle.tasks import pick_task
 from wse_sim.engine.faults import DIVISION, OUTSIDE, report_fault
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
-from wse_sim.engine.stream.dates import delay_until
+from wse_sim.engine.stream.dates import delay_until, end_of, of_operation
+from wse_sim.engine.stream.stairs import first_date
 from wse_sim.engine.stream.tables import (
     C_RISK,
     COMPONENT,
+    FINE,
     FULL,
     G_COUNT,
     G_LEFT,
     G_TREE,
     G_WORDS,
+    ISSUING,
     O_A,
     O_AFTER,
     O_B,
     O_COUNT,
+    O_CUE,
     O_OUT,
+    O_PACE,
     QUEUE_LENGTH,
     R_CUE,
     R_ORDINAL,
     R_TIME,
+    U_SLOT,
     WORDS,
     Stream,
 )
 from wse_sim.engine.stream.values import compute_operation
+from wse_sim.engine.stream.windows import LATEST
 from wse_sim.engine.stream.words import drop_words, new_words
 
 ORDINAL = at.READY  # column of a core that counts its instructions meanwhile
@@ -84,30 +95,108 @@ def compute_core(stream: Stream, pe: int) -> bool:
     """Runs a core until it waits or has woken others, which come first; False if there is no room for words."""
     state, progress, trace = stream.state, stream.progress, stream.trace
     while True:
+        if progress.slotted[pe] and not end_slots(stream, pe):
+            return stream.failed[0] == FINE
         run_to_operation(stream, pe)
         operation = np.int64(progress.done[pe])
         if operation < 0:
             return True
-        one, other = np.int64(trace.operation[operation, O_A]), np.int64(trace.operation[operation, O_B])
-        if (one >= 0 and trace.message[one, G_WORDS] < 0) or (other >= 0 and trace.message[other, G_WORDS] < 0):
-            progress.parked[pe] = 1
-            return True
-        out, words = np.int64(trace.operation[operation, O_OUT]), NOBODY
-        if out >= 0:
-            if 2 * trace.operation[operation, O_COUNT] + stream.counter[WORDS] >= trace.word.shape[0]:
-                stream.failed[0], stream.failed[1] = FULL, NOBODY
-                return False
-            words = new_words(stream, np.int64(trace.message[out, G_COUNT]))
-        compute_operation(stream, pe, words_of(stream, one), words_of(stream, other), words)
-        state.cores.state[pe, at.MODE] = at.RUNNING
-        advance_all(state, pe, state.cores.thread[pe * state.cores.threads, at.T_ROW])
-        progress.done[pe] = trace.operation[operation, O_AFTER]
-        leave_words(stream, one)
-        leave_words(stream, other)
-        if out >= 0:
-            trace.message[out, G_WORDS] = words
-            if wake_readers(stream, pe, out):
+        if trace.operation[operation, O_PACE] == ISSUING:
+            slot = stream.scripts.cue[trace.operation[operation, O_CUE], U_SLOT]
+            progress.pending[pe * (state.cores.threads - 1) + slot] = trace.operation[operation, O_B]
+        else:
+            if not has_words(stream, operation):
+                progress.parked[pe] = 1
                 return True
+            thread = pe * state.cores.threads
+            woken = do_operation(stream, pe, thread, operation)
+            if stream.failed[0] != FINE:
+                return False
+            advance_all(state, pe, state.cores.thread[thread, at.T_ROW])
+            if woken:
+                go_on_after(stream, pe, operation)
+                return True
+        go_on_after(stream, pe, operation)
+
+
+@jit
+def go_on_after(stream: Stream, pe: int, operation: int) -> None:
+    stream.state.cores.state[pe, at.MODE] = at.RUNNING
+    stream.progress.done[pe] = stream.trace.operation[operation, O_AFTER]
+
+
+@jit
+def has_words(stream: Stream, operation: int) -> bool:
+    """Whether the words that an operation takes have been computed."""
+    record, message = stream.trace.operation, stream.trace.message
+    one, other = np.int64(record[operation, O_A]), np.int64(record[operation, O_B])
+    return (one < 0 or message[one, G_WORDS] >= 0) and (other < 0 or message[other, G_WORDS] >= 0)
+
+
+@jit
+def do_operation(stream: Stream, pe: int, thread: int, operation: int) -> bool:
+    """The elements of a thread's operation; whether cores have been woken that wait for what it sends.
+
+    `failed` says if there is no room for words.
+    """
+    trace = stream.trace
+    one, other = np.int64(trace.operation[operation, O_A]), np.int64(trace.operation[operation, O_B])
+    out, words = np.int64(trace.operation[operation, O_OUT]), NOBODY
+    if out >= 0:
+        if 2 * trace.operation[operation, O_COUNT] + stream.counter[WORDS] >= trace.word.shape[0]:
+            stream.failed[0], stream.failed[1] = FULL, NOBODY
+            return False
+        words = new_words(stream, np.int64(trace.message[out, G_COUNT]))
+    compute_operation(stream, pe, thread, words_of(stream, one), words_of(stream, other), words)
+    leave_words(stream, one)
+    leave_words(stream, other)
+    if out < 0:
+        return False
+    trace.message[out, G_WORDS] = words
+    return wake_readers(stream, pe, out)
+
+
+@jit
+def end_slots(stream: Stream, pe: int) -> bool:
+    """Computes what slots have been given, as words come; False if the main thread must not go on yet.
+
+    It waits for all that ends before its next operation begins.
+    """
+    progress, slots = stream.progress, stream.state.cores.threads - 1
+    first, following = pe * slots, np.int64(progress.done[pe])
+    goes_on = True
+    while goes_on:
+        goes_on = False
+        for slot in range(slots):
+            operation = np.int64(progress.pending[first + slot])
+            if operation < 0 or not has_words(stream, operation):
+                continue
+            if is_after_others(stream, first, slots, first_date(stream, of_operation(stream, operation))):
+                continue
+            woken = do_operation(stream, pe, pe * stream.state.cores.threads + 1 + slot, operation)
+            if stream.failed[0] != FINE:
+                return False
+            progress.pending[first + slot] = NOBODY
+            if woken:
+                return False
+            goes_on = True
+    date = LATEST
+    if following >= 0:
+        date = first_date(stream, of_operation(stream, following))
+    if is_after_others(stream, first, slots, date):
+        progress.parked[pe] = 1
+        return False
+    return True
+
+
+@jit
+def is_after_others(stream: Stream, first: int, slots: int, date: int) -> bool:
+    """Whether the operation of a slot has ended by a date, and has not been computed yet."""
+    for place in range(first, first + slots):
+        operation = np.int64(stream.progress.pending[place])
+        if operation >= 0 and end_of(stream, operation) <= date:
+            return True
+    return False
 
 
 @jit
@@ -185,7 +274,8 @@ def compute_vector(stream: Stream, pe: int, row: int, is_map: bool) -> None:
     """An operation in memory; one with streams is made ready."""
     state = stream.state
     rows, record = state.code.row, state.cores.thread
-    thread = pe * state.cores.threads
+    slot = rows[row, at.SLOT]
+    thread = pe * state.cores.threads + 1 + slot
     count = number(state, pe, rows[row, at.LENGTH], rows[row, at.LENGTH_AT])
     steps = number(state, pe, rows[row, at.COUNT], rows[row, at.COUNT_AT]) if is_map else ONE
     prepare(state, pe, thread, row, count, steps, ZERO)
@@ -197,6 +287,9 @@ def compute_vector(stream: Stream, pe: int, row: int, is_map: bool) -> None:
                 return
     if is_map:
         compute_map(stream, pe, thread, row)
+    elif slot >= 0:
+        state.cores.state[pe, at.MODE] = at.STREAMING
+        return
     elif not uses_fabric(state, row):
         compute_elements(
             state.code, state.cores, state.memory, pe, row,

@@ -8,7 +8,7 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.cycle.tally import cross
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import arriving, delay_until, leaving
-from wse_sim.engine.stream.stairs import NEVER, Stair, date_of, first_date, last_date
+from wse_sim.engine.stream.stairs import NEVER, Stair, date_of, last_date, words_before
 from wse_sim.engine.stream.tables import (
     C_NOTE,
     C_WITHIN,
@@ -128,20 +128,3 @@ def passed_before(stream: Stream, node: int, date: int) -> tuple[int, int]:
         last = last_date(stream, own, np.int64(count))
         message = np.int64(record[message, G_AFTER])
     return words, blocked
-
-
-@jit
-def words_before(stream: Stream, stair: Stair, count: int, date: int) -> int:
-    """How many of a message's words have an earlier date."""
-    if first_date(stream, stair) >= date:
-        return np.int64(0)
-    at, steps, shift = stair
-    low, high = np.int64(0), steps - 1
-    while low < high:
-        middle = (low + high + 1) >> 1
-        if stream.trace.step[at + middle, FIRST] + stream.trace.step[at + middle, LAG] + shift < date:
-            low = middle
-        else:
-            high = middle - 1
-    end = np.int64(stream.trace.step[at + low + 1, FIRST]) if low + 1 < steps else count
-    return min(end, date - stream.trace.step[at + low, LAG] - shift)

@@ -83,7 +83,9 @@ def arbitrate(stream: Stream, message: int, node: int) -> bool:
     """Dates a message anew at a router that has refused words, and all that pass there at the same time."""
     pe = stream.trees.pe[node]
     arrival = arriving(stream, message, node)
-    begin = NEVER
+    begin, since = NEVER, NEVER
+    if arrival[1] > 0:
+        since, _ = passage(stream, message, node)
     if arrival[1] > 0 and stream.trace.message[message, G_OPEN] == 0:
         begin = gather(stream, pe, message, node)
     if begin == NEVER:
@@ -93,9 +95,10 @@ def arbitrate(stream: Stream, message: int, node: int) -> bool:
         if turn < 0:
             stream.failed[0] = UNKNOWN_TURN
             return False
+        since = begin
         changed = move_words(stream, pe, turn)
     if changed:
-        later_due(stream, pe, first_date(stream, arrival))
+        later_due(stream, pe, since)
     return changed
 
 
@@ -284,7 +287,7 @@ def drafted(stream: Stream, k: int) -> Stair:
 
 @jit
 def later_due(stream: Stream, pe: int, date: int) -> None:
-    """Whose turn it is depends on what passed before."""
+    """Whose turn it is depends on what passes from a date on, or passed before the dates changed."""
     fabric = stream.state.fabric
     for index in range(fabric.first[pe], fabric.first[pe + 1]):
         node = stream.trees.node[index]

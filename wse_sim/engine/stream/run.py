@@ -8,8 +8,9 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.cast import cast, cues_of
 from wse_sim.engine.stream.count import count_component, end_core
+from wse_sim.engine.stream.count_slots import slots_end
 from wse_sim.engine.stream.dates import delay_until
-from wse_sim.engine.stream.flow import enqueue, run_round
+from wse_sim.engine.stream.flow import enqueue, has_open_slot, run_round
 from wse_sim.engine.stream.numbers import begin_numbers, compute_numbers
 from wse_sim.engine.stream.settle import NOTHING, settle
 from wse_sim.engine.stream.stairs import DRAFTS, GROUND, draft_size, free_pace
@@ -36,11 +37,13 @@ from wse_sim.engine.stream.tables import (
     SCRIPTS_BEFORE,
     SINGULAR,
     STEPS,
+    TANGLED,
     TOO_LONG,
     TRACED,
     WOKEN,
     Stream,
 )
+from wse_sim.engine.stream.tangle import is_tangled
 from wse_sim.engine.stream.twins import is_twin, take_over
 
 MOST_OF_THEIR_OWN = 1 << 10  # scripts of a component; more are not written if most PEs need one to themselves
@@ -73,15 +76,18 @@ def clear_trace(stream: Stream) -> None:
     counter, parts, progress, component = stream.counter, stream.components, stream.progress, stream.counter[COMPONENT]
     counter[OPERATIONS] = counter[MESSAGES] = counter[PLACES] = 0
     counter[LOWEST] = counter[LOWEST_PORTS] = NOTHING
-    counter[TRACED] = -1
+    counter[TRACED], slots = -1, stream.state.cores.threads - 1
     step = stream.trace.step
     step[GROUND - 1, PACE], step[GROUND, FIRST], step[GROUND, LAG] = free_pace(stream), 0, 0
     counter[STEPS] = DRAFTS + 2 * (draft_size(stream) + 1)
     for index in range(parts.first[component], parts.first[component + 1]):
         pe = parts.pe[index]
-        progress.done[pe] = progress.contended[pe] = 0
+        progress.done[pe] = progress.contended[pe] = progress.slotted[pe] = 0
         progress.first[pe] = progress.last[pe] = -1
         progress.turn[pe] = stream.state.fabric.turn[pe]
+        progress.first_slot[pe] = stream.state.cores.state[pe, at.TURN]
+        for place in range(pe * slots, pe * slots + slots):
+            progress.issue[place] = progress.pending[place] = -1
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = parts.tree[index]
         progress.head[tree] = progress.tail[tree] = -1
@@ -104,7 +110,7 @@ def cast_component(stream: Stream) -> None:
             script = cast(stream, pe)
             if script < 0:
                 return
-        progress.script[pe] = script
+        progress.script[pe], progress.queued[pe] = script, 0
         if script >= 0 and cues_of(stream, script) > 0:
             enqueue(stream, pe)
         counter[PLACE_IN] += 1
@@ -127,7 +133,7 @@ def act(stream: Stream, rounds: int) -> None:
         settle(stream)
         if stream.failed[0] != FINE:
             return
-        if stream.counter[QUEUE_LENGTH] == 0:
+        if stream.counter[QUEUE_LENGTH] == 0 and stream.counter[WOKEN] == 0:
             end_acts(stream)
             return
         run_round(stream)
@@ -142,6 +148,8 @@ def end_acts(stream: Stream) -> None:
         stream.failed[0] = DEADLOCK
     elif is_long(stream):
         stream.failed[0] = TOO_LONG
+    elif is_tangled(stream):
+        stream.failed[0] = TANGLED
     else:
         count(stream)
 
@@ -167,13 +175,15 @@ def leave_component(stream: Stream) -> None:
 
 @jit
 def is_long(stream: Stream) -> bool:
-    """Whether an operation has ended after the limit."""
+    """Whether a core has ended after the limit."""
     parts, component, progress = stream.components, stream.counter[COMPONENT], stream.progress
     for index in range(parts.first[component], parts.first[component + 1]):
         pe = parts.pe[index]
         if progress.last[pe] >= 0:
             delay = delay_until(stream, np.int64(progress.last[pe]))
             if stream.scripts.core[progress.script[pe], at.READY] + delay > stream.begin[1]:
+                return True
+            if progress.slotted[pe] and slots_end(stream, np.int64(pe)) > stream.begin[1]:
                 return True
     return False
 
@@ -185,6 +195,8 @@ def is_at_rest(stream: Stream) -> bool:
     for index in range(parts.first[component], parts.first[component + 1]):
         pe = parts.pe[index]
         if progress.script[pe] >= 0 and progress.done[pe] < cues_of(stream, np.int64(progress.script[pe])):
+            return False
+        if progress.slotted[pe] and has_open_slot(stream, np.int64(pe)):
             return False
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = parts.tree[index]

@@ -34,6 +34,7 @@ from wse_sim.engine.stream.tables import (
     C_CODE,
     C_COUNT,
     C_CUE,
+    C_GAP,
     C_NEXT,
     C_NODE,
     C_NOTE,
@@ -48,12 +49,18 @@ from wse_sim.engine.stream.tables import (
     FAULT,
     FINE,
     FULL,
+    GAPS,
+    H_BEGIN,
+    H_END,
+    H_LABEL,
+    H_SECTION,
     N_CUE,
     N_LEAVES,
     N_SECTION,
     N_TIME,
     NODES,
     NOTES,
+    OPEN,
     ORDINAL,
     R_CUE,
     R_ORDINAL,
@@ -66,6 +73,8 @@ from wse_sim.engine.stream.tables import (
     TRUTH,
     U_A,
     U_B,
+    U_GAP,
+    U_GAPS,
     U_GROUPS,
     U_LAST,
     U_NOTE,
@@ -73,13 +82,16 @@ from wse_sim.engine.stream.tables import (
     U_OUT,
     U_PACE,
     U_ROW,
+    U_SLOT,
     U_START,
+    U_WITHIN,
     Stream,
 )
 from wse_sim.hardware.states import State as Doing
 
 _IDLE, _OVERHEAD = np.int64(Doing.IDLE), np.int64(Doing.OVERHEAD)
-ZERO = np.int64(0)  # the only PE, thread and strip of the solo machine
+ZERO = np.int64(0)  # the only PE and strip of the solo machine, and its main thread
+ONE = np.int64(1)
 
 
 @jit
@@ -135,10 +147,10 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
         for column in range(solo.tally.passed.shape[2]):
             solo.tally.passed[phase, ZERO, column] = 0
     solo.tally.fault[ZERO, 0] = 0
-    counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = 0
+    counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = counter[OPEN] = 0
     row = scripts.script
     counter[CUES], counter[NOTES], counter[RISKS] = row[script, C_CUE], row[script, C_NOTE], row[script, C_RISK]
-    counter[COUNTS], counter[NODES] = row[script, C_COUNT], row[script, C_NODE]
+    counter[COUNTS], counter[NODES], counter[GAPS] = row[script, C_COUNT], row[script, C_NODE], row[script, C_GAP]
 
 
 @jit
@@ -154,6 +166,7 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
     row[script + 1, C_CUE], row[script + 1, C_NOTE] = counter[CUES], counter[NOTES]
     row[script + 1, C_RISK] = counter[RISKS]
     row[script + 1, C_COUNT], row[script + 1, C_NODE] = counter[COUNTS], counter[NODES]
+    row[script + 1, C_GAP] = counter[GAPS]
     for column in range(scripts.core.shape[1]):
         scripts.core[script, column] = solo.cores.state[ZERO, column]
     for register in range(scripts.ints.shape[1]):
@@ -174,7 +187,7 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
 
 @jit
 def add_cue(stream: Stream, row: int, count: int, time: int) -> bool:
-    """The next stream operation, of so many elements."""
+    """The next stream operation, of so many elements, or the start of an operation in a slot."""
     cue, place, rows = stream.scripts.cue, stream.counter[CUES], stream.solo.code.row
     if place == cue.shape[0]:
         fails(stream, FULL, CUES)
@@ -185,6 +198,8 @@ def add_cue(stream: Stream, row: int, count: int, time: int) -> bool:
     cue[place, U_OUT] = output_of(stream, row)
     cue[place, U_PACE], cue[place, U_LAST] = rows[row, at.S_CYCLES], last_cycles(stream, row, groups, count)
     cue[place, U_NOTE], cue[place, U_NOTES] = stream.counter[NOTES], 0
+    cue[place, U_GAP], cue[place, U_GAPS] = stream.counter[GAPS], 0
+    cue[place, U_SLOT], cue[place, U_WITHIN] = rows[row, at.SLOT], 0
     stream.counter[CUES] = place + 1
     return True
 
@@ -211,6 +226,7 @@ def output_of(stream: Stream, row: int) -> int:
 def last_cycles(stream: Stream, row: int, groups: int, count: int) -> int:
     """Cycles of the last group, which may be partial, and of the pause after it."""
     rows, pause = stream.solo.code.row, stream.solo.costs.stream_pause
+    pause = pause if uses_fabric(stream.solo, row) else np.int64(0)
     part = (count - 1) % rows[row, at.S_LANES] + 1
     cycles = np.int64(rows[row, at.CYCLES] * ((part + rows[row, at.LANES] - 1) // rows[row, at.LANES]))
     if rows[row, at.S_CYCLES] == 1:
@@ -251,6 +267,27 @@ def add_risk(stream: Stream, script: int, time: int) -> bool:
     return True
 
 
+@jit
+def add_gap(stream: Stream, begin: int) -> bool:
+    """The overhead with which the last instruction began, while slots may be in use."""
+    gap, place, core = stream.scripts.gap, stream.counter[GAPS], stream.solo.cores.state
+    end, label, section = core[ZERO, at.OCCUPIED], core[ZERO, at.BUBBLE], core[ZERO, at.WITHIN]
+    if end <= begin:
+        return True
+    cue, last = stream.counter[CUES] - 1, place - 1
+    if stream.scripts.cue[cue, U_GAPS] > 0 and gap[last, H_END] == begin:
+        if gap[last, H_LABEL] == label and gap[last, H_SECTION] == section:
+            gap[last, H_END] = end
+            return True
+    if place == gap.shape[0]:
+        fails(stream, FULL, GAPS)
+        return False
+    gap[place, H_BEGIN], gap[place, H_END], gap[place, H_LABEL], gap[place, H_SECTION] = begin, end, label, section
+    stream.scripts.cue[cue, U_GAPS] += 1
+    stream.counter[GAPS] = place + 1
+    return True
+
+
 # -- the play -------------------------------------------------------------------------------------------
 
 
@@ -283,6 +320,8 @@ def play(stream: Stream, script: int) -> int:
             why = run_next(stream, script, time)
         if why != FINE:
             return why
+        if stream.counter[OPEN] != 0 and not add_gap(stream, time):
+            return FULL
 
 
 @jit
@@ -350,7 +389,8 @@ def run_vector(stream: Stream, script: int, row: int, time: int) -> int:
     """A vector operation's time, but none of its numbers."""
     solo = stream.solo
     rows, core = solo.code.row, solo.cores.state
-    is_map, risky = rows[row, at.KIND] == at.MAP, False
+    is_map, risky, thread = rows[row, at.KIND] == at.MAP, False, ONE + rows[row, at.SLOT]
+    within = core[ZERO, at.WITHIN]
     if rows[row, at.LENGTH_AT] >= 0 and not need(stream, script, rows[row, at.LENGTH_AT], EXACT):
         return CONTROL
     if is_map and rows[row, at.COUNT_AT] >= 0 and not need(stream, script, rows[row, at.COUNT_AT], EXACT):
@@ -367,10 +407,12 @@ def run_vector(stream: Stream, script: int, row: int, time: int) -> int:
     core[ZERO, at.PC] += 1
     count = number(solo, ZERO, rows[row, at.LENGTH], rows[row, at.LENGTH_AT])
     steps = number(solo, ZERO, rows[row, at.COUNT], rows[row, at.COUNT_AT]) if is_map else np.int64(1)
-    prepare(solo, ZERO, ZERO, row, count, steps, time)
-    if not is_legal(solo, ZERO, ZERO, row, count, steps, time, ZERO):
+    prepare(solo, ZERO, thread, row, count, steps, time)
+    if not is_legal(solo, ZERO, thread, row, count, steps, time, ZERO):
         return FAULT
     count_work(solo, ZERO, ZERO, row, count * steps)
+    if thread > 0:
+        return issue_slot(stream, row, count, time, within)
     begin_segment(solo, ZERO, time, ZERO, _OVERHEAD, rows[row, at.ISSUE])
     if is_map:
         core[ZERO, at.MODE] = at.MAPPING
@@ -381,6 +423,20 @@ def run_vector(stream: Stream, script: int, row: int, time: int) -> int:
         advance_all(solo, ZERO, row)
     if rows[row, DST + at.O_KIND] == at.REGISTER:
         comes_from(stream, script, rows[row, DST + at.O_BASE], DATA)
+    return FINE
+
+
+@jit
+def issue_slot(stream: Stream, row: int, count: int, time: int, within: int) -> int:
+    """Hands an operation over to a background slot, of whose time nothing is known here."""
+    slot = stream.solo.code.row[row, at.SLOT]
+    if not add_cue(stream, row, count, time):
+        return FULL
+    stream.scripts.cue[stream.counter[CUES] - 1, U_WITHIN] = within
+    stream.counter[OPEN] &= ~(ONE << slot)
+    if count > 0:
+        stream.counter[OPEN] |= ONE << slot
+    begin_segment(stream.solo, ZERO, time, ZERO, _OVERHEAD, stream.solo.code.row[row, at.FREE_AFTER])
     return FINE
 
 

@@ -7,16 +7,21 @@ import numpy as np
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import date_operation, date_place, leaving
 from wse_sim.engine.stream.router import arbitrate, find_meetings
+from wse_sim.engine.stream.slots import date_in_slot
 from wse_sim.engine.stream.tables import (
     DATES_DUE,
     FINE,
     G_PLACES,
     G_TREE,
+    IN_SLOT,
     LOWEST,
     LOWEST_PORTS,
     MEETINGS_DUE,
     MESSAGE_DUE,
+    O_A,
+    O_B,
     O_OUT,
+    O_PE,
     OPERATION_DUE,
     OPERATIONS,
     P_DUE,
@@ -56,9 +61,31 @@ def settle(stream: Stream) -> None:
 
 @jit
 def look_at_operation(stream: Stream, operation: int) -> None:
-    if stream.trace.due[operation] & OPERATION_DUE:
+    """Dates the operation, and then those of the PE's slots that have to make way for it."""
+    due = stream.trace.due[operation]
+    if due & OPERATION_DUE:
         stream.trace.due[operation] &= ~OPERATION_DUE
-        date_operation(stream, operation)
+        if due & IN_SLOT:
+            date_in_slot(stream, operation)
+        elif date_operation(stream, operation) and stream.progress.slotted[stream.trace.operation[operation, O_PE]]:
+            look_at_slots(stream, np.int64(stream.trace.operation[operation, O_PE]))
+
+
+@jit
+def look_at_slots(stream: Stream, pe: int) -> None:
+    """Dates the latest operations of a PE's slots, and what they send, so that a chain of PEs settles in one sweep."""
+    slots = stream.state.cores.threads - 1
+    for place in range(pe * slots, pe * slots + slots):
+        issue = np.int64(stream.progress.issue[place])
+        while issue >= 0:
+            operation = np.int64(stream.trace.operation[issue, O_B])
+            if operation >= 0:
+                if not stream.trace.due[operation] & OPERATION_DUE:
+                    break
+                stream.trace.due[operation] &= ~OPERATION_DUE
+                date_in_slot(stream, operation)
+                look_at_message(stream, operation)
+            issue = np.int64(stream.trace.operation[issue, O_A])
 
 
 @jit

@@ -43,6 +43,23 @@ def first_date(stream: Stream, stair: Stair) -> int:
 
 
 @jit
+def words_before(stream: Stream, stair: Stair, count: int, date: int) -> int:
+    """How many of a message's words have an earlier date."""
+    if first_date(stream, stair) >= date:
+        return np.int64(0)
+    at, steps, shift = stair
+    low, high = np.int64(0), steps - 1
+    while low < high:
+        middle = (low + high + 1) >> 1
+        if stream.trace.step[at + middle, FIRST] + stream.trace.step[at + middle, LAG] + shift < date:
+            low = middle
+        else:
+            high = middle - 1
+    end = np.int64(stream.trace.step[at + low + 1, FIRST]) if low + 1 < steps else count
+    return min(end, date - stream.trace.step[at + low, LAG] - shift)
+
+
+@jit
 def draft_size(stream: Stream) -> int:
     """Steps that fit into a draft; a message may have as many words."""
     return np.int64(stream.trace.draft.shape[1])

@@ -16,13 +16,18 @@ from wse_sim.engine.state import State
 
 # -- columns of a script: what the main threads of a kind of PEs do ---------------------------------------
 C_CODE, C_NEXT, C_ACTIVE, C_BLOCKED, C_WITHIN, C_PES = map(np.int64, range(6))
-C_CUE, C_NOTE, C_COUNT, C_NODE, C_RISK = map(np.int64, range(6, 11))  # where they begin; end: the next script
-SCRIPT = 11
+C_CUE, C_NOTE, C_COUNT, C_NODE, C_RISK, C_GAP = map(np.int64, range(6, 12))  # where they begin; end: the next script
+SCRIPT = 12
 
 # -- columns of a cue: a script's next stream operation; of a note: a section begins or is left ------------
 U_ROW, U_GROUPS, U_START, U_A, U_B, U_OUT, U_PACE, U_LAST, U_NOTE, U_NOTES = map(np.int64, range(10))
-CUE = 10  # U_A, U_B, U_OUT: local input queues and router FIFO, -1: none; U_NOTE: the first note after it
+U_SLOT, U_WITHIN, U_GAP, U_GAPS = map(np.int64, range(10, 14))
+CUE = 14  # U_A, U_B, U_OUT: local input queues and router FIFO, -1: none; U_NOTE, U_GAP: the first after it
+# U_SLOT: -1: of the main thread; U_WITHIN: section in which the main thread waits for the slot
 N_CUE, N_SECTION, N_TIME, N_LEAVES = map(np.int64, range(4))  # N_CUE: the one before; -1: none
+
+# -- columns of a gap: cycles between stream operations in which the main thread leaves the issue slot free ---
+H_BEGIN, H_END, H_LABEL, H_SECTION = map(np.int64, range(4))  # what they count as; filed while slots are in use
 
 # -- columns of a count: a section's cycles in a state, or what an instruction has done --------------------
 K_TABLE, K_ROW, K_COLUMN, K_VALUE = map(np.int64, range(4))
@@ -40,6 +45,9 @@ R_CUE, R_TIME, R_ORDINAL = map(np.int64, range(3))  # R_ORDINAL: which of the sc
 O_PE, O_CUE, O_COUNT, O_START, O_BEFORE, O_AFTER, O_A, O_B = map(np.int64, range(8))
 O_OUT, O_AT, O_STEPS, O_SHIFT, O_LEAF_A, O_LEAF_B, O_PACE, O_LAST = map(np.int64, range(8, 16))
 OPERATION = 16
+ISSUING = np.int64(-1)
+"""O_PACE where the main thread starts a slot's operation: O_A is where it did so before on that slot, O_OUT where it
+does so next, O_B the operation, -1: none."""
 
 # -- columns of a message ------------------------------------------------------------------------------
 G_TREE, G_COUNT, G_SOURCE, G_WORDS, G_PLACES, G_BEFORE, G_AFTER, G_LEFT, G_OPEN = map(np.int64, range(9))
@@ -55,6 +63,7 @@ PACE = LAG  # header: cycles that surely lie between two words, pauses besides
 
 # -- what waits for work, bits -------------------------------------------------------------------------
 OPERATION_DUE, MESSAGE_DUE, PORTS_DUE = np.uint8(1), np.uint8(2), np.uint8(4)
+IN_SLOT = np.uint8(8)  # beside them: the operation is in a background slot
 DATES_DUE, MEETINGS_DUE = np.int64(1), np.int64(2)  # of a message at a router
 
 # -- counters ------------------------------------------------------------------------------------------
@@ -63,13 +72,16 @@ SCRIPTS, CUES, NOTES, COUNTS, NODES, RISKS = map(np.int64, range(5, 11))  # of t
 SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the making
 QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
 WOKEN, TRACED, SCRIPTS_BEFORE = map(np.int64, range(21, 24))  # TRACED: the component whose trace is whole; -1: none
-COUNTERS = 24
+GAPS, OPEN = map(np.int64, range(24, 26))  # of the scripts, in use; of the script in the making: slots in use, bits
+COUNTERS = 26
 
 # -- phases of a component ---------------------------------------------------------------------------------
 CASTING, ACTING, COMPUTING = map(np.int64, range(3))
 
 # -- why the engine stops (first of `failed`) ------------------------------------------------------------
-FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED, CONTROL, SINGULAR = map(np.int64, range(10))
+FINE, FULL, FAULT, DEADLOCK, TOO_LONG, UNMATCHED, UNKNOWN_TURN, UNSETTLED, CONTROL, SINGULAR, TANGLED = map(
+    np.int64, range(11)
+)
 
 SHARES = np.int64(64)  # bit of a router buffer's needs: another buffer needs one of them too
 ROUTER_FIFOS = 60  # most router buffers of a PE that the engine arbitrates among
@@ -118,8 +130,13 @@ class Progress(NamedTuple):
     latest: np.ndarray  # (nodes,) int32: a date that no word has left later
     waits: np.ndarray  # (nodes,) uint8: whether it waits for the next
     parked: np.ndarray  # (pes,) uint8: whether its numbers wait for words
-    queue: np.ndarray  # (pes,) int32: ring, or stack, of PEs that can go on
+    queue: np.ndarray  # (pes + 1,) int32: ring, or stack, of PEs that can go on
     woken: np.ndarray  # (pes,) int32: stack of PEs for which words have come just now
+    queued: np.ndarray  # (pes,) uint8: whether it is in the ring, or on that stack
+    issue: np.ndarray  # (pes * slots,) int32: operation with which the main thread has last started each slot; -1: none
+    pending: np.ndarray  # (pes * slots,) int32: a slot's operation whose numbers wait for words; -1: none
+    slotted: np.ndarray  # (pes,) uint8: whether it has started a slot
+    first_slot: np.ndarray  # (pes,) int32: slot that is asked first, when the launch began
     contended: np.ndarray  # (pes,) uint8: routers that have refused a word
     turn: np.ndarray  # (pes,) int32: of routers, when the launch began
 
@@ -155,6 +172,7 @@ class Scripts(NamedTuple):
     passed: np.ndarray  # (n, phases, states + 4) int64: of both, what each measured phase has
     cue: np.ndarray  # (n, CUE) int32: stream operations in order
     note: np.ndarray  # (n, 4) int32
+    gap: np.ndarray  # (n, 4) int32
     count: np.ndarray  # (n, 4) int64
     node: np.ndarray  # (n, NODE) int64
     risk: np.ndarray  # (n, 3) int32
@@ -175,6 +193,8 @@ class Stream(NamedTuple):
     scripts: Scripts
     solo: State  # a machine of one PE, which plays the others while scripts are written
     router: np.ndarray  # (ROUTER_FIFOS, 10) int64: one router's buffers, while it is arbitrated
+    slot: np.ndarray  # (slots, 16) int64: one core's background slots, while they take turns
+    window: np.ndarray  # (8,) int64: cycles in which a main thread leaves the issue slot free
     turns: np.ndarray  # (n,) int64: buffers that moved in the same cycle
     counter: np.ndarray  # (COUNTERS,) int64
     failed: np.ndarray  # (3,) int64: why, PE, row

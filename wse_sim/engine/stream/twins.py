@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.state import Fabric
 from wse_sim.engine.stream.tables import (
@@ -81,6 +82,8 @@ def is_twin(stream: Stream) -> bool:
         pe, twin = parts.pe[first + place], parts.pe[other + place]
         if progress.script[pe] != progress.script[twin] or stream.state.fabric.turn[pe] != progress.turn[twin]:
             return False
+        if progress.slotted[twin] and stream.state.cores.state[pe, at.TURN] != progress.first_slot[twin]:
+            return False
     return True
 
 
@@ -88,11 +91,15 @@ def is_twin(stream: Stream) -> bool:
 def take_over(stream: Stream) -> None:
     """Makes the trace of the component before this one's."""
     parts, progress, component = stream.components, stream.progress, stream.counter[COMPONENT]
-    first, other = parts.first[component], parts.first[component - 1]
+    first, other, slots = parts.first[component], parts.first[component - 1], stream.state.cores.threads - 1
     for place in range(parts.first[component + 1] - first):
         pe, twin = parts.pe[first + place], parts.pe[other + place]
         progress.first[pe], progress.last[pe] = progress.first[twin], progress.last[twin]
         progress.contended[pe], progress.turn[pe] = progress.contended[twin], progress.turn[twin]
+        progress.slotted[pe], progress.first_slot[pe] = progress.slotted[twin], progress.first_slot[twin]
+        for slot in range(slots):
+            progress.issue[pe * slots + slot] = progress.issue[twin * slots + slot]
+            progress.pending[pe * slots + slot] = -1
     shift = parts.first_tree[component] - parts.first_tree[component - 1]
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree, twin = parts.tree[index], parts.tree[index - shift]

@@ -19,10 +19,9 @@ F32_BYTES = 4
 
 
 @jit
-def compute_operation(stream: Stream, pe: int, in_a: int, in_b: int, out: int) -> None:
-    """Does the elements of the main thread's operation; words come from and go to these places of the pool."""
+def compute_operation(stream: Stream, pe: int, thread: int, in_a: int, in_b: int, out: int) -> None:
+    """Does the elements of a thread's operation; words come from and go to these places of the pool."""
     state = stream.state
-    thread = pe * state.cores.threads
     row = state.cores.thread[thread, at.T_ROW]
     if state.code.row[row, at.PLAIN]:
         compute_plain(stream, thread, row, in_a, in_b, out)
