@@ -1,0 +1,44 @@
+"""The tables of the README are what `python -m wse_sim.mapping.comparison.overview` prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wse_sim.hardware import by_name
+from wse_sim.mapping.comparison.overview import MODELS, WAFERS, overview
+from wse_sim.mapping.plan.mapping import Phase
+from wse_sim.mapping.strategies import STRATEGIES
+
+README = Path(__file__).parents[2] / "README.md"
+PHASES: tuple[Phase, ...] = ("decode", "prefill")
+
+
+def table(phase: Phase) -> list[str]:
+    """Lines of a phase's table."""
+    text = README.read_text().split(f"<!-- overview {phase} -->\n")[1].split("<!-- end of overview -->")[0]
+    return text.strip().splitlines()
+
+
+ROWS = [(phase, row) for phase in PHASES for row in table(phase)[2:]]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_the_tables_have_a_column_for_each_strategy_and_name_every_model(phase: Phase) -> None:
+    head, _, *rows = table(phase)
+    assert head == "| model, wafer | " + " | ".join(STRATEGIES) + " |"
+    named = [row.split("|")[1].strip() for row in rows]
+    every = [f"{model.removeprefix('cerebras-gpt-').upper()}, {wafer.name}" for model in MODELS for wafer in WAFERS]
+    assert named == [name for name in every if name in named]
+    assert phase == "prefill" or named == every
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("phase", "row"), ROWS, ids=[f"{phase} {row.split('|')[1].strip()}" for phase, row in ROWS])
+def test_a_row_is_what_the_command_prints(phase: Phase, row: str) -> None:
+    """But for cells that are empty."""
+    model, _, wafer = row.split("|")[1].strip().partition(", ")
+    found = [*overview(phase, models=[f"cerebras-gpt-{model.lower()}"], wafers=[by_name(wafer)])]
+    pairs = zip(row.split("|"), found[-1].split("|"), strict=True)
+    assert [(there, printed) for there, printed in pairs if there.strip() and there != printed] == []
