@@ -71,6 +71,8 @@ def count_component(stream: Stream) -> None:
         turn = turn_at_end(stream, parts.pe[index])
         if turn < 0:
             stream.failed[0] = UNKNOWN_TURN
+            for earlier in range(parts.first[component], index):
+                stream.state.fabric.turn[parts.pe[earlier]] = stream.progress.turn[parts.pe[earlier]]
             return
         stream.state.fabric.turn[parts.pe[index]] = turn
     if stream.state.tally.passed.shape[0] > 0:

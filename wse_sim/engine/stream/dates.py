@@ -252,11 +252,25 @@ def input_taken(stream: Stream, message: int, leaf: int, stair: Stair, is_first:
     prompt = stair[0] == arrival[0] and stair[2] < arrival[2] + room
     if not (is_first and prompt):
         place_due(stream, message, parent)
-    place_due(stream, stream.trace.message[message, G_AFTER], parent)
+    room_due(stream, message, leaf)
     if is_first:
         stream.trace.message[message, G_OPEN] -= 1
         if stream.trace.message[message, G_OPEN] == 0:
             close_message(stream, message)
+
+
+@jit
+def room_due(stream: Stream, message: int, node: int) -> None:
+    """A message leaves a FIFO at other dates: those behind it, short ones together, may have to wait for room there."""
+    record, parent, room = stream.trace.message, stream.trees.parent[node], np.int64(stream.trees.capacity[node])
+    following = np.int64(record[message, G_AFTER])
+    while following >= 0 and room > 0:
+        if parent < 0:
+            operation_due(stream, record[following, G_SOURCE])
+        else:
+            place_due(stream, following, parent)
+        room -= record[following, G_COUNT]
+        following = np.int64(record[following, G_AFTER])
 
 
 @jit
@@ -318,13 +332,11 @@ def change_place(stream: Stream, message: int, node: int, stair: Stair) -> bool:
             place_due(stream, message, child)
     parent, following = trees.parent[node], record[message, G_AFTER]
     place_due(stream, following, node)
-    place_due(stream, following, parent)
+    room_due(stream, message, node)
     if not (prompt and old[1] == 0):
         place_due(stream, message, parent)
     if parent < 0:
         operation_due(stream, record[message, G_SOURCE])
-        if following >= 0:
-            operation_due(stream, record[following, G_SOURCE])
     if trees.needs[node] & SHARES and record[message, G_OPEN] == 0:
         ports_due(stream, message, node)
     return True
