@@ -79,8 +79,9 @@ for ax, name in zip(axes, ("pipeline", "replicas", "hybrid"), strict=True):
 
 # %%
 small = GPTConfig(name="small", n_layer=4, n_embd=32, n_head=4, n_positions=32, vocab_size=64)
-here = Problem(config=small, wafer=WSE2, width=20, height=20, replicas=4, dtype=f16, accumulate=f16)
-mappings = [strategy(name).plan(here) for name in NAMES]
+here = Problem(config=small, wafer=WSE2, width=20, height=20, dtype=f16, accumulate=f16)
+four = here.with_(replicas=4)
+mappings = [strategy(name).plan(four if "replicas" in strategy(name).uses else here) for name in NAMES]
 simulated = compare(mappings, fidelity="exact").set_index("strategy")
 simulated[["cycles_per_token", "tokens_per_s", "estimate_error", "busiest_link_share", "stalls.busy", "stalls.idle"]]
 
