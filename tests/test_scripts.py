@@ -95,7 +95,7 @@ def decides(kind: str) -> Program:
     elif kind == "loop":
         count = build.buffer("count", i32, 1, init=3)
         last.mov(x, go)
-        last.store(count, last.load(count) + 1)
+        last.add(count, count, 1)
         with last.loop(last.load(count)):
             last.add(x, x, 1.0)
     elif kind == "length":
@@ -106,7 +106,7 @@ def decides(kind: str) -> Program:
     elif kind == "stalls":
         place = build.buffer("place", i32, 1, init=1)
         last.mov(x, go)
-        last.store(place, last.load(place) + 1)
+        last.add(place, place, 1)
         last.add(x.view(0, 4), x.view(0, 4).at(last.load(place)), x.view(2, 4))
     return build.finish()
 
@@ -122,6 +122,73 @@ def test_control_that_depends_on_data_is_left_alone_and_said(kind: str, monkeypa
         Machine(program, wafer, engine="stream").launch()
 
 
+def stores(kind: str) -> Program:
+    """Control depends on numbers in memory that the code writes."""
+    build, x, go = row(3)
+    counts = build.buffer("counts", i32, 4, init=[3, 1, 4, 1])
+    at = build.argument("at", "int")
+    pe = build.main()
+    pe.on(build.grid[0, :]).mov(go, x)
+    last = pe.on(build.grid[-1, :])
+    last.mov(x, go)
+    place = last.use(at)
+    if kind == "counted on":  # from launch to launch
+        last.store(counts[:1], last.load(counts[:1]) + 1)
+    elif kind == "swapped":
+        one, other = last.load(counts.at(place, 1)), last.load(counts[2:3])
+        last.store(counts.at(place, 1), other)
+        last.store(counts[2:3], one)
+    elif kind == "in a loop":
+        with last.loop(3):
+            last.store(counts[:1], last.load(counts[:1]) + last.load(counts.at(place, 1)))
+    elif kind == "beside numbers":
+        last.add(build.buffer("others", i32, 2, init=1), counts[:2], 1)
+        last.store(counts[:1], place)
+    elif kind == "over numbers":
+        last.add(counts, counts, 1)
+        last.store(counts[:1], 2)
+    elif kind == "under numbers":
+        last.store(counts[:1], 2)
+        last.add(counts, counts, 1)
+    elif kind == "a number":
+        last.store(counts[:1], 2)
+        last.add(counts[3:], counts[3:], 1)
+        last.store(counts[:1], last.load(counts[3:]))
+    elif kind == "where a number says":
+        last.add(counts[3:], counts[3:], 1)
+        last.store(counts.at(last.load(counts[3:]), 1), 5)
+    elif kind == "too many":
+        many = build.buffer("many", i32, engine_module.MOST_STORED + 1)
+        step = last.integer(0)
+        with last.loop(engine_module.MOST_STORED + 1):
+            last.store(many.at(step, 1), step)
+            step += 1
+        last.store(counts[:1], last.load(many.at(step - 1, 1)))
+    with last.loop(last.load(counts[:1])):
+        last.add(x, x, 1.0)
+    return build.finish()
+
+
+@pytest.mark.parametrize("kind", ["counted on", "swapped", "in a loop", "beside numbers", "over numbers"])
+@pytest.mark.parametrize("at", [0, 1])
+def test_whole_numbers_that_control_stores_may_decide(kind: str, at: int) -> None:
+    machine = both(stores(kind), toy(3, 1), [{"at": at}] * 2)
+    assert machine.shares.engine == "stream"
+
+
+@pytest.mark.parametrize("kind", ["under numbers", "a number", "where a number says", "too many"])
+def test_numbers_stored_among_them_may_not(kind: str) -> None:
+    with pytest.raises(RunError, match=r"PE \(2, 0\) has control that depends on data"):
+        Machine(stores(kind), toy(3, 1), engine="stream").launch({"at": 0})
+
+
+def test_stores_of_an_earlier_launch_without_numbers_do_not_decide() -> None:
+    machine = Machine(stores("over numbers"), toy(3, 1), engine="stream", values=False)
+    assert machine.launch({"at": 0}) == machine.launch({"at": 0})
+    with pytest.raises(RunError, match="depends on data"):
+        Machine(stores("counted on"), toy(3, 1), engine="stream", values=False).launch({"at": 0})
+
+
 def looks_up(index: int) -> Program:
     """The last PE reads an element where a number says that has been computed, after a message."""
     build, x, go = row(3)
@@ -131,7 +198,7 @@ def looks_up(index: int) -> Program:
     pe.on(build.grid[0, :]).mov(go, x)
     last = pe.on(build.grid[-1, :])
     last.mov(x, go)
-    last.store(place, last.load(place) * 2)
+    last.add(place, place, place)
     last.mov(found, x.view(0, 2).at(last.load(place)))
     last.store(found[:1], last.load(x.view(0, 1).at(last.load(place))))
     return build.finish()
@@ -156,7 +223,7 @@ def test_division_by_a_number_that_is_zero() -> None:
     pe = build.main()
     pe.on(build.grid[0, :]).mov(go, x)
     last = pe.on(build.grid[-1, :])
-    last.store(zero, last.load(zero) - 1)
+    last.sub(zero, zero, 1)
     last.mov(x, go)
     last.store(zero, last.integer(7) // last.load(zero))
     program, said = build.finish(), []

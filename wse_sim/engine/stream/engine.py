@@ -61,6 +61,7 @@ ROUNDS = 1 << 10  # in one go
 DRAFT = 4096
 TURNS = 4096
 NODES_OF_ONE = 1 << 18  # nodes of a script in the making
+MOST_STORED = 256  # whole numbers in memory that a script in the making knows
 MORE_SCRIPTS = 1 << 14  # than twice those of the first launch are not kept for the next
 _WHY = {
     int(FAULT): "meets a fault",
@@ -320,6 +321,7 @@ def _new_scripts(state: State) -> Scripts:
         node=np.empty((16 * few, NODE), np.int64),
         risk=np.empty((few, 3), np.int32),
         scratch=np.empty((NODES_OF_ONE, NODE), np.int64),
+        stored=np.empty((MOST_STORED, 3), np.int64),
         touched=np.zeros(rows, np.uint8),
         rows=np.empty(rows, np.int32),
         value=np.empty(NODES_OF_ONE, np.int64),

@@ -11,6 +11,7 @@ from wse_sim.engine.cycle.operand import bytes_of, inside, start_of
 from wse_sim.engine.cycle.tally import begin_segment, enter_instruction, hold
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
+from wse_sim.engine.stream.stores import is_written, keep_store, store_at, writes_numbers
 from wse_sim.engine.stream.tables import (
     EXACT,
     FAULT,
@@ -18,6 +19,8 @@ from wse_sim.engine.stream.tables import (
     MEMORY_NODE,
     OPERATION_NODE,
     REGISTER_NODE,
+    S_ORIGIN,
+    S_VALUE,
     SCRATCH,
     X_A,
     X_B,
@@ -150,20 +153,29 @@ def pass_scalar(stream: Stream, row: int, time: int) -> None:
 
 @jit
 def run_store(stream: Stream, script: int, row: int, time: int) -> tuple[int, bool]:
-    where = stream.solo.code.row[row, DST + at.O_WHERE]
+    rows = stream.solo.code.row
+    where, origin = rows[row, DST + at.O_WHERE], operand_origin(stream, script, row, A)
+    value = operand_number(stream, row, A) if origin != DATA else ZERO
     pass_scalar(stream, row, time)
     if where >= 0 and not need(stream, script, where, EXACT):
+        writes_numbers(stream, row)
         return FINE, True
-    return FINE if is_inside(stream, row, DST) else FAULT, False
+    if not is_inside(stream, row, DST):
+        return FAULT, False
+    if origin == DATA:
+        writes_numbers(stream, row)
+    else:
+        keep_store(stream, row, offset_of(stream, row, DST), value, origin)
+    return FINE, False
 
 
 @jit
 def run_load(stream: Stream, script: int, row: int, time: int) -> tuple[int, bool]:
-    """A load's value is known if the PE's code never writes there."""
+    """A load's value is known if the PE has not written there, or a known number."""
     solo = stream.solo
     rows = solo.code.row
     where, to = rows[row, A + at.O_WHERE], rows[row, DST + at.O_BASE]
-    dtype = rows[row, A + at.O_DTYPE]
+    dtype = np.int64(rows[row, A + at.O_DTYPE])
     pass_scalar(stream, row, time)
     if where >= 0 and not need(stream, script, where, EXACT):
         comes_from(stream, script, to, DATA)
@@ -171,17 +183,29 @@ def run_load(stream: Stream, script: int, row: int, time: int) -> tuple[int, boo
     if not is_inside(stream, row, A):
         return FAULT, False
     fraction = dtype == F32 or dtype == F16 or rows[row, DST + at.O_DTYPE] == F32
-    low = rows[row, A + at.O_BASE]
-    if where >= 0:
-        low += np.int64(solo.cores.ints[ZERO, where]) * bytes_of(dtype)
-    if fraction or is_written(stream, low, low + bytes_of(dtype)):
+    low, stored = offset_of(stream, row, A), stream.scripts.stored
+    known = store_at(stream, low, dtype)
+    if fraction or (known < 0 and is_written(stream, low, low + bytes_of(dtype))):
         comes_from(stream, script, to, DATA)
         return FINE, False
-    value = number_at(stream, np.int64(solo.memory.base[ZERO]), dtype, low)
+    if known >= 0:
+        value, origin = stored[known, S_VALUE], np.int64(stored[known, S_ORIGIN])
+    else:
+        value = number_at(stream, np.int64(solo.memory.base[ZERO]), dtype, low)
+        origin = add_node(stream, MEMORY_NODE, dtype, CONSTANT, CONSTANT, low, ZERO, value)
     solo.cores.ints[ZERO, to] = np.int32(value)
-    origin = add_node(stream, MEMORY_NODE, dtype, CONSTANT, CONSTANT, low, ZERO, value)
     comes_from(stream, script, to, origin)
     return FINE, False
+
+
+@jit
+def offset_of(stream: Stream, row: int, operand: int) -> int:
+    """Of a scalar operand in the data area, bytes."""
+    rows = stream.solo.code.row
+    where, low = rows[row, operand + at.O_WHERE], np.int64(rows[row, operand + at.O_BASE])
+    if where >= 0:
+        low += np.int64(stream.solo.cores.ints[ZERO, where]) * bytes_of(rows[row, operand + at.O_DTYPE])
+    return low
 
 
 @jit
@@ -189,17 +213,6 @@ def is_inside(stream: Stream, row: int, operand: int) -> bool:
     solo = stream.solo
     start = start_of(solo.code, solo.cores, solo.memory, ZERO, row, operand)
     return inside(solo.code, solo.memory, ZERO, row, operand, start, ONE, ONE)
-
-
-@jit
-def is_written(stream: Stream, low: int, high: int) -> bool:
-    """Whether the PE's code writes any of these bytes of its data area."""
-    scripts = stream.scripts
-    code = scripts.code[stream.solo.cores.role[ZERO]]
-    for each in range(scripts.first[code], scripts.first[code + 1]):
-        if scripts.range[each, 0] < high and low < scripts.range[each, 1]:
-            return True
-    return False
 
 
 @jit

@@ -1,9 +1,9 @@
 """What a main thread does between its first cycle and its last, written down for all PEs that do the same.
 
-Scripts are played on a machine of one PE that computes no numbers. Control may depend on registers and on memory that
-the PE's code never writes: each register knows where its whole number comes from, and what control has read of it
-decides which other PEs the script fits. Cycles are counted from the launch's as if stream operations took none; these
-are put in between later.
+Scripts are played on a machine of one PE that computes no numbers. Control may depend on registers, and whole numbers
+in memory that are there when the launch begins or that control itself has stored: each register knows where its whole
+number comes from, and what control has read of it decides which other PEs the script fits. Cycles are counted from the
+launch's as if stream operations took none; these are put in between later.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
 from wse_sim.engine.stream.filing import keep_counts, keep_nodes
 from wse_sim.engine.stream.origin import DATA, UNSEEN, comes_from, need, place_of_data, run_scalar
+from wse_sim.engine.stream.stores import writes_numbers
 from wse_sim.engine.stream.tables import (
     C_ACTIVE,
     C_BLOCKED,
@@ -68,6 +69,7 @@ from wse_sim.engine.stream.tables import (
     RISKS,
     SCRATCH,
     SCRIPTS,
+    STORED,
     TOO_LONG,
     TOUCHED,
     TRUTH,
@@ -92,6 +94,7 @@ from wse_sim.hardware.states import State as Doing
 _IDLE, _OVERHEAD = np.int64(Doing.IDLE), np.int64(Doing.OVERHEAD)
 ZERO = np.int64(0)  # the only PE and strip of the solo machine, and its main thread
 ONE = np.int64(1)
+ONCE = np.uint8(1)  # bit of `touched`
 
 
 @jit
@@ -147,7 +150,7 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
         for column in range(solo.tally.passed.shape[2]):
             solo.tally.passed[phase, ZERO, column] = 0
     solo.tally.fault[ZERO, 0] = 0
-    counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = counter[OPEN] = 0
+    counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = counter[OPEN] = counter[STORED] = 0
     row = scripts.script
     counter[CUES], counter[NOTES], counter[RISKS] = row[script, C_CUE], row[script, C_NOTE], row[script, C_RISK]
     counter[COUNTS], counter[NODES], counter[GAPS] = row[script, C_COUNT], row[script, C_NODE], row[script, C_GAP]
@@ -342,8 +345,8 @@ def run_next(stream: Stream, script: int, time: int) -> int:
     solo, scripts, counter = stream.solo, stream.scripts, stream.counter
     core = solo.cores.state
     row, within = solo.code.sequence[core[ZERO, at.PC]], core[ZERO, at.WITHIN]
-    if not scripts.touched[row]:
-        scripts.touched[row] = 1
+    if scripts.touched[row] == 0:
+        scripts.touched[row] = ONCE
         scripts.rows[counter[TOUCHED]] = row
         counter[TOUCHED] += 1
     why = run_row(stream, script, row, solo.code.row[row, at.KIND], time)
@@ -411,6 +414,7 @@ def run_vector(stream: Stream, script: int, row: int, time: int) -> int:
     if not is_legal(solo, ZERO, thread, row, count, steps, time, ZERO):
         return FAULT
     count_work(solo, ZERO, ZERO, row, count * steps)
+    writes_numbers(stream, row)
     if thread > 0:
         return issue_slot(stream, row, count, time, within)
     begin_segment(solo, ZERO, time, ZERO, _OVERHEAD, rows[row, at.ISSUE])

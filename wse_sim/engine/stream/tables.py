@@ -39,6 +39,7 @@ REGISTER_NODE, MEMORY_NODE, OPERATION_NODE = map(np.int64, range(3))  # kinds
 TRUTH, EXACT = map(np.int64, (1, 2))  # of a node's value, what must be the same; 0: nothing
 
 # -- columns of a risk: an instruction that only numbers can tell to be at fault -----------------------------
+S_LOW, S_VALUE, S_ORIGIN = map(np.int64, range(3))  # S_LOW: offset in the data area
 R_CUE, R_TIME, R_ORDINAL = map(np.int64, range(3))  # R_ORDINAL: which of the script's instructions
 
 # -- columns of an operation ---------------------------------------------------------------------------
@@ -73,7 +74,8 @@ SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the
 QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
 WOKEN, TRACED, SCRIPTS_BEFORE = map(np.int64, range(21, 24))  # TRACED: the component whose trace is whole; -1: none
 GAPS, OPEN = map(np.int64, range(24, 26))  # of the scripts, in use; of the script in the making: slots in use, bits
-COUNTERS = 26
+STORED = np.int64(26)  # of the script in the making: known numbers in memory
+COUNTERS = 27
 
 # -- phases of a component ---------------------------------------------------------------------------------
 CASTING, ACTING, COMPUTING = map(np.int64, range(3))
@@ -177,7 +179,8 @@ class Scripts(NamedTuple):
     node: np.ndarray  # (n, NODE) int64
     risk: np.ndarray  # (n, 3) int32
     scratch: np.ndarray  # (nodes, NODE) int64: of the script in the making
-    touched: np.ndarray  # (rows,) uint8: instructions that it has come to
+    stored: np.ndarray  # (n, 3) int64: whole numbers that it has stored
+    touched: np.ndarray  # (rows,) uint8: instructions that it has come to, bits
     rows: np.ndarray  # (rows,) int32: these, in order
     value: np.ndarray  # (nodes,) int64: of nodes, for a PE that is to be cast
 
