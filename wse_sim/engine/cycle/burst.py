@@ -30,6 +30,7 @@ from wse_sim.engine.state import Code, Cores, Costs
 from wse_sim.hardware.operations import VectorCode
 
 _MAC = np.int64(VectorCode.MAC)
+NO_RUN = np.int64(-1)
 
 
 @jit
@@ -38,15 +39,11 @@ def compute_elements(code: Code, cores: Cores, memory: Memory, pe: int, row: int
     """The values of a whole memory operation, element after element; `scalar` stands for b in a map."""
     op = code.row[row, OP]
     has_scalar = code.row[row, KIND] == MAP
-    if op == _MAC and code.row[row, DST + O_KIND] == MEMORY:
-        if has_scalar or (code.row[row, B + O_KIND] != MEMORY):
-            value = scalar if has_scalar else read(code, cores, memory, pe, row, B, b, np.int64(0))
-            if is_run(code, row, F32):
-                mac_single(memory, dst, a, value, count)
-                return
-            if is_run(code, row, F16):
-                mac_half(memory, dst, a, value, count)
-                return
+    kind = mac_run(code, row)
+    if kind != NO_RUN:
+        value = scalar if has_scalar else read(code, cores, memory, pe, row, B, b, np.int64(0))
+        add_run(memory, kind, dst, a, value, count)
+        return
     keeps = reads_destination(op)
     has_b = code.row[row, B + O_KIND] != NONE
     for i in range(count):
@@ -56,6 +53,24 @@ def compute_elements(code: Code, cores: Cores, memory: Memory, pe: int, row: int
             second = read(code, cores, memory, pe, row, B, b, i)
         old = read(code, cores, memory, pe, row, DST, dst, i) if keeps else 0.0
         write(code, cores, memory, pe, row, DST, dst, i, compute(op, old, first, second))
+
+
+@jit
+def mac_run(code: Code, row: int) -> int:
+    """The dtype of both, if the instruction adds a multiple of a contiguous run to another; or NO_RUN."""
+    if code.row[row, OP] == _MAC and (code.row[row, KIND] == MAP or code.row[row, B + O_KIND] != MEMORY):
+        for dtype in (F32, F16):
+            if is_run(code, row, dtype):
+                return dtype
+    return NO_RUN
+
+
+@jit
+def add_run(memory: Memory, dtype: int, dst: int, a: int, scalar: float, count: int) -> None:
+    if dtype == F32:
+        mac_single(memory, dst, a, scalar, count)
+    else:
+        mac_half(memory, dst, a, scalar, count)
 
 
 @jit

@@ -10,7 +10,7 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import load
-from wse_sim.engine.cycle.burst import compute_elements
+from wse_sim.engine.cycle.burst import NO_RUN, add_run, compute_elements, mac_run
 from wse_sim.engine.cycle.control import change_task, go_on
 from wse_sim.engine.cycle.main_thread import number, uses_fabric
 from wse_sim.engine.cycle.operand import element, inside
@@ -307,9 +307,13 @@ def compute_map(stream: Stream, pe: int, thread: int, row: int) -> None:
     rows, record = state.code.row, state.cores.thread
     dst, a, b = record[thread, at.T_DST], record[thread, at.T_A], record[thread, at.T_B]
     count, each, dtype = record[thread, at.T_COUNT], record[thread, at.T_EACH], rows[row, EACH + at.O_DTYPE]
+    kind = mac_run(state.code, row)
     for i in range(record[thread, at.T_STEPS]):
         scalar = load(state.memory, dtype, element(state.code, row, EACH, each, i))
-        compute_elements(state.code, state.cores, state.memory, pe, row, dst, a, b, count, scalar)
+        if kind != NO_RUN:
+            add_run(state.memory, kind, dst, a, scalar, count)
+        else:
+            compute_elements(state.code, state.cores, state.memory, pe, row, dst, a, b, count, scalar)
         dst += rows[row, DST + at.O_STEP]
         a += rows[row, A + at.O_STEP]
 
