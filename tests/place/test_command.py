@@ -289,7 +289,10 @@ def _interrupted(child: subprocess.Popen[str]) -> tuple[str, str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_interrupt_stops_cleanly() -> None:
     long = "run --tokens 110 --grid 60x60"
-    program = f"import sys; from wse_sim.mapping.cli import main; sys.argv[1:] = '{long}'.split(); main()"
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in the background
+        f"from wse_sim.mapping.cli import main; sys.argv[1:] = '{long}'.split(); main()"
+    )
     child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     time.sleep(6)
     _, error = _interrupted(child)
