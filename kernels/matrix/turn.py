@@ -45,12 +45,13 @@ class Turn:
     owner: Buffer
 
     def emit(
-        self, pe: Code, x: Buffer, to: Buffer, panel: Buffer, *, rows: Count, wanted: Register | None = None
-    ) -> None:
+        self, pe: Code, x: Buffer, to: Buffer, panel: Buffer, *, rows: Count,
+        part: tuple[Register, Register] | None = None,
+    ) -> None:  # fmt: skip
         """to = x for the first `rows` rows, as many on all PEs of a line.
 
-        panel   of the size of `x`
-        wanted  1 where `to` shall be written; None: on all PEs
+        panel  of the size of `x`
+        part   which row of x is the first of `to`, and how many are written, on each PE; None: all
         """
         tile, size = x.view(0, times(pe, rows, self.source.size)), self.source.size
         with pe.builder.section("turn"), pe.scope():
@@ -63,25 +64,33 @@ class Turn:
                 with pe.when(count > 0):
                     held = panel.view(0, tile.length)
                     self.panels.emit(pe, owner, 1, tile, lambda _index: held, held)
-                    taken = count if wanted is None else count * wanted
-                    places = (low - start, self.target.size), (low - first, size)
-                    with each_row(pe, rows, *places) as (here, there):
-                        pe.mov(to.at(here, taken), panel.at(there, taken))
+                    source = low - first
+                    if part is not None:
+                        source += part[0] * size
+                    places = (low - start, self.target.size), (source, size)
+                    with each_row(pe, rows if part is None else part[1], *places) as (here, there):
+                        pe.mov(to.at(here, count), panel.at(there, count))
                 owner += 1
 
 
-def cost(wafer: Wafer, tree: Tree, source: Blocks, target: Blocks, rows: int, *, dtype: DType = f32) -> int:
-    """Cycles for `rows` vectors on lines that reduce by `tree`, until the slowest line is through."""
-    price = Price(wafer)
+def cost(
+    wafer: Wafer, tree: Tree, source: Blocks, target: Blocks, rows: int, *, dtype: DType = f32, taken: int | None = None
+) -> int:
+    """Cycles for `rows` vectors on lines that reduce by `tree`, until the slowest line is through.
+
+    taken  of these rows, how many a PE takes; None: all
+    """
+    price, own_rows = Price(wafer), rows if taken is None else taken
     ends, pieces = target.starts + target.counts, most_pieces(source, target)
     found = 0
     for start, end in zip(target.starts.tolist(), ends.tolist(), strict=True):
         one = price.scalar("load load imul") + price.loop(pieces)
         for owner in range(start // source.size, -(-end // source.size)):
-            taken = min(end, (owner + 1) * source.size) - max(start, owner * source.size)
+            own = min(end, (owner + 1) * source.size) - max(start, owner * source.size)
             one += price.scalar("imul imax iadd iadd imin imin isub ilt isub isub iadd")
             one += wafer.branch_not_taken_cycles
-            one += cost_of_rows(price, rows, price.vector("mov", taken, dtype, dtype), places=2)
+            one += price.scalar("" if taken is None else "imul iadd")
+            one += cost_of_rows(price, own_rows, price.vector("mov", own, dtype, dtype), places=2)
             one += gemm_panels.cost(wafer, tree, owner, 1, rows * source.size, dtype=dtype)
         found = max(found, one)
     return found

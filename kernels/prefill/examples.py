@@ -84,10 +84,11 @@ def _embedding(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     line_x, line_y = bench.lines(words=wavelets(bench.rows * on_y.size, dtype))
     to_x = turn.make_turn(bench.build, make_panels(bench.build, line_y), on_y, on_x)
     hidden, ids = bench.tokens("hidden", None, on_x), bench.build.buffer("ids", i32, bench.rows)
-    scratch = embedding.make_scratch(bench.build, bench.rows, on_y, dtype, bench.region)
+    owners = min(shape["owners"], bench.height)
+    scratch = embedding.make_scratch(bench.build, bench.rows, on_y, dtype, bench.region, owners=owners)
     count, own_row = bench.build.argument("count", "int"), kv_cache.rows_of(bench.build, bench.region)
     embedding.emit(
-        bench.pe, line_x, to_x, hidden, tokens, positions, ids, own_row, count, scratch, scale=SCALE
+        bench.pe, line_x, to_x, hidden, tokens, positions, ids, own_row, count, scratch, owners=owners, scale=SCALE
     )
     chosen = bench.random.integers(vocabulary, size=bench.count)
     padded = np.zeros(bench.rows * bench.height, np.int32)
@@ -98,7 +99,7 @@ def _embedding(wafer: Wafer, dtype: DType, shape: Shape, seed: int) -> Example:
     expected = [embedding_reference(words, places, int(t), i, scale=SCALE) for i, t in enumerate(chosen)]
     bench.expect_tokens("hidden", np.array(expected), on_x)
     cost = embedding.cost(
-        wafer, line_x.tree, line_y.tree, on_y, on_x, bench.rows, bench.count, dtype=dtype, scaled=True
+        wafer, line_x.tree, line_y.tree, on_y, on_x, bench.rows, bench.count, owners=owners, dtype=dtype, scaled=True
     )
     return bench.done(cost, bench.count * on_y.size // 4)
 
@@ -137,9 +138,10 @@ def _every_row_works(shape: Shape) -> bool:
 
 _PROMPT = {"width": (1, 6), "height": (1, 6), "count": (1, 24)}
 _HEADS = {"heads": (1, 4), "head_size": (1, 8), "spare": (0, 12), "runs_a_panel": (1, 3), "columns": (1, 3)}
+_TABLES = {"features": (1, 30), "vocabulary": (1, 40), "owners": (1, 4)}
 _BOTH = (f32, f16)
 KERNELS = (
     Kernel("layernorm of rows", _layernorm, {**_PROMPT, "features": (4, 60)}, _BOTH),
-    Kernel("embedding of a prompt", _embedding, {**_PROMPT, "features": (1, 30), "vocabulary": (1, 40)}, _BOTH),
+    Kernel("embedding of a prompt", _embedding, {**_PROMPT, **_TABLES}, _BOTH),
     Kernel("causal attention", _causal, {**_PROMPT, **_HEADS, "single": (0, 1)}, _BOTH, _every_row_works),
 )

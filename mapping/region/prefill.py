@@ -139,7 +139,7 @@ class Prefill:
         line.broadcast(pe, work.ids[:])
         embedding.emit(
             pe, line, self.to_x, work.hidden, r.tables.tokens, r.tables.positions, work.ids, r.own_row, count,
-            work.embedding, scale=self.layout.config.embeddings_scale,
+            work.embedding, owners=work.sizes.embedding, scale=self.layout.config.embeddings_scale,
         )  # fmt: skip
 
     def _attend(self, pe: Code, i: int, layer: Layer, sequence: int, here: Here) -> None:

@@ -66,7 +66,8 @@ def prefill_cycles(
     begin += Price(wafer).vector("mov", rows, i32, i32)
     size, scaled = layout.features.size, layout.config.embeddings_scale != 1.0
     begin += embedding.cost(
-        wafer, along_x, along_y, layout.hidden, layout.features, rows, count, dtype=dtype, scaled=scaled
+        wafer, along_x, along_y, layout.hidden, layout.features, rows, count, owners=sizes.embedding, dtype=dtype,
+        scaled=scaled,
     )
     row = gemm_panels.cost(wafer, along_y, along_y.length // 2, 1, size, dtype=dtype)
     return PrefillCycles(

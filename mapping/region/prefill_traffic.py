@@ -16,7 +16,7 @@ from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt
 from wse_sim.kernels.matrix.gemm_panels import filled
-from wse_sim.kernels.prefill import causal_work
+from wse_sim.kernels.prefill import causal_work, embedding
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_work import products
@@ -106,11 +106,11 @@ class _Prompt:
         x.spread(rows, i32, layout.height)
         owners = range(min(self.count, layout.height))
         y.bring(owners, rows, i32, layout.width)
-        y.spread(rows, i32, layout.width, times=len(owners))
-        for here, times in self.rows:  # the tokens of a row of PEs after the other's, by all rows
-            if here:
-                x.sum(here * layout.hidden.size, layout.dtype, layout.height, times=times)
-                self._turn(y, layout.hidden, layout.features, here, times=times)
+        for here, most in embedding.rounds(self.count, layout.height, self.sizes.embedding):
+            lines = len(here) * most
+            y.spread(self.sizes.embedding * rows, i32, layout.width)
+            x.sum(lines * layout.hidden.size, layout.dtype, layout.height)
+            self._turn(y, layout.hidden, layout.features, lines)
 
     def end(self) -> None:
         """The last hidden state, behind the layers."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from wse_sim.hardware import DType, Region, i32
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective import tiles
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt
+from wse_sim.kernels.matrix.gemm_panels import filled
 from wse_sim.kernels.prefill import causal_work, embedding, layernorm
 from wse_sim.kernels.transformer import gelu
 from wse_sim.kernels.transformer.heads import head_slots
@@ -15,41 +17,50 @@ from wse_sim.mapping.region.layout import Layout
 from wse_sim.program.builder import Builder
 from wse_sim.program.memory import Buffer
 
-WIDTHS = (32, 16, 8, 4, 2, 1)  # elements of a panel that are tried, widest first
+WIDTHS = (128, 64, 32, 16, 8, 4, 2, 1)  # elements of a panel that are tried, widest first
 S = TypeVar("S", bound=tuple[Buffer, ...])
 
 
 class Products(NamedTuple):
-    """Sizes of the matrix products of a layer, and of its attention."""
+    """Sizes of the matrix products of a layer, of its attention, and rows of PEs in a round of the embedding."""
 
     qkv: gemm_nn.Sizes
     out: gemm_nt.Sizes
     up: gemm_nn.Sizes
     down: gemm_nt.Sizes
     attention: causal_work.Sizes
+    embedding: int
 
 
 def products(layout: Layout, width: int) -> Products:
     """For the longest prompt of a layout, with panels of about `width` elements."""
     m = layout
     heads, rows = head_slots(m.features, m.config.n_head), -(-m.prompt // m.height)
+    runs = min(m.prompt, m.height)
 
-    def group(size: int) -> int:
-        return max(1, width // size)
+    def group(tiles: int, size: int) -> int:
+        """Of so many tiles of a size, those of a panel: panels are as even as can be."""
+        panels = -(-tiles // max(1, width // size))
+        return -(-tiles // panels)
+
+    def tiles(blocks: Blocks) -> int:
+        return group(filled(blocks), blocks.size)
 
     def along_y(columns: int) -> gemm_nn.Sizes:
-        return gemm_nn.Sizes(rows, m.features, m.hidden, columns, group(m.features.size), group(m.hidden.size))
+        return gemm_nn.Sizes(rows, m.features, m.hidden, columns, tiles(m.features), tiles(m.hidden))
 
     def along_x(inner: Blocks) -> gemm_nt.Sizes:
-        return gemm_nt.Sizes(rows, inner, m.hidden, m.features, group(m.hidden.size))
+        return gemm_nt.Sizes(rows, inner, m.hidden, m.features, tiles(m.hidden))
 
-    kept = causal_work.Sizes(heads, m.height, rows, m.cache_slots).kept
+    one = causal_work.Sizes(heads, m.height, rows, m.cache_slots)
+    columns = group(-(-runs // one.runs), one.kept)
     return Products(
         qkv=along_y(3 * m.features.size),
         out=along_x(m.features),
         up=along_y(m.inner.size),
         down=along_x(m.inner),
-        attention=causal_work.Sizes(heads, m.height, rows, m.cache_slots, group(rows), group(kept)),
+        attention=replace(one, runs_a_panel=group(runs, rows), columns=columns),
+        embedding=group(runs, rows),
     )
 
 
@@ -113,7 +124,7 @@ def make_work(build: Builder, layout: Layout, region: Region, root: int, width: 
         wide=buffer("wide", widest, 8),
         update=buffer("update", rows * size, 8),
         sums=buffer("sums", widest, 8, sums) if sums is not dtype else None,
-        embedding=free_again(embedding.make_scratch(build, rows, m.hidden, dtype, region)),
+        embedding=free_again(embedding.make_scratch(build, rows, m.hidden, dtype, region, owners=sizes.embedding)),
         norm=free_again(layernorm.make_scratch(build, rows, size, region)),
         qkv=free_again(gemm_nn.make_scratch(build, sizes.qkv, dtype, region)),
         out=free_again(gemm_nt.make_scratch(build, sizes.out, dtype, sums, region)),

@@ -358,6 +358,20 @@ def test_a_wavelet_holds_32_bits(run: Runner, dtype: DType, n: int, words: int) 
 
 
 @BOTH
+@pytest.mark.parametrize("n", [6, 7])
+def test_halves_are_moved_bit_by_bit(run: Runner, n: int) -> None:
+    bits = np.array([0x3C00, 0x8000, 0x7C00, 0xFC00, 0x0001, 0x7D01, 0x7BFF], np.uint16)
+    seen = pair(
+        run, W,
+        lambda code, color: code.mov(color, held(code, f16, n, bits[:n].view(np.float16))),
+        lambda code, color: code.mov(code.builder.buffer("y", f16, n, on=code.region)[:], color),
+    )  # fmt: skip
+    found = seen.memory["y"].astype(np.float16).ravel()
+    assert np.flatnonzero(np.isnan(found)).tolist() == [5]
+    assert np.delete(found.view(np.uint16), 5).tolist() == np.delete(bits[:n], 5).tolist()
+
+
+@BOTH
 @pytest.mark.parametrize(("rate", "cycles"), [((1, 1), 5), ((1, 3), 15), ((2, 3), 9), ((8, 2), 6)])
 def test_five_halves_go_two_by_two(run: Runner, rate: tuple[int, int], cycles: int) -> None:
     """The last wavelet holds one half, and takes no longer than one."""

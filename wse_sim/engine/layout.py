@@ -67,6 +67,7 @@ INPUT = next(_next)  # reroute: input port
 OUTPUTS = next(_next)  # reroute: mask of output ports
 BITS = next(_next)  # of a stream element
 PLAIN = next(_next)  # 1: one f32 element at a time between streams and contiguous or strided memory
+PAIRS = next(_next)  # 1: moves two f16 at a time between streams and contiguous memory
 FLOPS = next(_next)  # arithmetic operations per element
 LACK = next(_next)  # state counted while a wavelet is missing
 COUNT = next(_next)  # map and loop: count

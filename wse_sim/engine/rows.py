@@ -9,7 +9,7 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.arithmetic import INTEGER
-from wse_sim.hardware import DType, Wafer, f32, i32
+from wse_sim.hardware import DType, Wafer, f16, f32, i32
 from wse_sim.hardware.operations import ScalarCode, VectorCode
 from wse_sim.hardware.states import State as Doing
 from wse_sim.program.fabric import Color
@@ -94,6 +94,7 @@ def _price(row: list[int], op: Vector, wafer: Wafer) -> None:
     row[at.BITS] = 8 * op.carry.bytes
     row[at.S_LANES] = op.carry.per_wavelet if streams else lanes
     row[at.PLAIN] = int(streams and _is_plain(op))
+    row[at.PAIRS] = int(streams and _moves_pairs(op))
     row[at.S_CYCLES] = cycles * -(-row[at.S_LANES] // lanes)
     loads = descriptors(op) * wafer.dsr_load_cycles
     start = wafer.map_start_cycles if isinstance(op.b, Each) else wafer.op_start_cycles
@@ -108,6 +109,14 @@ def _is_plain(op: Vector) -> bool:
     operands = [x for x in (op.to, op.a, op.b) if x is not None]
     return op.carry == f32 and not op.operation.into and all(
         isinstance(x, Color) or (isinstance(x, View) and x.dtype == f32 and x.inner is None) for x in operands
+    )
+
+
+def _moves_pairs(op: Vector) -> bool:
+    """The commonest case of f16, for which there is one, too."""
+    return op.operation.code is VectorCode.MOV and op.carry == f16 and op.b is None and all(
+        isinstance(x, Color) or (isinstance(x, View) and x.dtype == f16 and x.inner is None and x.stride == 1)
+        for x in (op.to, op.a)
     )
 
 

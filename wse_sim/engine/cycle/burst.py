@@ -30,7 +30,7 @@ from wse_sim.engine.state import Code, Cores, Costs
 from wse_sim.hardware.operations import VectorCode
 
 _MAC = np.int64(VectorCode.MAC)
-NO_RUN = np.int64(-1)
+NO_RUN, SINGLE, HALF, MIXED = map(np.int64, range(4))  # MIXED: f32 += f16 times a number
 
 
 @jit
@@ -57,35 +57,37 @@ def compute_elements(code: Code, cores: Cores, memory: Memory, pe: int, row: int
 
 @jit
 def mac_run(code: Code, row: int) -> int:
-    """The dtype of both, if the instruction adds a multiple of a contiguous run to another; or NO_RUN."""
+    """Which of the runs of `add_run`, if the instruction adds a multiple of a contiguous run to another; or NO_RUN."""
     if code.row[row, OP] == _MAC and (code.row[row, KIND] == MAP or code.row[row, B + O_KIND] != MEMORY):
-        for dtype in (F32, F16):
-            if is_run(code, row, dtype):
-                return dtype
+        if is_run(code, row, DST, F32):
+            if is_run(code, row, A, F32):
+                return SINGLE
+            if is_run(code, row, A, F16):
+                return MIXED
+        elif is_run(code, row, DST, F16) and is_run(code, row, A, F16):
+            return HALF
     return NO_RUN
 
 
 @jit
-def add_run(memory: Memory, dtype: int, dst: int, a: int, scalar: float, count: int) -> None:
-    if dtype == F32:
+def add_run(memory: Memory, kind: int, dst: int, a: int, scalar: float, count: int) -> None:
+    if kind == SINGLE:
         mac_single(memory, dst, a, scalar, count)
-    else:
+    elif kind == HALF:
         mac_half(memory, dst, a, scalar, count)
+    else:
+        mac_mixed(memory, dst, a, scalar, count)
 
 
 @jit
-def is_run(code: Code, row: int, dtype: int) -> bool:
-    """Whether destination and first source are contiguous runs of this dtype."""
-    width = bytes_of(dtype)
-    for operand in (DST, A):
-        if (
-            code.row[row, operand + O_KIND] != MEMORY
-            or code.row[row, operand + O_DTYPE] != dtype
-            or code.row[row, operand + O_STRIDE] != width
-            or code.row[row, operand + O_INNER] != 0
-        ):
-            return False
-    return True
+def is_run(code: Code, row: int, operand: int, dtype: int) -> bool:
+    """Whether an operand is a contiguous run of this dtype in memory."""
+    return (
+        code.row[row, operand + O_KIND] == MEMORY
+        and code.row[row, operand + O_DTYPE] == dtype
+        and code.row[row, operand + O_STRIDE] == bytes_of(dtype)
+        and code.row[row, operand + O_INNER] == 0
+    )
 
 
 @jit
@@ -103,6 +105,14 @@ def mac_half(memory: Memory, dst: int, a: int, scalar: float, count: int) -> Non
     for i in range(count):
         total = half_to_double(values[to + i]) + half_to_double(values[source + i]) * scalar
         values[to + i] = double_to_half(total)
+
+
+@jit
+def mac_mixed(memory: Memory, dst: int, a: int, scalar: float, count: int) -> None:
+    values, halves = memory.f32, memory.u16
+    to, source = dst >> 2, a >> 1
+    for i in range(count):
+        values[to + i] = np.float32(np.float64(values[to + i]) + half_to_double(halves[source + i]) * scalar)
 
 
 @jit

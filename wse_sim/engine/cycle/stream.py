@@ -8,7 +8,7 @@ from wse_sim.engine.arithmetic import compute, decode, encode, reads_destination
 from wse_sim.engine.cycle.fifo import has_room, peek, pop, push, visible
 from wse_sim.engine.cycle.operand import advance, read, start_of, write
 from wse_sim.engine.cycle.wake import announce, wake_router
-from wse_sim.engine.half import bits_of_single, single_of_bits
+from wse_sim.engine.half import bits_of_single, double_to_half, half_to_double, single_of_bits
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.layout import (
     BITS,
@@ -25,6 +25,7 @@ from wse_sim.engine.layout import (
     O_STRIDE,
     OP,
     OPERAND,
+    PAIRS,
     PLAIN,
     S_CYCLES,
     S_LANES,
@@ -97,7 +98,12 @@ def step(state: State, pe: int, thread: int, now: int) -> bool:
     if sends and not has_room(fabric, record[thread, T_DST], now):
         record[thread, T_WHY] = _OUTPUT_BLOCKED
         return False
-    word = do_plain(state, thread, row) if rows[row, PLAIN] else do_group(state, pe, thread, row)
+    if rows[row, PLAIN]:
+        word = do_plain(state, thread, row)
+    elif rows[row, PAIRS] and record[thread, T_DONE] + 2 <= record[thread, T_COUNT]:
+        word = move_pair(state, thread, row)
+    else:
+        word = do_group(state, pe, thread, row)
     if from_a and pop(fabric, record[thread, T_A], now):
         wake_router(state.wakes, pe, now + 1)
     if from_b and pop(fabric, record[thread, T_B], now):
@@ -149,6 +155,31 @@ def do_plain(state: State, thread: int, row: int) -> int:
         return np.int64(bits_of_single(result))
     memory[(record[thread, T_DST] + index * rows[row, DST + O_STRIDE]) >> 2] = result
     return np.int64(0)
+
+
+@inlined
+def move_pair(state: State, thread: int, row: int) -> int:
+    """`do_group` for two f16 that are moved between streams and contiguous memory."""
+    record, rows, memory = state.cores.thread, state.code.row, state.memory.u16
+    index = record[thread, T_DONE]
+    record[thread, T_DONE] = index + 2
+    if rows[row, A + O_KIND] == STREAM:
+        word = peek(state.fabric, record[thread, T_A])
+    else:
+        place = (record[thread, T_A] >> 1) + index
+        word = np.int64(memory[place]) | np.int64(memory[place + 1]) << 16
+    low, high = same_half(np.uint16(word & 0xFFFF)), same_half(np.uint16(word >> 16 & 0xFFFF))
+    if rows[row, DST + O_KIND] != STREAM:
+        place = (record[thread, T_DST] >> 1) + index
+        memory[place] = low
+        memory[place + 1] = high
+    return np.int64(low) | np.int64(high) << 16
+
+
+@inlined
+def same_half(bits: np.uint16) -> np.uint16:
+    """What is left of a half that is rounded to one: the number itself, what is none by way of float64."""
+    return bits if bits & 0x7FFF <= 0x7C00 else double_to_half(half_to_double(bits))
 
 
 @jit
