@@ -71,13 +71,14 @@ def cost(
     find = 2 * price.scalar("load isub imax imin ieq i2f") + price.scalar("load iadd iadd")
     row = find + price.vector("mul", size, dtype, dtype) + price.vector("mac", size, dtype, dtype)
     turns = rounds(count, along_y.length, owners)
-    found = price.scalar("idiv imul isub load ilt iadd imin mov") + cost_of_blocks(price, owners)
+    found = price.scalar("idiv imul isub mov imin") + cost_of_blocks(price, owners)
     found += price.loop(len(turns))
     turned: dict[int, int] = {}
     for here, most in turns:
         lines = len(here) * most
         scale = price.vector("mul", lines * size, dtype, dtype, in_place=True) if scaled else 0
-        found += price.scalar("ilt iadd isub imin mov imul isub imul ile ilt iand imul iadd") + scale
+        found += price.scalar("ilt iadd isub imin mov imul imul mov mov load isub imul mov ilt iadd ile ilt iand")
+        found += price.scalar("imul mov imul iadd") + scale
         found += gemm_panels.cost(wafer, along_y, here.start, len(here), rows, dtype=i32, panel=owners * rows)
         found += cost_of_rows(price, len(here), cost_of_rows(price, most, row, places=2), places=2)
         found += all_reduce.cost(wafer, along_x, lines * size, dtype=dtype)
@@ -110,27 +111,32 @@ def emit(
     height, size, slots = to_x.source.parts, to_x.source.size, ids.length
     with pe.builder.section("embedding"), pe.scope():
         full = pe.use(count) // height
-        rest, row = pe.use(count) - full * height, pe.load(own_row)
-        own = (row < rest) + full
-        filled, owner = pe.use(count).minimum(height), pe.integer(0)
+        rest, owner = pe.use(count) - full * height, pe.integer(0)
+        filled = pe.use(count).minimum(height)
         with pe.loop(blocks_of(pe, filled, owners)), pe.scope():
             here, many = (owner < rest) + full, (filled - owner).minimum(owners)
             to_x.panels.emit(
                 pe, owner, many, ids[:], lambda index: scratch.ids.at(index * slots, slots), scratch.ids[:]
             )
-            at = pe.integer(0)
-            each_owner = each_row(pe, many, (0, slots), (owner, 1))
-            with each_owner as (first, of), each_row(pe, here, (first, 1), (of, height)) as (index, position):
-                to, token = scratch.block.at(at, size), pe.load(scratch.ids.at(index))
-                pe.mul(to, *row_of(pe, tokens, token))
-                pe.mac(to, *row_of(pe, positions, position))
-                at += size
-            lines = many * here
-            block = scratch.block.view(0, lines * size)
-            along_x.all_reduce(pe, block, operation="add")
-            if scale != 1.0:
-                pe.mul(block, block, scale)
-            place = row - owner
-            part = place * here, own * ((place >= 0) & (place < many))
-            to_x.emit(pe, scratch.block, hidden, scratch.panel, rows=lines, part=part)
+            with pe.scope():
+                at = pe.integer(0)
+                each_owner = each_row(pe, many, (0, slots), (owner, 1))
+                with each_owner as (first, of), each_row(pe, here, (first, 1), (of, height)) as (index, position):
+                    to, token = scratch.block.at(at, size), pe.load(scratch.ids.at(index))
+                    pe.mul(to, *row_of(pe, tokens, token))
+                    pe.mac(to, *row_of(pe, positions, position))
+                    at += size
+            with pe.scope():
+                block = scratch.block.view(0, many * here * size)
+                along_x.all_reduce(pe, block, operation="add")
+                if scale != 1.0:
+                    pe.mul(block, block, scale)
+            first_own, own = pe.integer(0), pe.integer(0)
+            with pe.scope():
+                row = pe.load(own_row)
+                place = row - owner
+                pe.set(first_own, place * here)
+                pe.set(own, ((row < rest) + full) * ((place >= 0) & (place < many)))
+            here *= many
+            to_x.emit(pe, scratch.block, hidden, scratch.panel, rows=here, part=(first_own, own))
             owner += many

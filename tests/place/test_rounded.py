@@ -21,7 +21,7 @@ from wse_sim.mapping.region.layout import Layout
 PRECISIONS = st.sampled_from([(f32, f32), (f16, f32), (f16, f16)])
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     config=small_models(),
     width=st.integers(1, 7),
