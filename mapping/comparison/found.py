@@ -12,7 +12,7 @@ from wse_sim.hardware import f32
 from wse_sim.kernels.collective.redeal import gap_between
 from wse_sim.mapping.plan.between import wavelets_between, wavelets_of_cache, wavelets_of_tiles
 from wse_sim.mapping.plan.checks import layouts, ring_layouts
-from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate, turns_in_a_step, workers
+from wse_sim.mapping.plan.estimate import Estimate, estimate, mac_rate, workers
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.ring import ring_lanes
 from wse_sim.mapping.region.fit import bytes_needed
@@ -43,32 +43,25 @@ class Found:
 
 def by_estimate(mapping: Mapping, position: int) -> Found:
     """Closed forms only."""
-    found = estimate(mapping, position=position)
+    found, streamed = estimate(mapping, position=position), mapping.places[0].streamed
+    parts = [mapping.layout(part) for part in workers(mapping)]
+    spare = len(parts) > 1 or streamed
     if mapping.phase == "prefill":
-        parts = [mapping.layout(part) for part in workers(mapping)]
-        spare = len(parts) > 1
-        prompts = [prompt_traffic(x, found.tokens, spare=spare, last=x is parts[-1]) for x in parts]
-        hops = (sum(prompt.wavelets for prompt in prompts) + wavelets_of_kept(mapping, found.tokens)) / found.tokens
-        busiest = max(max(prompt.along_x, prompt.along_y) for prompt in prompts) * turns_in_a_step(mapping)
-        return Found(
-            cycles=found.cycles, stalls={"idle": max(found.waiting, 0.0)}, wavelets=hops,
-            busiest=busiest / found.cycles, joules=joules_of(found),
-            sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
-        )  # fmt: skip
-    streamed = mapping.places[0].streamed
-    spare = len(mapping.parts(0)) > 1 or streamed
-    sent = [traffic_of(layout, position, spare=spare) for layout in ring_layouts(mapping)]
-    along_x = max(traffic.along_x for traffic in sent) * mapping.sequences
-    along_y = max(traffic.along_y for traffic in sent) * mapping.sequences
-    wavelets: float = sum(traffic.wavelets for traffic in sent) + wavelets_handed(mapping)
+        sent = [prompt_traffic(x, found.tokens, spare=spare, last=x is parts[-1]) for x in parts]
+        handed = wavelets_of_kept(mapping, found.tokens)
+    else:
+        sent = [traffic_of(layout, position, spare=spare) for layout in parts]
+        handed = wavelets_handed(mapping)
+    along_x, along_y = (mapping.sequences * max(getattr(t, name) for t in sent) for name in ("along_x", "along_y"))
+    wavelets: float = sum(traffic.wavelets for traffic in sent) + handed
     if streamed:
-        weights = streamed_traffic(layouts(mapping)[0], mapping.places[0].region)
+        weights = streamed_traffic(parts[0], mapping.places[0].region)
         along_x += weights.along_x
         wavelets += weights.wavelets / mapping.sequences
     return Found(
         cycles=found.cycles,
         stalls={"weights" if streamed else "idle": max(found.waiting, 0.0)},
-        wavelets=wavelets,
+        wavelets=wavelets / found.tokens,
         busiest=max(along_x, along_y) / found.cycles,
         joules=joules_of(found),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),

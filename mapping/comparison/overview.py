@@ -18,8 +18,6 @@ from wse_sim.mapping.strategies import STRATEGIES, Problem
 MODELS = tuple(name for name in PRESETS if name.startswith("cerebras-gpt"))
 WAFERS = (WSE2, WSE3)
 REASONS = {
-    "not written": "not written",
-    "go token by token": "not written",
     "shards that divide": "heads indivisible",
     "": "no room",
 }

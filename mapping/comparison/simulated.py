@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +28,7 @@ def by_parts(mapping: Mapping, position: int) -> Found:
     Of streamed weights two runs with fewer layers, composed to one with all.
     """
     if mapping.places[0].streamed:
-        return _by_layers(mapping, position)
+        return by_layers(mapping, lambda few: by_simulation(few, position))
     whole = estimate(mapping, position=position)
     spare = len(mapping.parts(0)) > 1
     parts = [
@@ -54,12 +55,12 @@ def by_parts(mapping: Mapping, position: int) -> Found:
     )
 
 
-def _by_layers(mapping: Mapping, position: int) -> Found:
+def by_layers(mapping: Mapping, simulate: Callable[[Mapping], Found]) -> Found:
     """What layers add is alike, so what two runs of few layers differ in is added for the others; exact for few."""
     layers = mapping.config.n_layer
     if layers <= FEW[1]:
-        return by_simulation(mapping, position)
-    few, more = (by_simulation(_with_layers(mapping, n), position) for n in FEW)
+        return simulate(mapping)
+    few, more = (simulate(_with_layers(mapping, n)) for n in FEW)
     steps = (layers - FEW[1]) / (FEW[1] - FEW[0])
 
     def grown(one: float, other: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from wse_sim.hardware.states import GROUPS
 from wse_sim.mapping.comparison.found import Found, wavelets_of_kept
-from wse_sim.mapping.comparison.simulated import busiest_of
+from wse_sim.mapping.comparison.simulated import busiest_of, by_layers
 from wse_sim.mapping.generation.sampled import sampled
 from wse_sim.mapping.generation.schedule import Launch
 from wse_sim.mapping.plan.checks import layouts
@@ -30,7 +30,9 @@ TIMES = 1, 3  # that the prompts of all sequences are taken in the two launches 
 
 
 def by_parts(mapping: Mapping, position: int) -> Found:
-    """Each distinct region simulated alone; hand-overs by their closed forms."""
+    """Each distinct region simulated alone; hand-overs by their closed forms. Of streamed weights as for decode."""
+    if mapping.places[0].streamed:
+        return by_layers(mapping, lambda few: by_simulation(few, position))
     tokens, guess = position + 1, estimate(mapping, position=position)
     parts = workers(mapping)
     laid = [mapping.layout(part) for part in parts]
@@ -63,12 +65,12 @@ def by_parts(mapping: Mapping, position: int) -> Found:
 def by_simulation(mapping: Mapping, position: int) -> Found:
     """All regions on one machine, a prompt on each replica, hand-overs too; weights are 0.
 
-    Of pipelines, the difference of two launches that take the prompts of all sequences more and less often: one is
-    behind the other then, and the pipeline neither fills nor empties.
+    Of pipelines and streamed weights, the difference of two launches that take the prompts of all sequences more and
+    less often: one is behind the other then, and the pipeline neither fills nor empties.
     """
     tokens, serving = position + 1, Serving(mapping, None)
     prompts = [[0] * tokens] * serving.slots
-    if len(workers(mapping)) == 1:
+    if len(workers(mapping)) == 1 and not mapping.places[0].streamed:
         cycles, report = serving.launch(prompts, [0] * mapping.replicas), serving.report()
         states, taken = report.states, serving.slots
     else:

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import FitError, UsageError
-from wse_sim.hardware import i32
 from wse_sim.kernels.collective.handover import Handover, make_handover
 from wse_sim.kernels.collective.lanes import Lanes
 from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import ring_colors, ring_lanes, ring_of
-from wse_sim.mapping.region.rounds import MOST_ROUNDS
+from wse_sim.mapping.region.rounds import MOST_ROUNDS, Rounds, make_position, make_rounds
 from wse_sim.mapping.region.stage import Here, Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -47,13 +46,11 @@ class Stop:
 class Ring:
     """A replica.
 
-    token    i32[sequences] on the first region: the next one of each
-    history  i32[sequences * MOST_ROUNDS] there: chosen in each round of the last launch
+    kept  on the first region
     """
 
     stops: tuple[Stop, ...]
-    token: Buffer
-    history: Buffer
+    kept: Rounds
 
 
 class Pipeline:
@@ -90,16 +87,12 @@ class Pipeline:
             for part in parts
         ]
         links = self._links(parts, laid, numbers, palette)
+        kept = make_rounds(build, stages[0].region, count)
         stops = tuple(
-            Stop(stage, links[k - 1], links[k], build.buffer("position", i32, count, on=stage.region))
+            Stop(stage, links[k - 1], links[k], make_position(build, stage.region, count) if k else kept.position)
             for k, stage in enumerate(stages)
         )
-        first = stages[0].region
-        return Ring(
-            stops,
-            token=build.buffer("token.next", i32, count, on=first),
-            history=build.buffer("token.history", i32, count * MOST_ROUNDS, on=first),
-        )
+        return Ring(stops, kept)
 
     def _links(
         self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
@@ -179,7 +172,7 @@ class Pipeline:
     def _embed(self, pe: Code, ring: Ring, sequence: int) -> None:
         stop = ring.stops[0]
         with pe.scope():
-            token, position = pe.load(ring.token[sequence]), pe.load(stop.position[sequence])
+            token, position = pe.load(ring.kept.token[sequence]), pe.load(stop.position[sequence])
             stop.stage.embed(pe, token, position)
 
     def _work(self, pe: Code, stop: Stop, sequence: int, hidden: Register, inner: Register) -> None:
@@ -198,8 +191,8 @@ class Pipeline:
         assert head is not None
         with pe.scope():
             token = pe.load(head.search.token)
-            pe.store(ring.token[sequence], token)
-            pe.store(ring.history.at(turn + sequence * MOST_ROUNDS), token)
+            pe.store(ring.kept.token[sequence], token)
+            pe.store(ring.kept.history.at(turn + sequence * MOST_ROUNDS), token)
 
     # -- host side --------------------------------------------------------------------------------
 
@@ -221,12 +214,12 @@ class Pipeline:
     def give(self, machine: Machine, tokens: NDArray[np.int32]) -> None:
         """The next token of each sequence, (replicas, sequences); -1 keeps the one that was chosen."""
         for ring, given in zip(self.rings, tokens, strict=True):
-            own = machine.read(ring.token)[0, 0]
-            machine.write(ring.token, np.where(given < 0, own, given))
+            own = machine.read(ring.kept.token)[0, 0]
+            machine.write(ring.kept.token, np.where(given < 0, own, given))
 
     def chosen(self, machine: Machine, rounds: int) -> NDArray[np.int32]:
         """Tokens of the last launch, (replicas, sequences, rounds)."""
-        found = [machine.read(ring.history)[0, 0].reshape(-1, MOST_ROUNDS)[:, :rounds] for ring in self.rings]
+        found = [machine.read(ring.kept.history)[0, 0].reshape(-1, MOST_ROUNDS)[:, :rounds] for ring in self.rings]
         return np.stack(found)
 
 

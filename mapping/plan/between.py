@@ -29,7 +29,7 @@ def take_cycles(layout: Layout) -> int:
 
 def tile_cut(source: Layout, target: Layout) -> Cut:
     """How the tiles of a prompt go over."""
-    return cut_of(source.features, target.features, -(-source.prompt // source.height))
+    return cut_of(source.residual, target.residual, -(-source.prompt // source.height))
 
 
 def tile_cycles(source: Layout, target: Layout, laid: Lanes, tokens: int) -> tiles.Cost:

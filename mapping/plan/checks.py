@@ -55,7 +55,7 @@ def _sram(mapping: Mapping) -> Check:
     needed, limit = bytes_needed(worst), mapping.wafer.user_sram_bytes
     text = f"{needed:,} of {limit:,} bytes of SRAM on the fullest PE"
     if needed > limit:
-        largest = ", ".join(f"{name} {size:,}" for name, size in fit(worst).buffers[:LARGEST])
+        largest = ", ".join(f"{name} {size:,}" for name, size in fit(worst, mapped=True).buffers[:LARGEST])
         text = (
             f"{needed:,} bytes on a PE of {worst.width}x{worst.height}, {needed - limit:,} more than the {limit:,} "
             f"there are; most of it: {largest}; try f16, a shorter context, more PEs, or streamed weights"
@@ -106,7 +106,7 @@ def _sequences(mapping: Mapping) -> Check:
 
 
 def _prompts(mapping: Mapping) -> Check:
-    """Prompts at once: by regions of one height with whole layers; keys and values along the rows, to the west."""
+    """Prompts at once: by regions of one height; keys and values along the rows, to the west."""
     text = f"prompts of {mapping.prompt:,} tokens at once" if mapping.prompt else "prompts token by token"
     if not mapping.prompt:
         return Check("prompts", ok=True, needed=0, limit=0, text=text)
@@ -127,11 +127,6 @@ def _prompts(mapping: Mapping) -> Check:
 def _why_no_prompts(mapping: Mapping, parts: tuple[Part, ...]) -> str:
     """What the kernels for prompts at once are not written for."""
     heights = sorted({part.region.height for part in parts})
-    if parts[0].places[0].shards > 1:
-        return (
-            f"prompts at once by {parts[0].places[0].shards} shards: not written, kernels take them on regions with "
-            "whole layers; map them without shards"
-        )
     if len(heights) > 1:
         return f"prompts at once on regions {heights} PEs high: not written; expected one height, as tokens lie on rows"
     if len(parts) > 1 and (mapping.phase == "decode" or mapping.replica(0, prompts=True)):

@@ -133,10 +133,23 @@ def _prompt(mapping: Mapping, position: int) -> Estimate:
     tokens, flops = position + 1, _flops(step_of(mapping, past=0, tokens=position + 1))
     if len(workers(mapping)) > 1:
         return _prompts(mapping, tokens, flops)
+    if mapping.places[0].streamed:
+        return _streamed_prompts(mapping, tokens, flops)
     turn = Turn(prompt_cycles(mapping.layout(workers(mapping)[0]), tokens), send=hand_over_cycles(mapping, tokens))
     return Estimate(
         mapping=mapping, position=position, tokens=tokens, cycles=turn.busy, turns=(turn,), flops=flops,
         latency=turn.busy,
+    )  # fmt: skip
+
+
+def _streamed_prompts(mapping: Mapping, tokens: int, flops: int) -> Estimate:
+    """Prompts that share a pass of the weights; one alone waits for its first layer."""
+    layout, link, posting = mapping.layout(mapping.parts(0)[0]), link_cycles(mapping), _posting(mapping)
+    work = prompt_cycles(layout, tokens, spare=True)
+    alone, turn = Turn(work, posting), Turn(work.of(mapping.sequences), posting)
+    return Estimate(
+        mapping=mapping, position=tokens - 1, tokens=tokens, cycles=max(turn.busy, link), turns=(turn,), flops=flops,
+        link=link, latency=max(alone.busy, link) + link // max(work.layers, 1),
     )  # fmt: skip
 
 
@@ -200,6 +213,12 @@ def link_cycles(mapping: Mapping) -> int:
     return feed.cycles(layout.wafer, part.region, len(layout.held) * words_of_a_layer(layout))
 
 
+def _posting(mapping: Mapping) -> int:
+    """Cycles in which PEs have the weights of a step sent."""
+    place = mapping.places[0]
+    return len(place.layers) * feed.cost_of_posting(mapping.wafer) if place.streamed else 0
+
+
 def _blocked(mapping: Mapping, position: int) -> int:
     [part] = mapping.parts(0)
     return blocked_cycles(mapping.layout(part), part.region, position)
@@ -210,8 +229,7 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     parts = mapping.parts(0)
     if len(parts) == 1:
         layout = mapping.layout(parts[0])
-        posting = len(layout.held) * feed.cost_of_posting(layout.wafer) if layout.streamed else 0
-        return (Turn(work_cycles(layout, position, spare=layout.streamed), posting),)
+        return (Turn(work_cycles(layout, position, spare=layout.streamed), _posting(mapping)),)
     layouts = [mapping.layout(part) for part in parts]
     links = zip(*distinct_rings(mapping), strict=True)
     return tuple(

@@ -199,7 +199,7 @@ class Mapping:
         """How tensors are dealt to the PEs of a part."""
         place = part.places[0]
         alone = self.phase == "prefill" and not self.replica(place.replica, prompts=True)
-        takes = place.shards == 1 and (place.prompts or alone)
+        takes = place.prompts or alone
         return Layout(
             config=self.config,
             wafer=self.wafer,
@@ -209,9 +209,9 @@ class Mapping:
             dtype=self.dtype,
             accumulate=self.accumulate,
             context=self.context,
-            sequences=1 if place.prompts or place.streamed else self.sequences,
+            sequences=1 if place.prompts or (place.streamed and not takes) else self.sequences,
             prompt=self.prompt if takes else 0,
-            batch=self.sequences if place.streamed else 1,
+            batch=self.sequences if place.streamed and not takes else 1,
             streamed=place.streamed,
             tight=self.tight,
             layers=place.layers,

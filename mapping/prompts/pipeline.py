@@ -27,6 +27,7 @@ from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import ring_colors, ring_lanes
 from wse_sim.mapping.region.prefill import Prefill
+from wse_sim.mapping.region.rounds import Taken, make_taken
 from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
@@ -42,14 +43,14 @@ class Stop:
     """A region of the ring.
 
     incoming, outgoing  tiles from the region before and to the one after; None at the ends
-    count               i32[sequences]: tokens of the prompt of each sequence; 0: none
+    taken               on the first region with the tokens chosen
     """
 
     stage: Stage
     prefill: Prefill
     incoming: Tiles | None
     outgoing: Tiles | None
-    count: Buffer
+    taken: Taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +59,11 @@ class Ring:
 
     back    from the last region to the first
     left    i32[1] on the first region: prompts that are to come round in this launch
-    chosen  i32[sequences] there: the token after each prompt
     """
 
     stops: tuple[Stop, ...]
     back: Handover
     left: Buffer
-    chosen: Buffer
 
 
 class PromptPipeline:
@@ -95,7 +94,7 @@ class PromptPipeline:
     def _ring(
         self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
     ) -> Ring:
-        build, count = self._build, self.mapping.sequences
+        build = self._build
         stages = [Stage(build, self.mapping.layout(part), part.region, color=palette, spare=True) for part in parts]
         colors = [[palette(f"handover.{number}") for number in own] for own in numbers]
         over = [
@@ -111,13 +110,12 @@ class PromptPipeline:
             colors=colors[-1],
         )  # fmt: skip
         left = build.buffer("prompt.left", i32, 1, on=first)
-        chosen = build.buffer("prompt.chosen", i32, count, on=first)
-        counts = [build.buffer("prompt.count", i32, count, on=stage.region) for stage in stages]
+        kept = [make_taken(build, stage.region, self.mapping.sequences) for stage in stages]
         stops = tuple(
             Stop(stage, Prefill(build, stage), incoming, outgoing, own)
-            for stage, incoming, outgoing, own in zip(stages, [None, *over], [*over, None], counts, strict=True)
+            for stage, incoming, outgoing, own in zip(stages, [None, *over], [*over, None], kept, strict=True)
         )
-        return Ring(stops, back, left, chosen)
+        return Ring(stops, back, left)
 
     # -- code -------------------------------------------------------------------------------------
 
@@ -137,7 +135,7 @@ class PromptPipeline:
             ring.back.post(pe)
         with pe.loop(rounds + 1) as n:
             for sequence in range(self.mapping.sequences):
-                count = pe.load(stop.count[sequence])
+                count = pe.load(stop.taken.count[sequence])
                 with pe.when(count > 0):
                     with pe.when(n > 0):
                         self._choose(pe, ring, stop, left, sequence)
@@ -148,7 +146,7 @@ class PromptPipeline:
         """Works on every prompt that comes in, and sends it on."""
         with pe.loop(pe.use(self._rounds)):
             for sequence in range(self.mapping.sequences):
-                count = pe.load(stop.count[sequence])
+                count = pe.load(stop.taken.count[sequence])
                 with pe.when(count > 0):
                     self._work(pe, ring, stop, count, sequence)
 
@@ -164,7 +162,7 @@ class PromptPipeline:
             stage.along_x.all_reduce(pe, hidden)
         stage.choose(pe, pe.load(stage.resident.hidden_count))
         with pe.scope():
-            pe.store(ring.chosen[sequence], pe.load(head.search.token))
+            pe.store(stop.taken.chosen[sequence], pe.load(head.search.token))
 
     def _work(self, pe: Code, ring: Ring, stop: Stop, count: Register, sequence: int) -> None:
         """All layers of the region on a prompt, from where it comes to where it goes."""
@@ -175,11 +173,11 @@ class PromptPipeline:
             tokens = stage.locate(pe, last)
             if stop.incoming is not None:
                 with pe.builder.section("take"):
-                    stop.incoming.take(pe, stage.along_x, work.hidden, work.chunk, tokens.count)
+                    stop.incoming.take(pe, stage.along_x, work.hidden[0], work.chunk, tokens.count)
             stop.prefill.emit(pe, count, tokens.count, sequence=sequence)
             if stop.outgoing is not None:
                 with pe.builder.section("send"):
-                    stop.outgoing.give(pe, stage.along_x, work.hidden, work.chunk, tokens.count)
+                    stop.outgoing.give(pe, stage.along_x, work.hidden[0], work.chunk, tokens.count)
                 return
             stop.prefill.take(pe, last, tokens.slot)
             with pe.builder.section("send"):
@@ -203,8 +201,8 @@ class PromptPipeline:
             ring.stops[0].prefill.write(machine, *own)
             machine.write(ring.left, np.array([rounds * int((counts > 0).sum())]))
             for stop in ring.stops:
-                machine.write(stop.count, counts)
+                machine.write(stop.taken.count, counts)
 
     def first(self, machine: Machine) -> list[int]:
         """The token after each prompt of the last launch."""
-        return [int(token) for ring in self.rings for token in machine.read(ring.chosen)[0, 0]]
+        return [int(token) for ring in self.rings for token in machine.read(ring.stops[0].taken.chosen)[0, 0]]

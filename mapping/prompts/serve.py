@@ -11,6 +11,7 @@ from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.prompts.pipeline import PromptPipeline
 from wse_sim.mapping.prompts.program import Prompts
+from wse_sim.mapping.prompts.streaming import PromptStreaming
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.report.report import Report
 
@@ -35,7 +36,7 @@ class Serving:
 
     def __init__(self, mapping: Mapping, tensors: Weights | None, *, threads: int = 1) -> None:
         self.mapping = mapping
-        self.program = PromptPipeline(mapping) if len(mapping.parts(0)) > 1 else Prompts(mapping)
+        self.program = _program(mapping)
         self.machine = Machine(self.program.program, mapping.wafer, threads=threads)
         if tensors is not None:
             self.program.load(self.machine, tensors)
@@ -48,7 +49,7 @@ class Serving:
     @property
     def slots(self) -> int:
         """Prompts that a launch takes."""
-        return self.mapping.replicas * (self.mapping.sequences if isinstance(self.program, PromptPipeline) else 1)
+        return self.mapping.replicas * (1 if isinstance(self.program, Prompts) else self.mapping.sequences)
 
     def serve(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Served:
         """`new_tokens` for each prompt, request after request on each replica."""
@@ -67,14 +68,14 @@ class Serving:
 
     def launch(self, prompts: list[list[int]], rounds: list[int]) -> int:
         """For each slot a prompt (an empty one: none) beside some rounds of decode; returns the cycles."""
-        if isinstance(self.program, PromptPipeline):
+        if not isinstance(self.program, Prompts):
             return self.take(prompts)
         self.program.give(self.machine, prompts, rounds)
         return self.machine.launch()
 
     def take(self, prompts: list[list[int]], *, times: int = 1) -> int:
-        """Prompts through a pipeline, so often one after the other; returns the cycles."""
-        assert isinstance(self.program, PromptPipeline)
+        """Prompts through a pipeline or past streamed weights, so often one after the other; returns the cycles."""
+        assert not isinstance(self.program, Prompts)
         self.program.give(self.machine, prompts, rounds=times)
         return self.machine.launch({"rounds": times})
 
@@ -113,3 +114,9 @@ class Serving:
             for token in prompt:
                 if not 0 <= token < mapping.config.vocab_size:
                     raise UsageError(f"token {token}: expected 0 to {mapping.config.vocab_size - 1}")
+
+
+def _program(mapping: Mapping) -> Prompts | PromptPipeline | PromptStreaming:
+    if mapping.places[0].streamed:
+        return PromptStreaming(mapping)
+    return PromptPipeline(mapping) if len(mapping.parts(0)) > 1 else Prompts(mapping)

@@ -19,12 +19,17 @@ from wse_sim.program.memory import Buffer
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
 
-def tile_sizes(layout: Layout) -> dict[str, int]:
-    """Elements of a PE's tile of each matrix of a layer, each from a 16-byte boundary on, by name."""
+def tile_elements(layout: Layout) -> dict[str, int]:
+    """Elements of a PE's tile of each matrix of a layer, by name."""
     hidden, features, inner = layout.hidden.size, layout.features.size, layout.inner.size
     sizes = (3 * hidden * features, features * hidden, hidden * inner, inner * hidden)
+    return dict(zip(MATRICES, sizes, strict=True))
+
+
+def tile_sizes(layout: Layout) -> dict[str, int]:
+    """The same with the pads up to the next 16-byte boundary, where kernels expect the next matrix: those come, too."""
     period = ALIGNMENT // layout.dtype.bytes
-    return {name: -(-size // period) * period for name, size in zip(MATRICES, sizes, strict=True)}
+    return {name: -(-size // period) * period for name, size in tile_elements(layout).items()}
 
 
 def words_of_a_layer(layout: Layout) -> int:
@@ -37,10 +42,12 @@ class Arrivals:
     """The feed of a region, and the matrices in its buffers.
 
     matrices  by name, in each of the two buffers
+    sizes     elements that come for each, by name
     """
 
     feed: Feed
     matrices: tuple[Mapping[str, Buffer], Mapping[str, Buffer]]
+    sizes: Mapping[str, int]
 
     def where(self, name: str, part: int) -> Buffer:
         """The matrix of that name, as h.3.mlp.c_fc, in the buffer of a part."""
@@ -49,9 +56,9 @@ class Arrivals:
     def tiles(self, matrices: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """A layer's matrices by name, each (height, width, elements), as a part of the feed: (height, width, n)."""
         region, found = self.feed.region, []
-        for name, buffer in self.matrices[0].items():
+        for name, size in self.sizes.items():
             given = matrices[name]
-            found.append(np.pad(given, [(0, 0), (0, 0), (0, buffer.length - given.shape[2])]))
+            found.append(np.pad(given, [(0, 0), (0, 0), (0, size - given.shape[2])]))
         tiles = np.concatenate(found, axis=2)
         assert tiles.shape[:2] == (region.height, region.width)
         return tiles
@@ -71,8 +78,8 @@ def make_arrivals(build: Builder, layout: Layout, region: Region) -> Arrivals:
     first, second = (
         {
             name: build.part(f"{buffer.name}.{name}", buffer, start, size)
-            for (name, size), start in zip(sizes.items(), starts, strict=False)
+            for (name, size), start in zip(tile_elements(layout).items(), starts, strict=False)
         }
         for buffer in feed.buffers
     )
-    return Arrivals(feed, (first, second))
+    return Arrivals(feed, (first, second), sizes)

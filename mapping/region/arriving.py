@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from wse_sim.mapping.region.arrivals import Arrivals
-from wse_sim.mapping.region.resident import Layer, Linear
+import numpy as np
+from numpy.typing import NDArray
+
+from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.region.arrivals import Arrivals, words_of_a_layer
+from wse_sim.mapping.region.resident import Layer, Linear, Resident, weight_tiles
 from wse_sim.program.code import Code
 from wse_sim.program.register import Register
+
+if TYPE_CHECKING:
+    from wse_sim.engine.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -41,3 +50,59 @@ class Coming:
 
     def _there(self, linear: Linear, part: int) -> Linear:
         return linear._replace(weight=self.arrivals.where(linear.name, part))
+
+
+class Source:
+    """The layers of a region as its code asks for them and as the host sends them, pass after pass."""
+
+    def __init__(self, resident: Resident) -> None:
+        assert resident.arrivals is not None
+        self._resident, self._arrivals = resident, resident.arrivals
+        self._words: dict[str, NDArray[np.uint32]] | None = None
+
+    # -- code -------------------------------------------------------------------------------------
+
+    def post(self, pe: Code, wanted: Register) -> None:
+        """Begins to receive the first layer of a launch, unless `wanted` is 0."""
+        with pe.builder.section("weights"), pe.when(wanted):
+            self._arrivals.feed.post(pe, 0)
+
+    def layers(self, pe: Code, n: Register, again: Register, work: Callable[[Coming], None]) -> None:
+        """Pass n over all layers, and `again` as in `Coming`: of an odd number the first one comes in the one buffer
+        and the other by turns.
+        """
+        layers = len(self._resident.layers)
+        if layers % 2 == 0:
+            work(Coming(self._arrivals, 0, layers - 1, again))
+            return
+        with pe.when(pe.scalar("iand", n, 1)):
+            work(Coming(self._arrivals, 1, layers - 1, again))
+            pe.otherwise()
+            work(Coming(self._arrivals, 0, layers - 1, again))
+
+    # -- host side --------------------------------------------------------------------------------
+
+    def load(self, tensors: Weights) -> None:
+        """Keeps the matrices to send them."""
+
+        def layers() -> Iterator[Mapping[str, NDArray[np.float32]]]:
+            for layer in self._resident.layers.values():
+                linears = (layer.qkv, layer.out, layer.up, layer.down)
+                yield {_name(each.name): weight_tiles(each, tensors[f"{each.name}.weight"]) for each in linears}
+
+        self._words = self._arrivals.values(layers())
+
+    def feed(self, machine: Machine, passes: int) -> None:
+        """Sends the layers so often; zeros if nothing was loaded."""
+        layout = self._resident.layout
+        for stream in self._arrivals.feed.streams:
+            if self._words is not None:
+                machine.stream(stream, self._words[stream.name], times=passes)
+            else:
+                words = self._arrivals.feed.share(stream) * words_of_a_layer(layout) * len(layout.held)
+                machine.stream(stream, np.zeros((1, 1), np.uint32), times=words * passes)
+
+
+def _name(linear: str) -> str:
+    """The name of a matrix within its layer."""
+    return linear.split(".", 2)[2]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wse_sim.errors import FitError
-from wse_sim.hardware import Wafer
+from wse_sim.hardware import Wafer, i32
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import Prefill
 from wse_sim.mapping.region.prefill_work import WIDTHS
 from wse_sim.mapping.region.resident import Resident
-from wse_sim.mapping.region.rounds import make_rounds
+from wse_sim.mapping.region.rounds import make_position, make_rounds, make_taken
 from wse_sim.mapping.region.stage import Stage
 from wse_sim.program.builder import Builder
 
@@ -39,10 +39,10 @@ class Fit:
         return self.needed <= self.limit
 
 
-def fit(layout: Layout) -> Fit:
-    """Places the buffers of a layout, and nothing else."""
+def fit(layout: Layout, *, mapped: bool = False) -> Fit:
+    """Places the buffers of a layout, and nothing else; `mapped` as in `place`."""
     build = Builder(layout.width, layout.height)
-    place(build, layout)
+    place(build, layout, mapped=mapped)
     sizes: dict[str, int] = {}
     for buffer in build.buffers:
         kind = _kind(buffer.name)
@@ -52,14 +52,33 @@ def fit(layout: Layout) -> Fit:
     return Fit(needed, layout.wafer.user_sram_bytes, tuple(ordered))
 
 
-def place(build: Builder, layout: Layout, *, width: int | None = None) -> None:
-    """The buffers that a `Decoder` makes, or with streamed weights a `Streaming`; `width` of panels as in `Prefill`."""
-    if layout.prompt:
-        Prefill(build, Stage(build, layout, build.grid), width=width)
-    else:
+def place(build: Builder, layout: Layout, *, width: int | None = None, mapped: bool = False) -> None:
+    """The buffers that a `Decoder` makes; `width` of panels as in `Prefill`.
+
+    mapped  with those that the programs of mappings keep beside
+    """
+    stage = Stage(build, layout, build.grid) if layout.prompt else None
+    if stage is None:
         Resident(build, layout, build.grid)
-        if layout.streamed:
-            make_rounds(build, build.grid, layout.batch)
+    if mapped:
+        _beside(build, layout)
+    if stage is not None:
+        Prefill(build, stage, width=width)
+
+
+def _beside(build: Builder, layout: Layout) -> None:
+    """What a mapping's program keeps of its sequences, and where hand-overs arrive."""
+    everywhere, sequences = build.grid, layout.sequences
+    if layout.prompt:
+        make_taken(build, everywhere, sequences)
+    elif layout.embedding:
+        make_rounds(build, everywhere, layout.batch if layout.streamed else sequences, together=layout.streamed)
+    else:
+        make_position(build, everywhere, sequences)
+    for name in ("count", "rounds", "own", "passed"):  # of hand-overs, at most
+        build.buffer(f"handover.{name}", i32, 1, on=everywhere)
+    if not layout.whole:
+        build.buffer("handover.arrival", layout.dtype, layout.hidden.size, on=everywhere)
 
 
 def _kind(name: str) -> str:
@@ -69,7 +88,8 @@ def _kind(name: str) -> str:
 
 
 def bytes_needed(layout: Layout, *, narrow: bool = False) -> int:
-    """SRAM of the fullest PE: layers are alike, so three tell of all; with the widest panels of prefill that fit.
+    """SRAM of the fullest PE of a mapping: layers are alike, so three tell of all; with the widest panels of prefill
+    that fit.
 
     narrow  with the narrowest
     """
@@ -93,7 +113,7 @@ def _with_panels(layout: Layout, width: int | None) -> int:
 @lru_cache(maxsize=4096)
 def _few(layout: Layout, width: int | None) -> int:
     build = Builder(layout.width, layout.height)
-    place(build, layout, width=width)
+    place(build, layout, width=width, mapped=True)
     return max(buffer.end for buffer in build.buffers)
 
 

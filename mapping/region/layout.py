@@ -17,10 +17,11 @@ class Layout:
     """Where each tensor of a GPT lies on width x height PEs of a wafer, for decoding one token at a time.
 
     hidden     features split along y, the same along x
+    residual   of prompts at once: tokens in turn along y, features split along x
     qkv        features split along x, the same along y; so are the inner features of the MLP
     vocabulary tokens of the tied embedding along x, its features along y; positions likewise
     context    tokens that the KV cache holds; token t lives on row t mod height
-    sequences  how many have a cache of their own
+    sequences  how many have a cache of their own; of streamed weights with prompts at once they are taken together
     batch      sequences that a step works on together, each with a cache of its own
     prompt     tokens of a prompt that are taken at once, at most; 0: one after the other
     candidates tokens among which the next one is drawn; 0: always the likeliest
@@ -76,15 +77,13 @@ class Layout:
             raise UsageError(
                 f"prompts of {self.prompt} tokens at once: expected 0 to {self.context}, the tokens of the context"
             )
-        if self.prompt and (self.tight or self.shards > 1 or self.batch > 1):
+        if self.prompt and (self.tight or self.batch > 1):
             raise UsageError(
-                "prompts at once in a tight layout, for a batch or for shards: expected one sequence a step, and whole "
-                "layers; give prompt=0"
+                "prompts at once in a tight layout or for a batch: expected gaps between tensors, and one sequence a "
+                "step; give prompt=0"
             )
-        if self.streamed and (self.tight or self.prompt or self.shards > 1):
-            raise UsageError(
-                "streamed weights in a tight layout, in shards or with prompts at once: expected a plain layout"
-            )
+        if self.streamed and (self.tight or self.shards > 1):
+            raise UsageError("streamed weights in a tight layout or in shards: expected a plain layout")
         if not self.wafer.holds(self.width, self.height) or min(self.width, self.height) < 1:
             raise FitError(
                 f"grid {self.width}x{self.height} on {self.wafer.name}, which has {self.wafer.width}x"
@@ -128,6 +127,11 @@ class Layout:
     def features(self) -> Blocks:
         """Features of q, k, v and of the attention's output along x."""
         return Blocks(self.config.n_embd, self.width, self.shards)
+
+    @property
+    def residual(self) -> Blocks:
+        """Features of the residual stream along x, through all shards."""
+        return Blocks(self.config.n_embd, self.width)
 
     @property
     def inner(self) -> Blocks:

@@ -17,6 +17,7 @@ from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_work import Products, products
+from wse_sim.mapping.region.traffic import line_of_a_shard
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class PrefillCycles:
     layers: int
     end: int
     head: int
+
+    def of(self, prompts: int) -> PrefillCycles:
+        """Those of so many prompts in each layer one after the other."""
+        layer = {name: prompts * cycles for name, cycles in self.layer.items()}
+        ends = self.embedding, self.end, self.head
+        embedding, end, head = (prompts * cycles for cycles in ends)
+        return PrefillCycles(embedding, layer, self.layers, end, head)
 
     @property
     def of_a_layer(self) -> int:
@@ -64,9 +72,9 @@ def prefill_cycles(
     rows = -(-layout.prompt // layout.height)
     begin = broadcast.cost(wafer, along_x.length, along_x.root, rows, dtype=i32)
     begin += Price(wafer).vector("mov", rows, i32, i32)
-    size, scaled = layout.features.size, layout.config.embeddings_scale != 1.0
+    size, scaled = layout.residual.size, layout.config.embeddings_scale != 1.0
     begin += embedding.cost(
-        wafer, along_x, along_y, layout.hidden, layout.features, rows, count, owners=sizes.embedding, dtype=dtype,
+        wafer, along_x, along_y, layout.hidden, layout.residual, rows, count, owners=sizes.embedding, dtype=dtype,
         scaled=scaled,
     )
     row = gemm_panels.cost(wafer, along_y, along_y.length // 2, 1, size, dtype=dtype)
@@ -74,14 +82,15 @@ def prefill_cycles(
         embedding=begin if layout.embedding else 0,
         layer=_layer(layout, along_x, along_y, sizes, count),
         layers=len(layout.held),
-        end=row + turn.cost(wafer, along_x, layout.features, layout.hidden, 1, dtype=dtype) if last else 0,
+        end=row + turn.cost(wafer, along_x, layout.residual, layout.hidden, 1, dtype=dtype) if last else 0,
         head=stage_cycles(layout, count - 1, spare=spare).head,
     )
 
 
 def _layer(layout: Layout, along_x: Tree, along_y: Tree, sizes: Products, count: int) -> dict[str, int]:
     wafer, dtype, sums, price = layout.wafer, layout.dtype, layout.accumulate, Price(layout.wafer)
-    rows, size, inner = -(-count // layout.height), layout.features.size, layout.inner.size
+    rows, size, inner = -(-count // layout.height), layout.residual.size, layout.inner.size
+    inside = line_of_a_shard(layout) or along_x
 
     def rounded(columns: int) -> int:
         return price.vector("mov", rows * columns, dtype, sums) if sums is not dtype else 0
@@ -102,7 +111,7 @@ def _layer(layout: Layout, along_x: Tree, along_y: Tree, sizes: Products, count:
         "ln_1": norm,
         "qkv": nn(sizes.qkv),
         "append": kv_cache.cost(wafer, size, rows, dtype=dtype),
-        "attention": scale + causal.cost(wafer, along_x, along_y, sizes.attention, count, dtype=dtype, sums=sums),
+        "attention": scale + causal.cost(wafer, inside, along_y, sizes.attention, count, dtype=dtype, sums=sums),
         "projection": nt(sizes.out),
         "ln_2": norm,
         "up": nn(sizes.up),

@@ -20,7 +20,14 @@ from wse_sim.kernels.prefill import causal_work, embedding
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_work import products
-from wse_sim.mapping.region.traffic import Traffic, along_y_of_head, hops_of, loads_of_sum, loads_outwards
+from wse_sim.mapping.region.traffic import (
+    Traffic,
+    along_y_of_head,
+    hops_of,
+    line_of_a_shard,
+    loads_of_sum,
+    loads_outwards,
+)
 
 Loads = NDArray[np.int64]  # [towards higher, towards lower positions; link of a line]
 
@@ -65,8 +72,14 @@ def prompt_traffic(layout: Layout, count: int, *, spare: bool = False, last: boo
     (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
     x = _Lines(plan(layout.wafer, layout.width, words=words_x, queues=queues_x))
     y = _Lines(plan(layout.wafer, layout.height, words=words_y, queues=queues_y))
-    work = _Prompt(layout, count, x, y)
+    tree = line_of_a_shard(layout)
+    inside = _Lines(tree) if tree else x
+    work = _Prompt(layout, count, x, y, inside)
     work.layer()
+    if inside is not x:
+        x.hops += layout.shards * inside.hops
+        for start in range(0, layout.width, inside.tree.length):
+            x.loads[:, start : start + inside.tree.length - 1] += inside.loads
     for lines in (x, y):  # all are alike
         lines.loads *= len(layout.held)
         lines.hops *= len(layout.held)
@@ -80,10 +93,13 @@ def prompt_traffic(layout: Layout, count: int, *, spare: bool = False, last: boo
 
 
 class _Prompt:
-    """A prompt's kernels, one after the other. Rows of PEs have `fullest` tokens, or one less."""
+    """A prompt's kernels, one after the other. Rows of PEs have `fullest` tokens, or one less.
 
-    def __init__(self, layout: Layout, count: int, x: _Lines, y: _Lines) -> None:
-        self.layout, self.count, self.x, self.y = layout, count, x, y
+    inside  lines along x within a shard: those of one
+    """
+
+    def __init__(self, layout: Layout, count: int, x: _Lines, y: _Lines, inside: _Lines) -> None:
+        self.layout, self.count, self.x, self.y, self.inside = layout, count, x, y, inside
         full, more = divmod(count, layout.height)
         self.rows = [(full + 1, more), (full, layout.height - more)] if more else [(full, layout.height)]
         self.sizes = products(layout, panel_width(layout))
@@ -97,7 +113,7 @@ class _Prompt:
         for transposed in (sizes.out, sizes.down):
             self._nt(transposed)
         self._scores(sizes.attention, heads)
-        self._sum_rows(heads, f32, times=2)
+        self._sum_rows(heads, f32, times=2, along=self.inside)
         self._mix(sizes.attention, heads)
 
     def embedding(self) -> None:
@@ -110,15 +126,15 @@ class _Prompt:
             lines = len(here) * most
             y.spread(self.sizes.embedding * rows, i32, layout.width)
             x.sum(lines * layout.hidden.size, layout.dtype, layout.height)
-            self._turn(y, layout.hidden, layout.features, lines)
+            self._turn(y, layout.hidden, layout.residual, lines)
 
     def end(self) -> None:
         """The last hidden state, behind the layers."""
         layout, x, y = self.layout, self.x, self.y
         last = (self.count - 1) % layout.height
-        y.bring(range(last, last + 1), layout.features.size, layout.dtype, layout.width)
-        y.spread(layout.features.size, layout.dtype, layout.width)
-        self._turn(x, layout.features, layout.hidden, 1)
+        y.bring(range(last, last + 1), layout.residual.size, layout.dtype, layout.width)
+        y.spread(layout.residual.size, layout.dtype, layout.width)
+        self._turn(x, layout.residual, layout.hidden, 1)
 
     def head(self) -> None:
         """Logits and the next token."""
@@ -127,27 +143,27 @@ class _Prompt:
             y.sum(words, f32, layout.width)
         x.sum(1, f32, layout.height, times=2)
 
-    def _sum_rows(self, elements: int, dtype: DType, *, times: int = 1) -> None:
+    def _sum_rows(self, elements: int, dtype: DType, *, times: int = 1, along: _Lines | None = None) -> None:
         """So many of each token, along x."""
         for here, lines in self.rows:
-            self.x.sum(here * elements, dtype, lines, times=times, busiest=here == self.rows[0][0])
+            (along or self.x).sum(here * elements, dtype, lines, times=times, busiest=here == self.rows[0][0])
 
     def _panels(self, owners: range, a_panel: int, tile: int, panel: int) -> None:
         """Panels of tiles of the dtype along y, the same on all columns."""
         self.y.bring(owners, tile, self.layout.dtype, self.layout.width)
         self.y.spread(panel, self.layout.dtype, self.layout.width, times=-(-len(owners) // a_panel))
 
-    def _panels_of_rows(self, owners: range, a_panel: int, tile: int, panel: int) -> None:
+    def _panels_of_rows(self, along: _Lines, owners: range, a_panel: int, tile: int, panel: int) -> None:
         """Panels along x, of so many elements for each token."""
         for here, lines in self.rows:
             most = here == self.rows[0][0]
-            self.x.bring(owners, here * tile, self.layout.dtype, lines, busiest=most)
+            along.bring(owners, here * tile, self.layout.dtype, lines, busiest=most)
             times = -(-len(owners) // a_panel)
-            self.x.spread(here * panel, self.layout.dtype, lines, times=times, busiest=most)
+            along.spread(here * panel, self.layout.dtype, lines, times=times, busiest=most)
 
     def _nn(self, of: gemm_nn.Sizes) -> None:
         on_x, on_y = of.on_x, of.on_y
-        self._panels_of_rows(range(filled(on_x)), of.wide // on_x.size, on_x.size, of.wide)
+        self._panels_of_rows(self.x, range(filled(on_x)), of.wide // on_x.size, on_x.size, of.wide)
         self._panels(range(filled(on_y)), of.high // on_y.size, on_y.size * of.columns, of.high * of.columns)
 
     def _nt(self, of: gemm_nt.Sizes) -> None:
@@ -159,12 +175,13 @@ class _Prompt:
         runs = range(min(self.count, of.height))
         a_panel = of.wide // of.rows
         self._panels(runs, a_panel, of.size * of.rows, of.size * of.wide)
-        self._sum_rows(heads * of.wide, self.layout.accumulate, times=-(-len(runs) // a_panel))
+        times = -(-len(runs) // a_panel)
+        self._sum_rows(heads * of.wide, self.layout.accumulate, times=times, along=self.inside)
 
     def _mix(self, of: causal_work.Sizes, heads: int) -> None:
         runs = range(min(self.count, of.height))
         columns, a_panel = range(-(-len(runs) // of.runs)), of.spread // of.kept
-        self._panels_of_rows(columns, a_panel, heads * of.kept, heads * of.spread)
+        self._panels_of_rows(self.inside, columns, a_panel, heads * of.kept, heads * of.spread)
         self._panels(runs, a_panel * of.runs, of.size * of.rows, of.size * of.spread)
 
     def _turn(self, lines: _Lines, source: Blocks, target: Blocks, rows: int, *, times: int = 1) -> None:

@@ -22,7 +22,7 @@ S = TypeVar("S", bound=tuple[Buffer, ...])
 
 
 class Products(NamedTuple):
-    """Sizes of the matrix products of a layer, of its attention, and rows of PEs in a round of the embedding."""
+    """Sizes of the matrix products of a layer, of the attention of a shard, and rows of PEs in a round of the embedding."""
 
     qkv: gemm_nn.Sizes
     out: gemm_nt.Sizes
@@ -35,8 +35,8 @@ class Products(NamedTuple):
 def products(layout: Layout, width: int) -> Products:
     """For the longest prompt of a layout, with panels of about `width` elements."""
     m = layout
-    heads, rows = head_slots(m.features, m.config.n_head), -(-m.prompt // m.height)
-    runs = min(m.prompt, m.height)
+    heads = head_slots(m.features.shard, m.config.n_head // m.shards)
+    rows, runs = -(-m.prompt // m.height), min(m.prompt, m.height)
 
     def group(tiles: int, size: int) -> int:
         """Of so many tiles of a size, those of a panel: panels are as even as can be."""
@@ -47,10 +47,10 @@ def products(layout: Layout, width: int) -> Products:
         return group(filled(blocks), blocks.size)
 
     def along_y(columns: int) -> gemm_nn.Sizes:
-        return gemm_nn.Sizes(rows, m.features, m.hidden, columns, tiles(m.features), tiles(m.hidden))
+        return gemm_nn.Sizes(rows, m.residual, m.hidden, columns, tiles(m.residual), tiles(m.hidden))
 
     def along_x(inner: Blocks) -> gemm_nt.Sizes:
-        return gemm_nt.Sizes(rows, inner, m.hidden, m.features, tiles(m.hidden))
+        return gemm_nt.Sizes(rows, inner, m.hidden, m.residual, tiles(m.hidden))
 
     one = causal_work.Sizes(heads, m.height, rows, m.cache_slots)
     columns = group(-(-runs // one.runs), one.kept)
@@ -68,8 +68,8 @@ class Work(NamedTuple):
     """Buffers, all of `rows` tokens on each PE but the last two.
 
     given, ids     i32: tokens, on the column of PEs that the host writes to and on all
-    hidden         the residual stream
-    normed, mixed  input of a product: the same buffer, they never meet
+    hidden         the residual stream; of prompts that are taken together, with streamed weights, one for each
+    normed, mixed  input of a product: the same buffer, for they never meet, unless shards deal their features otherwise
     wide           q, k and v of each token, or the inner features of the MLP
     update         what is added to the residual stream
     sums           where products are added up; None: right where they belong
@@ -81,7 +81,7 @@ class Work(NamedTuple):
     sizes: Products
     given: Buffer
     ids: Buffer
-    hidden: Buffer
+    hidden: tuple[Buffer, ...]
     normed: Buffer
     mixed: Buffer
     wide: Buffer
@@ -118,9 +118,9 @@ def make_work(build: Builder, layout: Layout, region: Region, root: int, width: 
         sizes=sizes,
         given=build.buffer("prompt.given", i32, rows * m.sequences, on=region[root, :]),
         ids=buffer("ids", rows, of=i32),
-        hidden=buffer("hidden", rows * size),
+        hidden=tuple(buffer("hidden", rows * size) for _ in range(m.sequences if m.streamed else 1)),
         normed=normed,
-        mixed=normed,
+        mixed=normed if m.shards == 1 else buffer("mixed", rows * size),
         wide=buffer("wide", widest, 8),
         update=buffer("update", rows * size, 8),
         sums=buffer("sums", widest, 8, sums) if sums is not dtype else None,

@@ -65,9 +65,12 @@ def _trees(layout: Layout, *, spare: bool) -> tuple[Tree, Tree, Tree]:
     (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
     along_x = plan(layout.wafer, layout.width, words=words_x, queues=queues_x)
     along_y = plan(layout.wafer, layout.height, words=words_y, queues=queues_y)
-    return along_x, along_y, along_x if layout.shards == 1 else plan(
-        layout.wafer, layout.width // layout.shards, groups=()
-    )
+    return along_x, along_y, line_of_a_shard(layout) or along_x
+
+
+def line_of_a_shard(layout: Layout) -> Tree | None:
+    """Along x within a shard; None where there is only one."""
+    return plan(layout.wafer, layout.width // layout.shards, groups=()) if layout.shards > 1 else None
 
 
 def _along_x(layout: Layout) -> Iterator[int]:

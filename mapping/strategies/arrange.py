@@ -37,16 +37,10 @@ def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
 
     They are chosen with regions in rows where the placement asked for takes long.
     """
-    kinds = [(parts, shards) for parts, shards in space.kinds if problem.phase == "decode" or shards == 1]
-    if not kinds:
-        raise FitError(
-            f"{name} in phase prefill: not written, kernels for prompts at once take whole layers, not shards; ask for "
-            "1 shard, or for another strategy"
-        )
     quick = problem if placement(problem.placement).quick else problem.with_(placement="serpentine")
     found = [
         choice
-        for parts, shards in kinds
+        for parts, shards in space.kinds
         for choice in choices(problem, parts, shards)
         if _mixed(problem, choice) >= space.least
     ]

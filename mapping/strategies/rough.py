@@ -23,7 +23,7 @@ def rough_cycles(layout: Layout, position: int) -> float:
     Of a layout that takes prompts the closed form of a prompt, for which there is nothing rougher.
     """
     if layout.prompt:
-        return prompt_cycles(layout, layout.prompt, spare=not layout.whole, width=PANEL).total
+        return prompt_cycles(layout, layout.prompt, spare=layout.streamed or not layout.whole, width=PANEL).total
     layers = len(layout.held)
     found = layers * _layer(layout, position) if layers else 0.0
     wafer, hidden, tokens = layout.wafer, layout.hidden.size, layout.vocabulary.size
@@ -76,7 +76,10 @@ def _cache(layout: Layout) -> int:
 def rough_bytes(layout: Layout) -> int:
     """SRAM of a PE: tables, weights, caches and scores; small buffers and the gaps between them by their number."""
     if layout.prompt:
-        return bytes_needed(replace(layout, sequences=1), narrow=True) + (layout.sequences - 1) * _cache(layout)
+        each = _cache(layout)
+        if layout.streamed:
+            each += layout.residual.size * -(-layout.prompt // layout.height) * layout.dtype.bytes
+        return bytes_needed(replace(layout, sequences=1), narrow=True) + (layout.sequences - 1) * each
     hidden, features, inner, number = layout.hidden.size, layout.features.size, layout.inner.size, layout.dtype.bytes
     layer = hidden * (4 * features + 2 * inner) + 6 * hidden + 3 * features + inner
     layer += 2 * features * layout.cache_slots * layout.sequences

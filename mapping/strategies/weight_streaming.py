@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
-from wse_sim.errors import FitError
 from wse_sim.hardware import EAST, WEST, Grid, Region
 from wse_sim.hardware.link import edges_of
 from wse_sim.kernels.matrix import feed
@@ -21,22 +21,23 @@ from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
 NAME = "weight-streaming"
 MOST = 64  # sequences that are tried
+MOST_PROMPTS = 8  # at once, whose code is laid out one after the other
 Candidate = tuple[Layout, Region]
 
 
 def plan(problem: Problem) -> Mapping:
     """The square, or the whole rectangle, and the number of sequences with the most tokens a second."""
-    if problem.phase != "decode":
-        raise FitError(f"{NAME} in phase prefill: prompts go token by token, so far; try layer-sequential")
     found = best(
-        list(_candidates(problem)), lambda pair: _rough(*pair) / pair[0].batch, lambda pair: fits(pair[0]),
+        list(_candidates(problem)), lambda pair: _rough(*pair) / _together(pair[0]), lambda pair: fits(pair[0]),
         lambda pair: 1 / estimate(_mapping(problem, *pair)).tokens_per_s, _nothing(problem),
     )  # fmt: skip
     return _mapping(problem, *found)
 
 
 def _candidates(problem: Problem) -> Iterator[Candidate]:
-    """Squares and rectangles of full height where no PE is dead, and numbers of sequences that look as if they fit."""
+    """Squares and rectangles of full height where no PE is dead, and numbers of sequences that look as if they fit: the
+    largest; of prompts the smallest that keeps the PEs at work for as long as the link takes.
+    """
     limit, high = problem.wafer.user_sram_bytes, problem.height
     squares = [(side, side) for side in ladder(1, min(problem.width, high))]
     for width, height in dict.fromkeys([*squares, *((side, high) for side in ladder(1, problem.width))]):
@@ -44,10 +45,18 @@ def _candidates(problem: Problem) -> Iterator[Candidate]:
         if region is None:
             continue
         one = _layout(problem, width, height, 1)
-        counts = [problem.sequences] if problem.sequences else [2**k for k in range(MOST.bit_length())]
-        fitting = [count for count in counts if _bytes(replace(one, batch=count)) <= limit]
-        for count in fitting[-2:]:
-            yield replace(one, batch=count), region
+        fitting = [many for many in (_many(one, count) for count in _counts(problem)) if _bytes(many) <= limit]
+        if problem.phase == "prefill":
+            enough = (many for many in fitting if _work(many) >= _link(many, region))
+            fitting = [*islice(enough, 1)] or fitting
+        for many in fitting[-2:]:
+            yield many, region
+
+
+def _counts(problem: Problem) -> list[int]:
+    """Numbers of sequences worth trying."""
+    most = MOST if problem.phase == "decode" else MOST_PROMPTS
+    return [problem.sequences] if problem.sequences else [2**k for k in range(most.bit_length())]
 
 
 def _place(problem: Problem, width: int, height: int) -> Region | None:
@@ -72,15 +81,27 @@ def _living(problem: Problem, region: Region) -> Region | None:
 
 
 def _layout(problem: Problem, width: int, height: int, sequences: int) -> Layout:
-    return Layout(
+    one = Layout(
         config=problem.config, wafer=problem.wafer, width=width, height=height, dtype=problem.dtype,
-        accumulate=problem.accumulate, context=problem.context, batch=sequences, streamed=True,
-        layers=range(problem.config.n_layer),
+        accumulate=problem.accumulate, context=problem.context, streamed=True, layers=range(problem.config.n_layer),
+        prompt=problem.prompt if problem.phase == "prefill" else 0,
     )  # fmt: skip
+    return _many(one, sequences)
+
+
+def _many(layout: Layout, sequences: int) -> Layout:
+    """With so many that share a pass of the weights."""
+    return replace(layout, sequences=sequences) if layout.prompt else replace(layout, batch=sequences)
+
+
+def _together(layout: Layout) -> int:
+    return layout.sequences * layout.batch
 
 
 def _bytes(layout: Layout) -> int:
     """A first guess of a PE's SRAM."""
+    if layout.prompt:
+        return rough_bytes(layout)
     hidden, features, inner, many = layout.hidden.size, layout.features.size, layout.inner.size, layout.batch
     without = rough_bytes(replace(layout, layers=range(0), batch=1))
     layer = 6 * hidden + 3 * features + inner + 2 * features * layout.cache_slots * many
@@ -92,8 +113,15 @@ def _bytes(layout: Layout) -> int:
 
 def _rough(layout: Layout, region: Region) -> float:
     """A first guess of a step's cycles."""
-    link = feed.cycles(layout.wafer, region, len(layout.held) * words_of_a_layer(layout))
-    return max(link, layout.batch * rough_cycles(layout, layout.context - 1))
+    return max(_link(layout, region), _work(layout))
+
+
+def _link(layout: Layout, region: Region) -> int:
+    return feed.cycles(layout.wafer, region, len(layout.held) * words_of_a_layer(layout))
+
+
+def _work(layout: Layout) -> float:
+    return _together(layout) * rough_cycles(layout, layout.context - 1)
 
 
 def _mapping(problem: Problem, layout: Layout, region: Region) -> Mapping:
@@ -103,8 +131,8 @@ def _mapping(problem: Problem, layout: Layout, region: Region) -> Mapping:
     )  # fmt: skip
     return Mapping(
         config=problem.config, wafer=problem.wafer, strategy=NAME, phase=problem.phase, dtype=problem.dtype,
-        accumulate=problem.accumulate, context=problem.context, sequences=layout.batch, places=(place,),
-        dead=problem.dead,
+        accumulate=problem.accumulate, context=problem.context, sequences=_together(layout), places=(place,),
+        prompt=layout.prompt, dead=problem.dead,
     )  # fmt: skip
 
 
@@ -122,7 +150,7 @@ WEIGHT_STREAMING = Strategy(
     name=NAME,
     meaning="one region at an edge with I/O channels, whose matrices enter along every row, layer by layer, dealt by "
     "filters, the next layer while one is worked on; tables, norms, activations and KV cache stay; B sequences step "
-    "together",
+    "together, or B prompts are taken at once in each pass of the weights",
     memory="2 b n / A + 2 b L d c B / A + tables",
     compute="B L T_gemv(P)",
     communication="b N / BW' a step beside the compute: the longer of the two counts; 10 L T_line(P) for B sequences",

@@ -54,7 +54,7 @@ def test_estimates_samples_and_simulations_agree(wafer) -> None:
 def test_prompts_estimated_sampled_and_simulated_agree() -> None:
     config = replace(SMALL, n_layer=2, n_embd=24, n_inner=96, n_head=3, n_positions=16, vocab_size=50)
     problem = Problem(config=config, wafer=toy(12, 12), dtype=f32, phase="prefill", prompt=12)
-    for name in ("layer-sequential", "replicas", "prefill-decode", "pipeline", "hybrid"):
+    for name in STRATEGIES:
         mapping = strategy(name).plan(replace(problem, replicas=2 if name in ("replicas", "hybrid") else 0))
         guess, part, whole = (row_of(mapping, fidelity=f, position=10) for f in ("estimate", "sampled", "exact"))
         assert (whole.step_tokens, whole.phase) == (11, "prefill")
@@ -68,8 +68,8 @@ def test_prompts_estimated_sampled_and_simulated_agree() -> None:
         filling = 0.05 if whole.parts == 1 else 0.15  # a pipeline draws power while it fills and empties, too
         assert abs(part.joules_per_token / whole.joules_per_token - 1) < filling
         assert abs(sum(part.stalls.values()) - 1) < 1e-9
-    refused = row_of_strategy("tensor-parallel", problem)
-    assert "not written, kernels for prompts at once take whole layers" in refused.why_not
+    refused = row_of_strategy("tensor-parallel", problem.with_(shards=5))
+    assert "expected 2 to 8 shards that divide both" in refused.why_not
     with pytest.raises(UsageError, match="position 20 in a prompt of 12: expected 0 to 11"):
         row_of(mapping, position=20)
 

@@ -216,8 +216,8 @@ def test_messages() -> None:
     weights = lively(config, 0)
     with pytest.raises(UsageError, match="prompts of 7 tokens at once: expected 0 to 6, the tokens of the context"):
         Layout(config=config, wafer=WSE2, width=2, height=2, prompt=7)
-    with pytest.raises(UsageError, match="prompts at once in a tight layout, for a batch or for shards"):
-        Layout(config=config, wafer=WSE2, width=2, height=2, prompt=3, shards=2)
+    with pytest.raises(UsageError, match="prompts at once in a tight layout or for a batch"):
+        Layout(config=config, wafer=WSE2, width=2, height=2, prompt=3, batch=2)
     session = Session(Layout(config=config, wafer=WSE2, width=2, height=2, prompt=3), weights)
     for ids in ([], [1, 2, 3, 4]):
         with pytest.raises(UsageError, match=r"at position 0: expected 1 to 3 tokens .* token by token"):

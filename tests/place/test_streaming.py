@@ -273,7 +273,7 @@ def test_what_cannot_be() -> None:
     assert "expected a filter on each PE" in why_not(replace(mapping, wafer=mapping.wafer.with_(filters=0)))
     with pytest.raises(UsageError, match=r"a prefill mapping with streamed weights: expected decode"):
         Flight(replace(mapping, phase="prefill"), None)
-    with pytest.raises(UsageError, match="streamed weights in a tight layout, in shards or with prompts at once"):
-        Layout(config=SMALL, wafer=WSE2, width=4, height=4, streamed=True, prompt=4)
+    with pytest.raises(UsageError, match="streamed weights in a tight layout or in shards"):
+        Layout(config=SMALL, wafer=WSE2, width=4, height=4, streamed=True, shards=2)
     with pytest.raises(FitError, match=r"and streamed weights needs .* bytes of SRAM on each of 2x2 PEs"):
         strategy("weight-streaming").plan(Problem(config=preset("cerebras-gpt-111m"), wafer=WSE2, width=2, height=2))
