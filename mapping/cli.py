@@ -276,6 +276,9 @@ def compare(
     seed: Seed = 0,
     placement: PlacementName = "serpentine",
     weights: WeightsText = None,
+    workers: Annotated[
+        int, typer.Option(help="Processes that simulate. Default: one for each core, as far as memory reaches.", min=0)
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Lays a model over a wafer by each strategy and puts the results side by side."""
@@ -286,7 +289,9 @@ def compare(
         model=model, wafer=wafer, grid=grid, dtype=dtype, accumulate=accumulate, context=context, phase=phase,
         dead=dead, seed=seed, prompt=prompt, placement=placement, weights=weights,
     )  # fmt: skip
-    compare_command(asked, strategies=strategies, fidelity=fidelity, position=position, as_json=json)
+    compare_command(
+        asked, strategies=strategies, fidelity=fidelity, position=position, workers=workers, as_json=json
+    )
 
 
 @app.command()

@@ -93,12 +93,32 @@ def _k_trees(
 
     To spare queues, roots of the first of two levels lie at an end: they take one chain instead of two.
     """
-    for choice in [groups] if groups is not None else [(), *((size,) for size in _sizes(length))]:
-        sizes = shapes.level_sizes(length, choice)
-        yield shapes.k_tree(length, sizes)
-        yield shapes.k_tree(length, sizes, _late(wafer, sizes, words))
-        if len(sizes) > 1 and queues < 4:
-            yield shapes.k_tree(length, sizes, [sizes[0] - 1, *(size // 2 for size in sizes[1:])])
+    if groups is not None:
+        yield from _with_sizes(wafer, length, shapes.level_sizes(length, groups), words, queues)
+        return
+    choices = dict.fromkeys(shapes.level_sizes(length, choice) for choice in [(), *((n,) for n in _sizes(length))])
+    least = {sizes: _least(wafer, length, sizes, words) for sizes in choices}
+    likely = _with_sizes(wafer, length, min(least, key=lambda sizes: least[sizes]), words, queues)
+    reached = min((all_reduce.cost(wafer, tree, words) for tree in likely if tree.queues <= queues), default=None)
+    for sizes, bound in least.items():
+        if reached is None or bound <= reached:
+            yield from _with_sizes(wafer, length, sizes, words, queues)
+
+
+def _with_sizes(wafer: Wafer, length: int, sizes: tuple[int, ...], words: int, queues: int) -> Iterator[Tree]:
+    yield shapes.k_tree(length, sizes)
+    yield shapes.k_tree(length, sizes, _late(wafer, sizes, words))
+    if len(sizes) > 1 and queues < 4:
+        yield shapes.k_tree(length, sizes, [sizes[0] - 1, *(size // 2 for size in sizes[1:])])
+
+
+def _least(wafer: Wafer, length: int, sizes: tuple[int, ...], words: int) -> int:
+    """Cycles that no k-tree of these sizes beats: from the first PE along half a chain of each level, and back."""
+    t, step, found = Timing(wafer), 1, 2 * words if sizes else 0
+    for level, size in enumerate(sizes):
+        found += (size // 2 if level else (size - 1) // 2) * t.stage(step)
+        step *= size
+    return found + length // 2 * wafer.hop_cycles
 
 
 def _sizes(length: int) -> list[int]:

@@ -9,17 +9,17 @@ from rich.console import Console
 from rich.table import Table
 
 from wse_sim.mapping.commands.problem import Asked, problem_of
-from wse_sim.mapping.comparison.compare import names_of, row_of_strategy
-from wse_sim.mapping.comparison.row import Row
+from wse_sim.mapping.comparison.compare import names_of
+from wse_sim.mapping.comparison.many import rows_of_strategies
+from wse_sim.mapping.comparison.row import Row, fidelity_of
 
 
-def compare_command(asked: Asked, *, strategies: str, fidelity: str, position: int | None, as_json: bool) -> None:
+def compare_command(
+    asked: Asked, *, strategies: str, fidelity: str, position: int | None, workers: int, as_json: bool
+) -> None:
     """Plans, finds out, prints."""
     names, problem = names_of(strategies), problem_of(asked)
-    rows = [
-        row_of_strategy(name, problem, fidelity=fidelity, position=position)  # type: ignore[arg-type]
-        for name in names
-    ]
+    rows = rows_of_strategies(names, problem, fidelity=fidelity_of(fidelity), position=position, workers=workers)
     if as_json:
         sys.stdout.write(json.dumps({"rows": [row.to_dict() for row in rows]}) + "\n")
         return

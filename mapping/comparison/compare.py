@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.comparison.found import Found, by_estimate
-from wse_sim.mapping.comparison.row import FIDELITIES, Fidelity, Row
+from wse_sim.mapping.comparison.row import Fidelity, Row, fidelity_of
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.estimate import estimate, hand_over_cycles, tokens_over_host
 from wse_sim.mapping.plan.mapping import Mapping
@@ -40,8 +40,7 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
               exact: all regions simulated together
     position  of the token, or of the prompt's last, in its sequence; None: the last there is room for
     """
-    if fidelity not in FIDELITIES:
-        raise UsageError(f"fidelity {fidelity!r}: expected one of {', '.join(FIDELITIES)}")
+    fidelity_of(fidelity)
     what, room = ("prompt", mapping.prompt) if mapping.phase == "prefill" else ("context", mapping.context)
     at = room - 1 if position is None else position
     if not 0 <= at < room:
@@ -98,14 +97,19 @@ def row_of_strategy(
 
     A placement counts for strategies that place regions.
     """
+    made = planned(name, problem, fidelity)
+    return made if isinstance(made, Row) else row_of(made, fidelity=fidelity, position=position)
+
+
+def planned(name: str, problem: Problem, fidelity: Fidelity) -> Mapping | Row:
+    """The mapping that a strategy makes of a problem; of one that it cannot solve the row that says why."""
     try:
-        mapping = strategy(name).plan(strategy(name).placed(problem))
+        return strategy(name).plan(strategy(name).placed(problem))
     except FitError as error:
         return Row(
             strategy=name, model=problem.config.name, wafer=problem.wafer.name, phase=problem.phase, fidelity=fidelity,
             feasible=False, why_not=str(error),
         )  # fmt: skip
-    return row_of(mapping, fidelity=fidelity, position=position)
 
 
 def names_of(text: str) -> list[str]:

@@ -6,8 +6,18 @@ from collections.abc import Mapping as Table
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from wse_sim.errors import UsageError
+
 Fidelity = Literal["estimate", "sampled", "exact"]
 FIDELITIES: tuple[Fidelity, ...] = get_args(Fidelity)
+
+
+def fidelity_of(name: str) -> Fidelity:
+    """The fidelity of that name; UsageError lists the known ones."""
+    for known in FIDELITIES:
+        if name == known:
+            return known
+    raise UsageError(f"fidelity {name!r}: expected one of {', '.join(FIDELITIES)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from wse_sim import WSE2, WSE3, f16, f32, toy
 from wse_sim.errors import UsageError
 from wse_sim.mapping.cli import main
 from wse_sim.mapping.comparison.compare import compare, row_of, row_of_strategy, to_frame
+from wse_sim.mapping.comparison.many import rows_of_strategies
 from wse_sim.mapping.comparison.row import Row
 from wse_sim.mapping.comparison.simulated import busiest_of
 from wse_sim.mapping.comparison.simulated_prompt import solo_prompt
@@ -72,6 +73,16 @@ def test_prompts_estimated_sampled_and_simulated_agree() -> None:
     assert "expected 2 to 8 shards that divide both" in refused.why_not
     with pytest.raises(UsageError, match="position 20 in a prompt of 12: expected 0 to 11"):
         row_of(mapping, position=20)
+
+
+def test_rows_do_not_depend_on_the_processes_that_they_come_from() -> None:
+    config = replace(SMALL, n_layer=2, n_embd=24, n_inner=96, n_head=3, n_positions=16, vocab_size=50)
+    problem, names = Problem(config=config, wafer=toy(12, 12), dtype=f32, shards=5), ["tensor-parallel"]
+    assert [row.feasible for row in rows_of_strategies(names, problem)] == [False]
+    problem, names = problem.with_(shards=0), ["pipeline", "layer-sequential", "replicas"]
+    one, two = (rows_of_strategies(names, problem, fidelity="sampled", workers=n) for n in (1, 2))
+    assert one == two
+    assert [row.strategy for row in one] == names
 
 
 def test_a_table_has_a_row_for_each_mapping() -> None:
