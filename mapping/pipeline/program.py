@@ -7,7 +7,6 @@ a token that it chooses is the next one it embeds. One launch takes each sequenc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +15,14 @@ from wse_sim.engine.machine import Machine
 from wse_sim.errors import FitError, UsageError
 from wse_sim.kernels.collective.handover import Handover, make_handover
 from wse_sim.kernels.collective.lanes import Lanes
-from wse_sim.kernels.collective.member import Palette
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.pipeline.rings import Rings
 from wse_sim.mapping.plan.mapping import Mapping, Part
-from wse_sim.mapping.plan.ring import ring_colors, ring_lanes, ring_of
+from wse_sim.mapping.plan.ring import ring_lanes, ring_of
 from wse_sim.mapping.region.rounds import MOST_ROUNDS, Rounds, make_position, make_rounds
 from wse_sim.mapping.region.stage import Here, Stage
-from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
+from wse_sim.program.fabric import Color
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
 
@@ -53,7 +52,7 @@ class Ring:
     kept: Rounds
 
 
-class Pipeline:
+class Pipeline(Rings[Ring]):
     """The program of a mapping that keeps its weights, and how the host talks to it.
 
     Launch arguments: `rounds`, tokens of each sequence; `sample` (0: no logits, for tokens that the host gives).
@@ -61,32 +60,13 @@ class Pipeline:
 
     def __init__(self, mapping: Mapping) -> None:
         _check(mapping)
-        self.mapping = mapping
-        laid = [ring_lanes(mapping, i) for i in range(mapping.replicas)]
-        self._build = Builder(*extent_of(mapping, laid), name=f"{mapping.config.name} {mapping.strategy}")
-        self._rounds = self._build.argument("rounds", "int")
-        self._sample = self._build.argument("sample", "int")
-        palette: Palette = cache(self._build.color)
-        numbers = ring_colors(mapping)
-        self.rings = tuple(
-            self._ring(mapping.parts(i), laid[i], numbers[i], palette) for i in range(mapping.replicas)
-        )
-        for number, ring in enumerate(self.rings):
-            with self._build.section(f"replica {number}"):
-                self._emit(ring)
-        self.program = self._build.finish()
+        super().__init__(mapping, f"{mapping.config.name} {mapping.strategy}", ("rounds", "sample"))
 
     # -- what there is ----------------------------------------------------------------------------
 
-    def _ring(
-        self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
-    ) -> Ring:
-        build, count = self._build, self.mapping.sequences
-        stages = [
-            Stage(build, self.mapping.layout(part), part.region, color=palette, spare=len(parts) > 1)
-            for part in parts
-        ]
-        links = self._links(parts, laid, numbers, palette)
+    def _ring(self, parts: tuple[Part, ...], laid: list[Lanes], colors: list[list[Color]]) -> Ring:
+        build, count, stages = self._build, self.mapping.sequences, self._stages(parts)
+        links = self._links(parts, laid, colors)
         kept = make_rounds(build, stages[0].region, count)
         stops = tuple(
             Stop(stage, links[k - 1], links[k], make_position(build, stage.region, count) if k else kept.position)
@@ -95,7 +75,7 @@ class Pipeline:
         return Ring(stops, kept)
 
     def _links(
-        self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
+        self, parts: tuple[Part, ...], laid: list[Lanes], colors: list[list[Color]]
     ) -> list[Handover] | list[None]:
         """From each region to the next, the last one to the first."""
         if len(parts) == 1:
@@ -103,9 +83,9 @@ class Pipeline:
         return [
             make_handover(
                 self._build, a.region, b.region, total=self.mapping.config.n_embd, dtype=self.mapping.dtype, laid=lanes,
-                colors=[palette(f"handover.{number}") for number in own],
+                colors=own,
             )
-            for (a, b), lanes, own in zip(ring_of(parts), laid, numbers, strict=True)
+            for (a, b), lanes, own in zip(ring_of(parts), laid, colors, strict=True)
         ]  # fmt: skip
 
     # -- code -------------------------------------------------------------------------------------
@@ -122,7 +102,7 @@ class Pipeline:
     def _first(self, pe: Code, ring: Ring) -> None:
         """Chooses the token of each sequence that comes round, embeds it and sends it on."""
         stop = ring.stops[0]
-        stage, rounds, sample = stop.stage, pe.use(self._rounds), pe.use(self._sample)
+        stage, rounds, sample = stop.stage, pe.use(self._arguments["rounds"]), pe.use(self._arguments["sample"])
         hidden, inner = pe.load(stage.resident.hidden_count), pe.load(stage.resident.inner_count)
         left = self._post_first(pe, stop)
         with pe.loop(rounds + (1 if stop.incoming else 0)) as n:
@@ -145,14 +125,14 @@ class Pipeline:
         """Works on every sequence that comes in, and sends it on."""
         hidden, inner = pe.load(stop.stage.resident.hidden_count), pe.load(stop.stage.resident.inner_count)
         left = self._post_first(pe, stop)
-        with pe.loop(pe.use(self._rounds)):
+        with pe.loop(pe.use(self._arguments["rounds"])):
             for sequence in range(self.mapping.sequences):
                 self._take(pe, stop, left)
                 self._work(pe, stop, sequence, hidden, inner)
 
     def _post_first(self, pe: Code, stop: Stop) -> Register:
         """Begins to receive; gives the number of hand-overs of this launch that are not yet taken."""
-        left = pe.use(self._rounds) * self.mapping.sequences
+        left = pe.use(self._arguments["rounds"]) * self.mapping.sequences
         if stop.incoming:
             with pe.when(left > 0):
                 stop.incoming.post(pe)
@@ -247,10 +227,3 @@ def _check(mapping: Mapping) -> None:
                 f"{mapping.sequences} sequences in flight over {len(parts)} regions: expected one for each at most, "
                 "or the ring would be full"
             )
-
-
-def extent_of(mapping: Mapping, laid: list[list[Lanes]]) -> tuple[int, int]:
-    """Columns and rows that regions and the lanes between them reach into."""
-    ends = [(place.region.xs.stop, place.region.ys.stop) for place in mapping.places]
-    ends += [(x + 1, y + 1) for ring in laid for lanes in ring for lane in lanes.lanes for x, y in lane.corners]
-    return max(x for x, _ in ends), max(y for _, y in ends)

@@ -8,7 +8,6 @@ state goes from the last region to the first, which has the tables and the head.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,19 +17,17 @@ from wse_sim.errors import UsageError
 from wse_sim.hardware import i32
 from wse_sim.kernels.collective.handover import Handover, make_handover
 from wse_sim.kernels.collective.lanes import Lanes
-from wse_sim.kernels.collective.member import Palette
 from wse_sim.kernels.collective.tiles import Tiles, make_tiles
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.pipeline.program import extent_of
+from wse_sim.mapping.pipeline.rings import Rings
 from wse_sim.mapping.plan.between import tile_cut
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.mapping import Mapping, Part
-from wse_sim.mapping.plan.ring import ring_colors, ring_lanes
 from wse_sim.mapping.region.prefill import Prefill
 from wse_sim.mapping.region.rounds import Taken, make_taken
 from wse_sim.mapping.region.stage import Stage
-from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
+from wse_sim.program.fabric import Color
 from wse_sim.program.memory import Buffer
 from wse_sim.program.register import Register
 
@@ -66,7 +63,7 @@ class Ring:
     left: Buffer
 
 
-class PromptPipeline:
+class PromptPipeline(Rings[Ring]):
     """The program of a mapping whose replicas are pipelines, and how the host talks to it.
 
     Launch argument `rounds`: how often the prompts are taken, one sequence after the other; more than once only where
@@ -77,26 +74,12 @@ class PromptPipeline:
         reason = why_not(mapping)
         if reason or mapping.phase != "prefill":
             raise UsageError(reason or f"a {mapping.phase} mapping as a pipeline for prompts: expected prefill")
-        self.mapping = mapping
-        laid = [ring_lanes(mapping, i) for i in range(mapping.replicas)]
-        self._build = Builder(*extent_of(mapping, laid), name=f"{mapping.config.name} {mapping.strategy} prompts")
-        self._rounds = self._build.argument("rounds", "int")
-        palette: Palette = cache(self._build.color)
-        numbers = ring_colors(mapping)
-        self.rings = tuple(self._ring(mapping.parts(i), laid[i], numbers[i], palette) for i in range(mapping.replicas))
-        for number, ring in enumerate(self.rings):
-            with self._build.section(f"replica {number}"):
-                self._emit(ring)
-        self.program = self._build.finish()
+        super().__init__(mapping, f"{mapping.config.name} {mapping.strategy} prompts", ("rounds",))
 
     # -- what there is ----------------------------------------------------------------------------
 
-    def _ring(
-        self, parts: tuple[Part, ...], laid: list[Lanes], numbers: list[tuple[int, ...]], palette: Palette
-    ) -> Ring:
-        build = self._build
-        stages = [Stage(build, self.mapping.layout(part), part.region, color=palette, spare=True) for part in parts]
-        colors = [[palette(f"handover.{number}") for number in own] for own in numbers]
+    def _ring(self, parts: tuple[Part, ...], laid: list[Lanes], colors: list[list[Color]]) -> Ring:
+        build, stages = self._build, self._stages(parts)
         over = [
             make_tiles(
                 build, a.region, b.region, tile_cut(a.layout, b.layout), laid=laid[k], colors=colors[k],
@@ -130,7 +113,7 @@ class PromptPipeline:
 
     def _first(self, pe: Code, ring: Ring, stop: Stop) -> None:
         """Chooses the token after each prompt that comes round, then embeds the sequence's next and sends it on."""
-        rounds, left = pe.use(self._rounds), pe.load(ring.left)
+        rounds, left = pe.use(self._arguments["rounds"]), pe.load(ring.left)
         with pe.when(left > 0):
             ring.back.post(pe)
         with pe.loop(rounds + 1) as n:
@@ -144,7 +127,7 @@ class PromptPipeline:
 
     def _middle(self, pe: Code, ring: Ring, stop: Stop) -> None:
         """Works on every prompt that comes in, and sends it on."""
-        with pe.loop(pe.use(self._rounds)):
+        with pe.loop(pe.use(self._arguments["rounds"])):
             for sequence in range(self.mapping.sequences):
                 count = pe.load(stop.taken.count[sequence])
                 with pe.when(count > 0):
