@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.hardware.operations import SCALAR_OPERATIONS, VECTOR_OPERATIONS
+from wse_sim.kernels.collective.timing import rate
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Price:
     ) -> int:
         """The elements alone: groups at the rate of the operation, or of the SRAM ports if slower."""
         operation, wafer = VECTOR_OPERATIONS[name], self.wafer
-        lanes, cycles = wafer.rate(operation, to or f32, a or to or f32)
+        lanes, cycles = rate(wafer, name, to or f32, a or to or f32)
         reads = _bytes(a) + _bytes(b) + (_bytes(to) if operation.into else 0)
 
         groups = -(-n // lanes)
@@ -64,7 +66,7 @@ class Price:
 
     def scalar(self, names: str) -> int:
         """Scalar instructions by name, separated by spaces: "load imul iadd"."""
-        return sum(int(getattr(self.wafer, SCALAR_OPERATIONS[name].cost)) for name in names.split())
+        return _scalar(self.wafer, names)
 
     def loop(self, count: int) -> int:
         """What a loop costs besides its body."""
@@ -72,6 +74,11 @@ class Price:
         if count == 0:
             return wafer.loop_start_cycles + wafer.branch_taken_cycles
         return wafer.loop_start_cycles + (count - 1) * wafer.loop_edge_cycles + wafer.branch_not_taken_cycles
+
+
+@lru_cache(maxsize=4096)
+def _scalar(wafer: Wafer, names: str) -> int:
+    return sum(int(getattr(wafer, SCALAR_OPERATIONS[name].cost)) for name in names.split())
 
 
 def _bytes(dtype: DType | None) -> int:

@@ -7,6 +7,7 @@ how    the root sends both ways in one shot; each router hands every wavelet to 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def reference(root: int, x: Array, carry: DType | None = None) -> Array:
     return result
 
 
+@lru_cache(maxsize=1 << 14)
 def cost(wafer: Wafer, length: int, root: int, n: int, *, dtype: DType = f32, carry: DType | None = None) -> int:
     """Cycles from the start on all PEs until the farthest has the last wavelet; a line of one PE takes none."""
     if length == 1:

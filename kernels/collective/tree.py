@@ -103,6 +103,14 @@ class Tree:
         if len(sent) != self.length - 1:
             raise ProgramError(f"{len(sent)} edges in a tree on {self.length} positions: expected one less")
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Once, for closed forms ask for it again and again."""
+        return hash((self.length, self.edges))
+
     @cached_property
     def root(self) -> int:
         """Position where the result ends up."""

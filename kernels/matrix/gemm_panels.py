@@ -106,6 +106,7 @@ def behind(tree: Tree) -> list[list[range]]:
 # -- cycles -------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1 << 15)
 def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DType, panel: int | None = None) -> int:
     """Cycles from the start on all PEs until the last PE has the panel.
 
@@ -115,31 +116,29 @@ def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DTy
     Tile after tile, each PE asks whether it is the owner and, input by input, whether the owner is behind it; a tile
     begins to move on where the PE is through with that and with the tile before.
     """
-    t, price = Timing(wafer), Price(wafer)
+    t, price, paths = Timing(wafer), Price(wafer), _paths(tree)
     words = wavelets(n, dtype)
     stream = words * t.wavelet("mov", dtype, dtype, dtype) + t.pauses(words)
+    alone, issue = price.elements("mov", n, dtype, dtype), t.issue(2)
     turn = wafer.loop_edge_cycles + price.scalar("iadd load ieq")
     look = price.scalar("load load ile ilt iand")
     missed, hit = look + wafer.branch_taken_cycles, look + wafer.branch_not_taken_cycles
-    paths = _paths(tree)
-    begun = wafer.loop_start_cycles - wafer.loop_edge_cycles
+    ramps, hop, begun = t.stage(0), wafer.hop_cycles, wafer.loop_start_cycles - wafer.loop_edge_cycles
     free: dict[int, tuple[int, int]] = {}  # positions that something came to: when they were through, and with whom
-
-    def through(position: int, owner: int) -> int:
-        """When a position is through with the owners before this one."""
-        at, after = free.get(position, (begun, first - 1))
-        return at + (owner - after - 1) * (turn + paths.inputs[position] * missed)
-
+    start, hops, inputs = (begun, first - 1), paths.hops, paths.inputs
     for owner in range(first, first + count):
         way, arrived = paths.way(owner), 0
         for position, asked in way:
-            now = through(position, owner) + turn
+            at, after = free.get(position, start)
+            now = at + (owner - after - 1) * (turn + inputs[position] * missed) + turn
             if position != owner:
                 now += asked * missed + hit
-            begin = max(now + t.issue(2), arrived)
-            arrived = begin + t.stage(paths.hops[position])
-            free[position] = begin + (stream if len(way) > 1 else price.elements("mov", n, dtype, dtype)), owner
-    last = through(tree.root, first + count) + price.scalar("mov") + wafer.branch_not_taken_cycles
+            begin = max(now + issue, arrived)
+            arrived = begin + ramps + hops[position] * hop
+            free[position] = begin + (stream if len(way) > 1 else alone), owner
+    at, after = free.get(tree.root, start)
+    last = at + (first + count - after - 1) * (turn + inputs[tree.root] * missed)
+    last += price.scalar("mov") + wafer.branch_not_taken_cycles
     return last + broadcast.cost(wafer, tree.length, tree.root, panel or count * n, dtype=dtype)
 
 

@@ -9,6 +9,7 @@ from wse_sim.errors import FitError
 
 T = TypeVar("T")
 RUNG = 1.15  # from one size to the next
+COARSE = 1.3  # the same for prompts, whose closed forms take longer
 ESTIMATED = 3  # candidates that the closed forms look at
 
 

@@ -11,13 +11,13 @@ from wse_sim.hardware import Region
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.plan.share import shares, step_of
 from wse_sim.mapping.region.layout import Layout
-from wse_sim.mapping.strategies.best import RUNG, ladder
+from wse_sim.mapping.strategies.best import COARSE, RUNG, ladder
 from wse_sim.mapping.strategies.build import Choice, layout_of, mapping_of
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
 from wse_sim.mapping.strategies.strategy import Problem
 
 BALANCE = (0.0, 0.5, 1.0)  # width by work to this power: all equal, between, in proportion
-EVEN, COARSE = (0.0,), 1.3  # for prompts, of which layers take almost all, and whose closed forms take longer
+EVEN = (0.0,)  # for prompts, of which layers take almost all
 MOST_SHARDS = 8  # that are tried
 
 
@@ -71,7 +71,8 @@ def _fitting(problem: Problem, choice: Choice) -> Choice | None:
 def _squares(problem: Problem, count: int) -> Iterator[Choice]:
     """Squares, and the whole rectangle."""
     cuts = (0, problem.config.n_layer)
-    sides = [(side, side) for side in ladder(1, min(problem.width, problem.height))]
+    rung = COARSE if problem.phase == "prefill" and count > 1 else RUNG
+    sides = [(side, side) for side in ladder(1, min(problem.width, problem.height), rung)]
     for width, height in [*sides, (problem.width, problem.height)]:
         if width >= count:
             yield Choice(cuts, (width // count * count,), height, count)

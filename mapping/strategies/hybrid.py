@@ -16,6 +16,8 @@ def plan(problem: Problem) -> Mapping:
     """The numbers, two of them larger than 1, and the sizes with which all copies together are fastest."""
     parts = [n for n in ([problem.stages] if problem.stages else [1, *stages(problem)]) if n >= problem.sequences]
     kinds = list(product(parts, [problem.shards] if problem.shards else [1, *shards(problem)]))
+    if problem.phase == "prefill" and not (problem.stages or problem.shards):  # whose closed forms take longer
+        kinds = [(count, dealt) for count, dealt in kinds if 1 in (count, dealt)]
     nothing = (
         f"{problem.config.name} in {problem.dtype.name} with {problem.context:,} tokens of context: no mixture of "
         f"replicas, stages and shards fits {problem.width}x{problem.height} PEs of {problem.wafer.name}; try f16, a "

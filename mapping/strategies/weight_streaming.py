@@ -15,7 +15,7 @@ from wse_sim.mapping.region.arrivals import tile_sizes, words_of_a_layer
 from wse_sim.mapping.region.fit import bytes_needed, fits
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
-from wse_sim.mapping.strategies.best import best, ladder
+from wse_sim.mapping.strategies.best import COARSE, RUNG, best, ladder
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
 
@@ -39,8 +39,9 @@ def _candidates(problem: Problem) -> Iterator[Candidate]:
     largest; of prompts the smallest that keeps the PEs at work for as long as the link takes.
     """
     limit, high = problem.wafer.user_sram_bytes, problem.height
-    squares = [(side, side) for side in ladder(1, min(problem.width, high))]
-    for width, height in dict.fromkeys([*squares, *((side, high) for side in ladder(1, problem.width))]):
+    rung = RUNG if problem.phase == "decode" else COARSE
+    squares = [(side, side) for side in ladder(1, min(problem.width, high), rung)]
+    for width, height in dict.fromkeys([*squares, *((side, high) for side in ladder(1, problem.width, rung))]):
         region = _place(problem, width, height)
         if region is None:
             continue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from wse_sim.hardware import checks
@@ -177,6 +178,15 @@ class Wafer:
     def user_colors(self) -> tuple[int, ...]:
         """Colours that programs may use."""
         return tuple(c for c in range(self.colors) if c not in self.reserved_colors)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Of the integers alone, once: closed forms ask for it again and again, and other processes find the same."""
+        values = (getattr(self, each.name) for each in fields(self))
+        return hash(tuple(value for value in values if isinstance(value, int)))
 
     def seconds(self, cycles: int) -> float:
         """Cycles over the preset clock."""
