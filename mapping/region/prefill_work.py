@@ -22,7 +22,7 @@ S = TypeVar("S", bound=tuple[Buffer, ...])
 
 
 class Products(NamedTuple):
-    """Sizes of the matrix products of a layer, of the attention of a shard, and rows of PEs in a round of the embedding."""
+    """Sizes of the products of a layer, of the attention of a shard, and rows of PEs in a round of the embedding."""
 
     qkv: gemm_nn.Sizes
     out: gemm_nt.Sizes

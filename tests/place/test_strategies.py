@@ -182,7 +182,7 @@ def test_first_guesses_rank_sizes_as_the_closed_forms_do(wafer, dtype) -> None:
 def test_three_layers_tell_of_all(side: int) -> None:
     config = GPTConfig(name="deep", n_layer=9, n_embd=60, n_head=6, n_positions=64, vocab_size=100)
     layout = Layout(config=config, wafer=WSE2, width=side, height=side, dtype=f16)
-    assert abs(bytes_needed(layout) - fit(layout, mapped=True).needed) <= 16
+    assert abs(bytes_needed(layout) - fit(layout, mapped=True).needed) <= 32
 
 
 def test_unknown_names() -> None:
