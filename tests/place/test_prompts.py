@@ -21,8 +21,9 @@ from wse_sim.mapping.plan.between import cache_cycles, wavelets_of_cache
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.mapping import Mapping, Place
 from wse_sim.mapping.prompts.serve import Serving
-from wse_sim.mapping.region.fit import bytes_needed, fit
+from wse_sim.mapping.region.fit import bytes_needed, bytes_with_panels, fit
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.prefill import panel_width
 
 CONFIG = GPTConfig(name="small", n_layer=2, n_embd=24, n_head=3, n_positions=24, vocab_size=50)
 SLOW = [HealthCheck.too_slow, HealthCheck.filter_too_much]
@@ -162,4 +163,5 @@ def test_what_is_refused() -> None:
 def test_three_layers_tell_of_all_with_prompts_too(side: int) -> None:
     config = GPTConfig(name="deep", n_layer=9, n_embd=60, n_head=6, n_positions=64, vocab_size=100)
     layout = Layout(config=config, wafer=WSE2, width=side, height=side, dtype=f16, prompt=64)
-    assert abs(bytes_needed(layout) - fit(layout, mapped=True).needed) <= 64
+    assert abs(bytes_with_panels(layout, panel_width(layout)) - fit(layout, mapped=True).needed) <= 64
+    assert bytes_needed(layout) <= WSE2.user_sram_bytes
