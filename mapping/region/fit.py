@@ -96,13 +96,14 @@ def bytes_needed(layout: Layout, *, narrow: bool = False) -> int:
     needed = 0
     widths: tuple[int | None, ...] = (WIDTHS[-1:] if narrow else WIDTHS) if layout.prompt else (None,)
     for width in widths:
-        needed = _with_panels(layout, width)
+        needed = bytes_with_panels(layout, width)
         if needed <= layout.wafer.user_sram_bytes:
             break
     return needed
 
 
-def _with_panels(layout: Layout, width: int | None) -> int:
+def bytes_with_panels(layout: Layout, width: int | None) -> int:
+    """The same with panels of a width; None: of the one that the layout takes, or none."""
     count = len(layout.held)
     if count <= 3:
         return _few(replace(layout, layers=range(count)), width)

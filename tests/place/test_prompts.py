@@ -163,5 +163,6 @@ def test_what_is_refused() -> None:
 def test_three_layers_tell_of_all_with_prompts_too(side: int) -> None:
     config = GPTConfig(name="deep", n_layer=9, n_embd=60, n_head=6, n_positions=64, vocab_size=100)
     layout = Layout(config=config, wafer=WSE2, width=side, height=side, dtype=f16, prompt=64)
-    assert abs(bytes_with_panels(layout, panel_width(layout)) - fit(layout, mapped=True).needed) <= 64
-    assert bytes_needed(layout) <= WSE2.user_sram_bytes
+    found = fit(layout, mapped=True)
+    assert abs(bytes_with_panels(layout, panel_width(layout)) - found.needed) <= 64
+    assert (bytes_needed(layout) <= WSE2.user_sram_bytes) == found.fits
