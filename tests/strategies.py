@@ -76,19 +76,21 @@ def programs(phases: int = 5, *, timed: bool = True) -> st.SearchStrategy[Case]:
 
 def random_case(
     rng: Random, phases: int = 5, *, timed: bool = True, plain: bool = False, grid: tuple[int, int] | None = None,
-    host: bool = False, slots: bool = False,
+    host: bool = False, slots: bool = False, starts: bool = False,
 ) -> Case:  # fmt: skip
     """A program of up to so many phases.
 
     timed  else results do not depend on how fast anything is
     plain  only main threads, one after the other: no background slots, data tasks, clocks or new routes
     slots  background slots all the same, which start no tasks
+    starts  background slots that may start tasks
     host   words come from the host, too, and filters thin colours out
     """
     width, height = grid or rng.choice(GRIDS)
     columns, rows = _sides_of_wafer(rng, width, height) if host else (width, height)
     sides = _at_the_edge(width, height, columns, rows) if host else ()
-    draft = Draft(rng, width, height, timed=timed and not plain, plain=plain, sides=sides, slots=slots)
+    timed, slots = timed and not plain, slots or starts
+    draft = Draft(rng, width, height, timed=timed, plain=plain, sides=sides, slots=slots, starts=starts)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
@@ -190,7 +192,7 @@ class Draft:
 
     def __init__(
         self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False,
-        sides: tuple[Direction, ...] = (), slots: bool = False,
+        sides: tuple[Direction, ...] = (), slots: bool = False, starts: bool = False,
     ) -> None:  # fmt: skip
         self.sides = sides  # from which words of the host may come
         self.streams: dict[str, tuple[np.ndarray, int]] = {}
@@ -199,12 +201,13 @@ class Draft:
         self.timed = timed
         self.plain = plain
         self.slots = slots or not plain
+        self.starts = starts or not plain
         self.b = Builder(width, height)
         self.pes = list(self.b.grid)
         self.notes: list[str] = []
         self.names = 0
         self.colors = 0
-        self.joins = 0 if plain else rng.choice((0, 0, 1, 2))
+        self.joins = rng.choice((0, 0, 1, 2)) if self.starts else 0
         self.data_tasks: list[tuple[Task, Color, Register]] = []
         self.tasks: list[Task] = []
         self.side: list[Task] = []
@@ -799,7 +802,7 @@ class Draft:
         for _ in range(self.rng.randint(1, 3)):
             n, dtype = self.length(), self.dtype()
             to, a = self.stream_view(code, dtype, n, 0), self.stream_view(code, self.partner(dtype), n, 0)
-            then = activate(self.side_task()) if self.side and not self.plain and self.chance(0.5) else None
+            then = activate(self.side_task()) if self.side and self.starts and self.chance(0.5) else None
             slot = self.rng.randrange(SLOTS)
             if self.chance(0.5):
                 code.add(to, a, self.stream_operand(code, dtype, n, 0), slot=slot, then=then)

@@ -7,9 +7,10 @@ from random import Random
 
 import numpy as np
 import pytest
+from agreement import agree_on_all, all_agrees, all_that_is_counted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from outcomes import Outcome, assert_same, outcome_of, run_engine, same_bits
+from outcomes import Outcome, assert_same, outcome_of, run_engine
 from strategies import Case, random_case
 
 import wse_sim.engine.machine as machine_module
@@ -24,7 +25,6 @@ from wse_sim.kernels.contract import Kernel, all_kernels
 from wse_sim.mapping.commands import bench
 from wse_sim.mapping.commands.bench import Ready
 from wse_sim.program.builder import Builder
-from wse_sim.program.instruction import activate
 from wse_sim.program.program import Program
 from wse_sim.report.breakdown import phase_of
 
@@ -35,6 +35,7 @@ bounded = settings(deadline=None, max_examples=30, suppress_health_check=list(He
 def _short_messages_stream_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine_module, "LONG_MESSAGE", 0)
+        patch.setattr(machine_module, "STARTED_TASKS", True)
         yield
 
 
@@ -75,18 +76,6 @@ def test_thousands_of_plain_programs(seed: int) -> None:
 
 def slotted_cases(phases: int = 6) -> st.SearchStrategy[Case]:
     return st.builds(lambda rng: random_case(rng, phases, plain=True, slots=True), st.randoms(use_true_random=False))
-
-
-def all_agrees(case: Case) -> str:
-    """Both engines leave the same, down to whose turn it is; returns which engines ran the program in the end."""
-    found = []
-    for engine in ("cycle", "auto"):
-        machine = Machine(case.program, case.wafer, engine=engine)
-        found.append((outcome_of(machine, case.launches), all_that_is_counted(machine), machine.shares.engine))
-    assert_same(found[1][0], found[0][0], case.note)
-    for name, counts in found[0][1].items():
-        np.testing.assert_array_equal(found[1][1][name], counts, err_msg=f"{name}: {case.note}")
-    return found[1][2]
 
 
 @bounded
@@ -193,18 +182,21 @@ def test_engines_take_turns_from_launch_to_launch(seed: int) -> None:
 
 
 def two_parts() -> Program:
-    """A row that streams, and one whose receiver starts a task in the end."""
+    """A row that streams, and one on whose last PE wavelets start a task."""
     build = Builder(3, 2, name="two parts")
-    then = build.task("then")
-    x, go = build.buffer("x", f32, 9), build.color("go")
+    x, go, more = build.buffer("x", f32, 9), build.color("go"), build.color("more")
+    then = build.task("then", on_wavelet=more)
     build.route(go, build.grid[0, :], RAMP >> EAST)
     build.route(go, build.grid[1, :], WEST >> (RAMP | EAST))
     build.route(go, build.grid[2, :], WEST >> RAMP)
     pe = build.main()
     pe.on(build.grid[0, :]).mov(go, x)
     pe.on(build.grid[1:, 0]).mov(x, go)
-    pe.on(build.grid[1:, 1]).mov(x, go, slot=0, then=activate(then))
-    build.on(build.grid[1:, 1], then).add(x, x, 1.0)
+    pe.on(build.grid[1:, 1]).mov(x, go)
+    build.route(more, build.grid[1, 1], RAMP >> EAST)
+    build.route(more, build.grid[2, 1], WEST >> RAMP)
+    pe.on(build.grid[1, 1]).mov(more, x[:1])
+    build.on(build.grid[2, 1], then).add(x, x, 1.0)
     return build.finish()
 
 
@@ -217,9 +209,9 @@ def test_a_part_that_is_not_covered_is_left_alone_and_said() -> None:
     assert made.parts == (
         "stream: 3 PEs",
         "cycle: 3 PEs",
-        "left to the cycle engine: 3 PEs, because PE (1, 1) has background slots that start tasks",
+        "left to the cycle engine: 3 PEs, because PE (2, 1) has tasks that wavelets start",
     )
-    with pytest.raises(RunError, match=r"cannot run 3 PEs, because PE \(1, 1\) has background slots that start tasks"):
+    with pytest.raises(RunError, match=r"cannot run 3 PEs, because PE \(2, 1\) has tasks that wavelets start"):
         Machine(program, wafer, engine="stream").launch()
 
 
@@ -346,18 +338,6 @@ def all_reduce(side: int) -> Program:
     return build.finish()
 
 
-def all_that_is_counted(machine: Machine) -> dict[str, np.ndarray]:
-    """Every number that a launch leaves behind, as arrays: PEs, FIFOs, sections, instructions."""
-    state = machine.state
-    fifo = state.fabric.at[:, None] + np.array([layout.F_HEAD, layout.F_TAIL, layout.F_BLOCKED])
-    return {
-        "states": state.tally.state, "sections": state.tally.section, "spans": state.tally.span,
-        "work": state.tally.work, "instructions": state.tally.instruction, "turns": state.fabric.turn,
-        "finish": state.cores.state[:, layout.FINISH], "fifos": state.fabric.pool[fifo],
-        "slots": state.cores.state[:, layout.TURN],
-    }  # fmt: skip
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("side", [128, 512])
 @pytest.mark.parametrize("make", [all_reduce, bench.broadcast, bench.chain, bench.gemv], ids=lambda make: make.__name__)
@@ -369,23 +349,3 @@ def test_large_programs(make: Callable[[int], Program], side: int) -> None:
 @pytest.mark.parametrize("side", [40, 98])
 def test_decode_layers(side: int) -> None:
     agree_on_all(bench.decode_layer("cerebras-gpt-111m", side))
-
-
-def agree_on_all(ready: Ready) -> None:
-    """Numbers on both engines, counts on both and without numbers."""
-    machines = [
-        Machine(ready.program, ready.wafer, engine=engine, values=values)
-        for engine, values in (("cycle", True), ("stream", True), ("stream", False))
-    ]
-    for machine in machines:
-        random = np.random.default_rng(1)
-        for buffer in ready.program.buffers:
-            if buffer not in ready.program.initial and buffer.dtype.is_float:
-                machine.write(buffer, random.random(buffer.length, np.float32).astype(buffer.dtype.numpy))
-        machine.launch(ready.arguments)
-    expected, streamed, timed = machines
-    for name, counts in all_that_is_counted(expected).items():
-        np.testing.assert_array_equal(all_that_is_counted(streamed)[name], counts, err_msg=name)
-        np.testing.assert_array_equal(all_that_is_counted(timed)[name], counts, err_msg=f"{name} without numbers")
-    for buffer in ready.program.buffers:
-        assert same_bits(streamed.read(buffer), expected.read(buffer)), buffer

@@ -66,5 +66,5 @@ def raise_left(left: Left, lowered: Lowered) -> None:
     where = "" if left.row < 0 else f" at {lowered.placed[left.row].where}: {lowered.placed[left.row].instruction!r}"
     raise RunError(
         f"the stream engine cannot run {len(left.pes)} PEs, because PE ({x}, {y}) {left.why}{where}; expected tasks "
-        "that no slot starts and messages that are taken as they were sent; choose engine `auto` or `cycle`"
+        "that no wavelet starts and messages that are taken as they were sent; choose engine `auto` or `cycle`"
     )

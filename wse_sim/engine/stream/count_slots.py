@@ -6,9 +6,16 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.dates import arriving, end_of, free_again, of_operation, start_of_operation
+from wse_sim.engine.stream.dates import (
+    arriving,
+    end_of,
+    free_again,
+    of_operation,
+    start_of_operation,
+    started_before,
+)
 from wse_sim.engine.stream.slots import has_streams, last_group, slot_of, turn_before
-from wse_sim.engine.stream.stairs import NEVER, date_of, words_before
+from wse_sim.engine.stream.stairs import LATEST, NEVER, date_of, next_ready, words_before
 from wse_sim.engine.stream.tables import (
     FIRST,
     H_LABEL,
@@ -25,14 +32,16 @@ from wse_sim.engine.stream.tables import (
     O_LEAF_B,
     O_PACE,
     O_START,
+    PICKING,
     U_ROW,
+    U_SLOT,
     U_WITHIN,
     Stream,
 )
 from wse_sim.engine.stream.windows import (
     IDLE,
     IN_GAP,
-    LATEST,
+    S_ISSUE,
     S_OPERATION,
     W_BEFORE,
     W_BEGIN,
@@ -70,31 +79,49 @@ def slots_end(stream: Stream, pe: int) -> int:
 
 @jit
 def count_slots(stream: Stream, pe: int) -> None:
-    """Takes the cycles in which slots do groups from what they would count as else, and counts those after the script.
+    """Takes the cycles in which slots do groups from what they would count as else, and counts those between scripts.
 
     The main thread's have been counted as if there were no slots.
     """
-    record, slots = stream.trace.operation, stream.state.cores.threads - 1
-    for slot in range(slots):
-        stream.slot[slot, S_OPERATION] = -1
-    for place in range(pe * slots, pe * slots + slots):
-        issue = np.int64(stream.progress.issue[place])
-        while issue >= 0:
-            if record[issue, O_B] >= 0:
-                count_groups(stream, pe, np.int64(record[issue, O_B]))
-            issue = np.int64(record[issue, O_A])
-    last = np.int64(stream.progress.last[pe])
-    script = np.int64(stream.progress.script[pe])
-    begin = end_of(stream, last) - record[last, O_START] + stream.scripts.core[script, at.READY]
+    record, slots, slot = stream.trace.operation, stream.state.cores.threads - 1, stream.slot
+    for k in range(slots):
+        slot[k, S_OPERATION], slot[k, S_ISSUE] = -1, stream.progress.issue[pe * slots + k]
+        operation, issue = started_before(stream, slot[k, S_ISSUE])
+        while operation >= 0:
+            count_groups(stream, pe, operation)
+            operation, issue = started_before(stream, issue)
+    operation, script = np.int64(stream.progress.last[pe]), np.int64(stream.progress.script[pe])
+    begin = end_of(stream, operation) - record[operation, O_START] + stream.scripts.core[script, at.READY]
     section = np.int64(stream.scripts.core[script, at.WITHIN])
-    for slot in range(slots):
-        issue = np.int64(stream.progress.issue[pe * slots + slot])
-        if issue >= 0:
-            end = free_again(stream, issue)
-            if end > begin:
-                count_idle(stream, pe, section, issue, begin, end)
-                begin = end
+    count_between(stream, pe, section, begin, LATEST)
+    while operation >= 0:
+        if record[operation, O_PACE] == ISSUING:
+            slot[stream.scripts.cue[record[operation, O_CUE], U_SLOT], S_ISSUE] = record[operation, O_A]
+        elif record[operation, O_PACE] == PICKING:
+            section, begin = section_before(stream, operation), np.int64(record[operation, O_LEAF_B])
+            count_between(stream, pe, section, begin, end_of(stream, operation))
+        operation = np.int64(record[operation, O_BEFORE])
+    for k in range(slots):
+        slot[k, S_ISSUE] = stream.progress.issue[pe * slots + k]
     stream.state.cores.state[pe, at.TURN] = turn_before(stream, pe, LATEST)
+
+
+@jit
+def count_between(stream: Stream, pe: int, section: int, begin: int, end: int) -> None:
+    """Cycles in which the main thread has nothing to do while slots are in use: the reason of the lowest counts."""
+    for slot in range(stream.state.cores.threads - 1):
+        issue = stream.slot[slot, S_ISSUE]
+        if issue >= 0:
+            until = min(end, free_again(stream, issue))
+            if until > begin:
+                count_idle(stream, pe, section, issue, begin, until)
+                begin = until
+
+
+@jit
+def section_before(stream: Stream, pick: int) -> int:
+    """Section in which the main thread was when it picked a task."""
+    return np.int64(stream.scripts.cue[stream.trace.operation[pick, O_CUE], U_WITHIN])
 
 
 # -- groups ---------------------------------------------------------------------------------------------
@@ -143,9 +170,10 @@ def section_of_window(stream: Stream, pe: int, before: int) -> int:
     record, window, cues = stream.trace.operation, stream.window, stream.scripts.cue
     if window[W_KIND] == IN_GAP:
         return np.int64(stream.scripts.gap[window[W_GAP] - 1, H_SECTION])
+    main = np.int64(record[before, O_AFTER])
     if window[W_KIND] == IDLE:
-        return np.int64(stream.scripts.core[stream.progress.script[pe], at.WITHIN])
-    main = record[before, O_AFTER]
+        script = stream.progress.script[pe]
+        return section_before(stream, main) if main >= 0 else np.int64(stream.scripts.core[script, at.WITHIN])
     if record[main, O_PACE] == ISSUING:
         return np.int64(cues[record[main, O_CUE], U_WITHIN])
     return np.int64(stream.state.code.row[cues[record[main, O_CUE], U_ROW], at.SECTION])
@@ -177,7 +205,6 @@ def count_idle(stream: Stream, pe: int, section: int, issue: int, begin: int, en
         count_reason(stream, pe, section, _OVERHEAD, begin, end)
         return
     dates, count = of_operation(stream, operation), np.int64(record[operation, O_COUNT])
-    pause = stream.state.costs.stream_pause if has_streams(stream, operation) else np.int64(0)
     ready = start_of_operation(stream, operation)
     count_reason(stream, pe, section, _OVERHEAD, begin, min(end, ready))
     for k in range(dates[1]):
@@ -187,17 +214,27 @@ def count_idle(stream: Stream, pe: int, section: int, issue: int, begin: int, en
             continue
         if word > 0:
             rests = word - 1 + step[dates[0] + k - 1, LAG] + dates[2] + 1
-            ready = rests - 1 + record[operation, O_PACE]
-            if pause > 0 and word % pause == 0:
-                ready += 1
-            count_rest(stream, pe, section, operation, k - 1, max(begin, rests), ready)
+            if rests >= end:
+                return
+            ready = ready_at(stream, operation, k)
+            count_rest(stream, pe, section, operation, k - 1, max(begin, rests), min(ready, end))
         there = min(max(all_there(stream, operation, word), ready), date)
-        count_reason(stream, pe, section, _INPUT_WAIT, max(begin, ready), there)
-        count_reason(stream, pe, section, _OUTPUT_BLOCKED, max(begin, there), date)
+        count_reason(stream, pe, section, _INPUT_WAIT, max(begin, ready), min(there, end))
+        count_reason(stream, pe, section, _OUTPUT_BLOCKED, max(begin, there), min(date, end))
     last = count - 1 + step[dates[0] + dates[1] - 1, LAG] + dates[2]
     ready = end_of(stream, operation)
-    count_rest(stream, pe, section, operation, dates[1] - 1, max(begin, last + 1), ready)
+    count_rest(stream, pe, section, operation, dates[1] - 1, max(begin, last + 1), min(ready, end))
     count_reason(stream, pe, section, _OVERHEAD, max(begin, ready), end)
+
+
+@jit
+def ready_at(stream: Stream, operation: int, place: int) -> int:
+    """Date at which the group that begins a step of the operation's staircase could be done at the earliest."""
+    if place == 0:
+        return start_of_operation(stream, operation)
+    pause = stream.state.costs.stream_pause if has_streams(stream, operation) else np.int64(0)
+    pace = np.int64(stream.trace.operation[operation, O_PACE])
+    return next_ready(stream, of_operation(stream, operation), place, pace, pause)
 
 
 @jit
@@ -213,9 +250,9 @@ def count_reason(stream: Stream, pe: int, section: int, label: int, begin: int, 
     if begin >= end:
         return
     record, slots, cycles = stream.trace.operation, stream.state.cores.threads - 1, end - begin
-    for place in range(pe * slots, pe * slots + slots):
-        if stream.progress.issue[place] >= 0:
-            other = np.int64(record[stream.progress.issue[place], O_B])
+    for slot in range(slots):
+        if stream.slot[slot, S_ISSUE] >= 0:
+            other = np.int64(record[stream.slot[slot, S_ISSUE], O_B])
             if other >= 0:
                 dates, count = of_operation(stream, other), np.int64(record[other, O_COUNT])
                 cycles -= words_before(stream, dates, count, end) - words_before(stream, dates, count, begin)
@@ -225,16 +262,10 @@ def count_reason(stream: Stream, pe: int, section: int, label: int, begin: int, 
 @jit
 def last_reason(stream: Stream, pe: int, operation: int, place: int) -> int:
     """Why the operation could not go on when it last asked in vain, up to a step of its staircase."""
-    record, step = stream.trace.operation, stream.trace.step
-    dates = of_operation(stream, operation)
-    pause = stream.state.costs.stream_pause if has_streams(stream, operation) else np.int64(0)
+    step, dates = stream.trace.step, of_operation(stream, operation)
     for back in range(place + 1):
         k = place - back
-        word, ready = np.int64(step[dates[0] + k, FIRST]), start_of_operation(stream, operation)
-        if word > 0:
-            ready = word - 1 + step[dates[0] + k - 1, LAG] + dates[2] + record[operation, O_PACE]
-            if pause > 0 and word % pause == 0:
-                ready += 1
+        word, ready = np.int64(step[dates[0] + k, FIRST]), ready_at(stream, operation, k)
         asked = last_asked(stream, pe, operation, ready, word + step[dates[0] + k, LAG] + dates[2])
         if asked >= ready:
             return _INPUT_WAIT if asked < all_there(stream, operation, word) else _OUTPUT_BLOCKED

@@ -7,14 +7,11 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.state import Code, State
 from wse_sim.engine.stream.tables import ROUTER_FIFOS
-from wse_sim.hardware.operations import ScalarCode
+from wse_sim.hardware.dtypes import i32
 
 REROUTES = "meets a colour whose routes are rewritten"
 NOT_COVERED = (
-    "has background slots that start tasks",
-    "has background slots that change registers",
     REROUTES,
-    "reads the clock",
     "adds a stream to itself",
 )
 
@@ -84,16 +81,7 @@ def _rows(row: np.ndarray) -> np.ndarray:
     kind = row[:, at.KIND]
     streams = (row[:, at.A + at.O_KIND] == at.STREAM) & (row[:, at.B + at.O_KIND] == at.STREAM)
     same = streams & (row[:, at.A + at.O_BASE] == row[:, at.B + at.O_BASE])
-    slots = (kind == at.VECTOR) & (row[:, at.SLOT] >= 0)
-    moves = np.isin(row[:, [operand + at.O_KIND for operand in (at.DST, at.A, at.B)]], at.MEMORY)
-    moves &= row[:, [operand + at.O_ADVANCE for operand in (at.DST, at.A, at.B)]] != 0
-    found = [
-        slots & (row[:, at.DONE] != 0),
-        slots & ((row[:, at.DST + at.O_KIND] == at.REGISTER) | moves.any(axis=1)),
-        kind == at.REROUTE,
-        (kind == at.SCALAR) & (row[:, at.OP] == int(ScalarCode.CLOCK)),
-        (kind == at.VECTOR) & same,
-    ]
+    found = [kind == at.REROUTE, (kind == at.VECTOR) & same]
     return np.select(found, list(range(len(found))), -1)
 
 
@@ -105,16 +93,42 @@ def _reasons_of_tasks(code: Code, why: np.ndarray) -> dict[int, int]:
     return {int(b): int(reasons[b : e + 1].max()) for b, e in zip(begins, ends, strict=True)}
 
 
+def choosing(state: State) -> np.ndarray:
+    """Roles on which the ends of operations in slots activate or unblock tasks, (roles,) bool."""
+    done = (state.code.row[:, at.KIND] == at.VECTOR) & (state.code.row[:, at.DONE] != 0)
+    return np.array([bool(done[_rows_of(state.code, role)].any()) for role in range(len(state.code.entry))])
+
+
+def cells(state: State, role: int) -> list[int]:
+    """Whole numbers of 32 bits in a role's data area that nothing but scalar instructions writes, by their offset."""
+    row = state.code.row[_rows_of(state.code, role)]
+    row = row[row[:, at.DST + at.O_KIND] == at.MEMORY]
+    base, low, high = row[:, at.DST + at.O_BASE], row[:, at.DST + at.O_LOW], row[:, at.DST + at.O_HIGH]
+    fixed = (row[:, at.KIND] == at.SCALAR) & (row[:, at.DST + at.O_WHERE] < 0)
+    fixed &= row[:, at.DST + at.O_DTYPE] == i32.code
+    found = np.unique(base[fixed])
+    others = [(found + i32.bytes > low[k]) & (found < high[k]) for k in np.flatnonzero(~fixed)]
+    overlaps = np.diff(found, append=found[-1:] + i32.bytes) < i32.bytes
+    overlaps[1:] |= overlaps[:-1].copy()
+    return found[~np.any([overlaps, *others], axis=0)].tolist()  # type: ignore[no-any-return]
+
+
+def _rows_of(code: Code, role: int) -> np.ndarray:
+    """Rows of all instructions of a role's tasks."""
+    ends = np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
+    entries = code.entry[role][code.entry[role] >= 0]
+    rows = [code.sequence[e : ends[np.searchsorted(ends, e)] + 1] for e in entries.tolist()]
+    return np.unique(np.concatenate([np.zeros(0, np.int64), *rows]))
+
+
 def written(state: State) -> tuple[np.ndarray, np.ndarray]:
     """Bytes that each role may write: (roles + 1,) first index into (n, 2) begin and end, even."""
     code = state.code
     row = code.row
     stores = row[:, at.DST + at.O_KIND] == at.MEMORY
-    ends = np.flatnonzero(row[code.sequence, at.KIND] == at.END_TASK)
     first, ranges = [0], []
-    for entries in code.entry.tolist():
-        rows = [code.sequence[e : ends[np.searchsorted(ends, e)] + 1] for e in entries if e >= 0]
-        used = np.unique(np.concatenate(rows)) if rows else np.zeros(0, np.int64)
+    for role in range(len(code.entry)):
+        used = _rows_of(code, role)
         used = used[stores[used]]
         ranges += _union(row[used][:, [at.DST + at.O_LOW, at.DST + at.O_HIGH]])
         first.append(len(ranges))

@@ -11,8 +11,9 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.due import operation_due, place_due, place_of, ports_due
+from wse_sim.engine.stream.due import operation_due, place_due, place_of, ports_due, revise
 from wse_sim.engine.stream.stairs import (
+    FOREVER,
     GROUND,
     UNSET,
     Stair,
@@ -25,6 +26,7 @@ from wse_sim.engine.stream.stairs import (
     same,
 )
 from wse_sim.engine.stream.tables import (
+    CHOOSES,
     G_AFTER,
     G_BEFORE,
     G_COUNT,
@@ -52,6 +54,7 @@ from wse_sim.engine.stream.tables import (
     P_AT,
     P_SHIFT,
     P_STEPS,
+    PICKING,
     SHARES,
     U_ROW,
     Stream,
@@ -76,11 +79,12 @@ def is_leaf(stream: Stream, node: int) -> bool:
 
 @jit
 def leaving(stream: Stream, message: int, node: int) -> Stair:
-    """Dates at which a message's words leave a FIFO."""
+    """Dates at which a message's words leave a FIFO; where tasks are chosen, what nobody takes yet stays."""
     place = place_of(stream, message, node)
     at = np.int64(stream.trace.place[place, P_AT])
     if is_leaf(stream, node):
-        return of_operation(stream, at) if at >= 0 else UNSET
+        stair = of_operation(stream, at) if at >= 0 else UNSET
+        return FOREVER if stair[1] == 0 and stream.counter[CHOOSES] else stair
     return at, np.int64(stream.trace.place[place, P_STEPS]), np.int64(stream.trace.place[place, P_SHIFT])
 
 
@@ -116,6 +120,17 @@ def free_again(stream: Stream, issue: int) -> int:
         return end_of(stream, operation) + stream.state.costs.completion
     row = stream.scripts.cue[stream.trace.operation[issue, O_CUE], U_ROW]
     return started + max(stream.state.code.row[row, at.ISSUE] + stream.state.costs.completion, np.int64(1))
+
+
+@jit
+def started_before(stream: Stream, issue: int) -> tuple[int, int]:
+    """An operation that was started in a slot there or earlier, the latest; and where one was before that; -1: none."""
+    record = stream.trace.operation
+    while issue >= 0 and record[issue, O_B] < 0:
+        issue = np.int64(record[issue, O_A])
+    if issue < 0:
+        return np.int64(-1), np.int64(-1)
+    return np.int64(record[issue, O_B]), np.int64(record[issue, O_A])
 
 
 @jit
@@ -156,6 +171,8 @@ def after_room(stream: Stream, stair: Stair, message: int, node: int) -> Stair:
 def date_operation(stream: Stream, operation: int) -> bool:
     """Dates an operation of the main thread anew; whether they have changed."""
     record = stream.trace.operation
+    if record[operation, O_PACE] == PICKING:
+        return False
     if record[operation, O_PACE] == ISSUING:
         date, before = start_of_operation(stream, operation), record[operation, O_A]
         if before >= 0:
@@ -208,7 +225,9 @@ def change_operation(stream: Stream, operation: int, stair: Stair) -> bool:
         return False
     record[operation, O_AT], record[operation, O_STEPS], record[operation, O_SHIFT] = stair
     if stream.progress.slotted[record[operation, O_PE]]:
-        slots_due(stream, operation)
+        slots_due(stream, operation, start_of_operation(stream, operation))
+    if stream.counter[CHOOSES]:
+        revise(stream, np.int64(record[operation, O_PE]))
     operation_due(stream, record[operation, O_AFTER])
     if record[operation, O_PACE] == ISSUING:
         operation_due(stream, other)
@@ -225,23 +244,21 @@ def change_operation(stream: Stream, operation: int, stair: Stair) -> bool:
 
 
 @jit
-def slots_due(stream: Stream, operation: int) -> None:
-    """The operation takes the issue slot in other cycles: slots may have to wait, and the main thread for its slot."""
+def slots_due(stream: Stream, operation: int, date: int) -> None:
+    """The issue slot is free in other cycles from a date on: slots may have to wait, and the main thread for one."""
     record = stream.trace.operation
     if stream.trace.due[operation] & IN_SLOT:
         operation_due(stream, record[record[operation, O_BEFORE], O_OUT])
         return
-    pe, slots, date = record[operation, O_PE], stream.state.cores.threads - 1, start_of_operation(stream, operation)
+    pe, slots = record[operation, O_PE], stream.state.cores.threads - 1
     for place in range(pe * slots, pe * slots + slots):
-        issue = np.int64(stream.progress.issue[place])
-        while issue >= 0:
-            other = np.int64(record[issue, O_B])
-            if other >= 0:
-                dates = of_operation(stream, other)
-                if dates[1] > 0 and last_date(stream, dates, np.int64(record[other, O_COUNT])) < date:
-                    break
-                operation_due(stream, other)
-            issue = np.int64(record[issue, O_A])
+        other, issue = started_before(stream, np.int64(stream.progress.issue[place]))
+        while other >= 0:
+            dates = of_operation(stream, other)
+            if dates[1] > 0 and last_date(stream, dates, np.int64(record[other, O_COUNT])) < date:
+                break
+            operation_due(stream, other)
+            other, issue = started_before(stream, issue)
 
 
 @jit
@@ -250,10 +267,10 @@ def input_taken(stream: Stream, message: int, leaf: int, stair: Stair, is_first:
     parent, arrival = stream.trees.parent[leaf], arriving(stream, message, leaf)
     room = stream.trees.capacity[leaf] - stream.trees.latency[leaf]
     prompt = stair[0] == arrival[0] and stair[2] < arrival[2] + room
-    if not (is_first and prompt):
+    if not (is_first and prompt) or stream.counter[CHOOSES]:
         place_due(stream, message, parent)
     room_due(stream, message, leaf)
-    if is_first:
+    if is_first and stream.trace.message[message, G_OPEN] > 0:
         stream.trace.message[message, G_OPEN] -= 1
         if stream.trace.message[message, G_OPEN] == 0:
             close_message(stream, message)

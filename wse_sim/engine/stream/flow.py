@@ -16,6 +16,7 @@ from wse_sim.engine.stream.due import operation_due, place_due
 from wse_sim.engine.stream.settle import look_at_message, look_at_operation
 from wse_sim.engine.stream.tables import (
     C_CUE,
+    CHOOSES,
     DATES_DUE,
     DEADLOCK,
     FINE,
@@ -239,25 +240,23 @@ def is_open(stream: Stream, issue: int) -> bool:
 
 
 @jit
-def has_open_slot(stream: Stream, pe: int) -> bool:
+def next_open_slot(stream: Stream, pe: int, slot: int) -> int:
+    """The first slot from one on whose operation still waits for words that have not been sent; -1: none."""
     slots = stream.state.cores.threads - 1
-    for place in range(pe * slots, pe * slots + slots):
-        issue = np.int64(stream.progress.issue[place])
+    for each in range(slot, slots):
+        issue = np.int64(stream.progress.issue[pe * slots + each])
         if issue >= 0 and is_open(stream, issue):
-            return True
-    return False
+            return np.int64(each)
+    return NOBODY
 
 
 @jit
 def start_slots(stream: Stream, pe: int) -> None:
     """Goes on with the slots whose words have been sent meanwhile."""
-    slots = stream.state.cores.threads - 1
-    for place in range(pe * slots, pe * slots + slots):
-        issue = np.int64(stream.progress.issue[place])
-        if issue >= 0 and is_open(stream, issue):
-            start_slot(stream, pe, issue)
-            if stream.failed[0] != FINE:
-                return
+    slot = next_open_slot(stream, pe, np.int64(0))
+    while slot >= 0 and stream.failed[0] == FINE:
+        start_slot(stream, pe, np.int64(stream.progress.issue[pe * (stream.state.cores.threads - 1) + slot]))
+        slot = next_open_slot(stream, pe, slot + 1)
 
 
 @jit
@@ -369,7 +368,8 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
     record[message, G_WORDS] = NOBODY
     record[message, G_PLACES] = stream.counter[PLACES]
     record[message, G_BEFORE], record[message, G_AFTER] = before, -1
-    record[message, G_LEFT] = record[message, G_OPEN] = trees.leaves[tree]
+    record[message, G_LEFT] = trees.leaves[tree]
+    record[message, G_OPEN] = np.int64(0) if stream.counter[CHOOSES] else np.int64(trees.leaves[tree])
     if before >= 0:
         record[before, G_AFTER] = message
     else:

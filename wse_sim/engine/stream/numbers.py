@@ -23,8 +23,10 @@ from wse_sim.engine.faults import DIVISION, OUTSIDE, report_fault
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
 from wse_sim.engine.stream.dates import delay_until, end_of, of_operation
-from wse_sim.engine.stream.stairs import first_date
+from wse_sim.engine.stream.stairs import LATEST, first_date
 from wse_sim.engine.stream.tables import (
+    C_ACTIVE,
+    C_BLOCKED,
     C_RISK,
     COMPONENT,
     FINE,
@@ -39,8 +41,10 @@ from wse_sim.engine.stream.tables import (
     O_B,
     O_COUNT,
     O_CUE,
+    O_LEAF_A,
     O_OUT,
     O_PACE,
+    PICKING,
     QUEUE_LENGTH,
     R_CUE,
     R_ORDINAL,
@@ -50,9 +54,10 @@ from wse_sim.engine.stream.tables import (
     Stream,
 )
 from wse_sim.engine.stream.values import compute_operation
-from wse_sim.engine.stream.windows import LATEST
 from wse_sim.engine.stream.words import drop_words, new_words
+from wse_sim.hardware.operations import ScalarCode
 
+_CLOCK = np.int64(ScalarCode.CLOCK)
 ORDINAL = at.READY  # column of a core that counts its instructions meanwhile
 NOBODY, ZERO, ONE = map(np.int64, (-1, 0, 1))
 
@@ -71,7 +76,8 @@ def begin_numbers(stream: Stream) -> None:
     for back in range(end - first):
         pe = np.int64(parts.pe[end - 1 - back])
         progress.parked[pe] = 0
-        if progress.script[pe] >= 0:
+        if progress.begun[pe] >= 0:
+            progress.script[pe], progress.picked[pe] = progress.begun[pe], NOBODY
             progress.done[pe] = progress.first[pe]
             core[pe, ORDINAL] = 0
             progress.queue[counter[QUEUE_LENGTH]] = pe
@@ -101,7 +107,9 @@ def compute_core(stream: Stream, pe: int) -> bool:
         operation = np.int64(progress.done[pe])
         if operation < 0:
             return True
-        if trace.operation[operation, O_PACE] == ISSUING:
+        if trace.operation[operation, O_PACE] == PICKING:
+            pick(stream, pe, operation)
+        elif trace.operation[operation, O_PACE] == ISSUING:
             slot = stream.scripts.cue[trace.operation[operation, O_CUE], U_SLOT]
             progress.pending[pe * (state.cores.threads - 1) + slot] = trace.operation[operation, O_B]
         else:
@@ -117,6 +125,24 @@ def compute_core(stream: Stream, pe: int) -> bool:
                 go_on_after(stream, pe, operation)
                 return True
         go_on_after(stream, pe, operation)
+
+
+@jit
+def pick(stream: Stream, pe: int, operation: int) -> None:
+    """The task with which the next script begins."""
+    core, script = stream.state.cores.state, np.int64(stream.trace.operation[operation, O_LEAF_A])
+    stream.progress.script[pe], stream.progress.picked[pe] = script, operation
+    core[pe, at.ACTIVE] = stream.scripts.script[script, C_ACTIVE]
+    core[pe, at.BLOCKED] = stream.scripts.script[script, C_BLOCKED]
+    start(stream, pe, pick_task(stream.state, pe, ZERO))
+    core[pe, ORDINAL] = 0
+
+
+@jit
+def start(stream: Stream, pe: int, task: int) -> None:
+    core, code = stream.state.cores.state, stream.state.code
+    core[pe, at.ACTIVE] &= ~(ONE << task)
+    core[pe, at.MODE], core[pe, at.PC] = at.RUNNING, code.entry[stream.state.cores.role[pe], task]
 
 
 @jit
@@ -173,9 +199,11 @@ def end_slots(stream: Stream, pe: int) -> bool:
                 continue
             if is_after_others(stream, first, slots, first_date(stream, of_operation(stream, operation))):
                 continue
-            woken = do_operation(stream, pe, pe * stream.state.cores.threads + 1 + slot, operation)
+            thread = pe * stream.state.cores.threads + 1 + slot
+            woken = do_operation(stream, pe, thread, operation)
             if stream.failed[0] != FINE:
                 return False
+            advance_all(stream.state, pe, stream.state.cores.thread[thread, at.T_ROW])
             progress.pending[first + slot] = NOBODY
             if woken:
                 return False
@@ -240,16 +268,16 @@ def wake_readers(stream: Stream, pe: int, message: int) -> bool:
 
 @jit
 def run_to_operation(stream: Stream, pe: int) -> None:
-    """Runs instructions up to the next stream operation, or until there is nothing to do."""
-    state = stream.state
+    """Runs instructions up to the next stream operation, or until there is nothing to do or a script ends."""
+    state, following = stream.state, np.int64(stream.progress.done[pe])
+    ends = following >= 0 and stream.trace.operation[following, O_PACE] == PICKING
     core, rows = state.cores.state, state.code.row
     while core[pe, at.MODE] != at.STREAMING:
         if core[pe, at.MODE] == at.FREE:
-            task = pick_task(state, pe, ZERO)
+            task = NOBODY if ends else pick_task(state, pe, ZERO)
             if task < 0:
                 return
-            core[pe, at.ACTIVE] &= ~(ONE << task)
-            core[pe, at.MODE], core[pe, at.PC] = at.RUNNING, state.code.entry[state.cores.role[pe], task]
+            start(stream, pe, task)
         place = core[pe, at.PC]
         row = state.code.sequence[place]
         kind = rows[row, at.KIND]
@@ -257,7 +285,8 @@ def run_to_operation(stream: Stream, pe: int) -> None:
         if kind == at.VECTOR or kind == at.MAP:
             compute_vector(stream, pe, row, kind == at.MAP)
         elif kind == at.SCALAR:
-            failure = execute(state, pe, row, ZERO)
+            date = date_of(stream, pe) if rows[row, at.OP] == _CLOCK else ZERO
+            failure = execute(state, pe, row, date)
             if failure != DONE:
                 at_fault(stream, pe, row, OUTSIDE if failure == REACHES_OUT else DIVISION, ZERO)
         elif kind == at.END_TASK:
@@ -321,17 +350,25 @@ def compute_map(stream: Stream, pe: int, thread: int, row: int) -> None:
 @jit
 def at_fault(stream: Stream, pe: int, row: int, code: int, detail: int) -> None:
     """Reports a fault that only numbers could tell, at its date; the core stops."""
+    report_fault(stream.state, pe, row, date_of(stream, pe), ZERO, code, detail)
+    stream.progress.done[pe] = NOBODY
+    stream.state.cores.state[pe, at.MODE] = at.STREAMING
+
+
+@jit
+def date_of(stream: Stream, pe: int) -> int:
+    """Date of the instruction to which a core has come, if its script has written it down."""
     script, risk = np.int64(stream.progress.script[pe]), stream.scripts.risk
     ordinal = stream.state.cores.state[pe, ORDINAL]
     date = stream.begin[0]
     for each in range(stream.scripts.script[script, C_RISK], stream.scripts.script[script + 1, C_RISK]):
         if risk[each, R_ORDINAL] == ordinal:
             date += risk[each, R_TIME]
-            operation = np.int64(stream.progress.first[pe])
+            operation = np.int64(stream.progress.picked[pe])
+            if operation < 0:
+                operation = np.int64(stream.progress.first[pe])
             for _ in range(risk[each, R_CUE]):
                 operation = np.int64(stream.trace.operation[operation, O_AFTER])
             if risk[each, R_CUE] >= 0:
                 date += delay_until(stream, operation)
-    report_fault(stream.state, pe, row, date, ZERO, code, detail)
-    stream.progress.done[pe] = NOBODY
-    stream.state.cores.state[pe, at.MODE] = at.STREAMING
+    return date

@@ -13,7 +13,7 @@ import numpy as np
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import arriving, change_place, date_place, leaving, unhindered
 from wse_sim.engine.stream.due import place_due, place_of
-from wse_sim.engine.stream.stairs import NEVER, Stair, date_of, first_date, last_date, meet
+from wse_sim.engine.stream.stairs import LATEST, NEVER, Stair, date_of, first_date, last_date, meet
 from wse_sim.engine.stream.tables import (
     DATES_DUE,
     FIRST,
@@ -37,7 +37,6 @@ R_STEPS, R_LAG = map(np.int64, range(6, 8))
 """Of the staircase in the making: steps, last lag."""
 R_FREE, R_FREE_STEPS = map(np.int64, range(8, 10))
 """Of the dates at which the words could move if no other buffer did: step at the next word, steps."""
-LATEST = np.int64(1 << 40)
 
 
 @jit

@@ -30,7 +30,15 @@ from wse_sim.engine.stream.filing import keep_counts, keep_nodes
 from wse_sim.engine.stream.origin import DATA, UNSEEN, comes_from, need, place_of_data, run_scalar
 from wse_sim.engine.stream.stores import writes_numbers
 from wse_sim.engine.stream.tables import (
+    AWAITED,
+    AWAITS,
+    B_CUE,
+    B_TASK,
+    B_TIME,
+    BLOCKS,
     C_ACTIVE,
+    C_BEGIN,
+    C_BLOCK,
     C_BLOCKED,
     C_CODE,
     C_COUNT,
@@ -42,6 +50,7 @@ from wse_sim.engine.stream.tables import (
     C_PES,
     C_RISK,
     C_WITHIN,
+    CHOOSES,
     CONTROL,
     COUNTS,
     CUES,
@@ -63,6 +72,7 @@ from wse_sim.engine.stream.tables import (
     NOTES,
     OPEN,
     ORDINAL,
+    PICKING,
     R_CUE,
     R_ORDINAL,
     R_TIME,
@@ -105,9 +115,11 @@ def write_script(stream: Stream, pe: int) -> int:
     if script + 1 >= scripts.script.shape[0]:
         return fails(stream, FULL, SCRIPTS)
     begin_script(stream, script, pe)
-    why = play(stream, script)
+    why = begin_with_pick(stream, script, pe) if begins_later(stream, pe) else FINE
+    if why == FINE:
+        why = play(stream, script)
     row = np.int64(stream.solo.cores.state[ZERO, at.ROW])
-    if why == FINE and stream.solo.cores.state[ZERO, at.ACTIVE] != 0:
+    if why == FINE and stream.solo.cores.state[ZERO, at.ACTIVE] != 0 and counter[AWAITS] == 0:
         why = DEADLOCK
     full = keep_counts(stream, pe, why == FINE)
     if why == FINE and full:
@@ -136,10 +148,17 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
     for column in range(core.shape[1]):
         core[ZERO, column] = state.cores.state[pe, column]
     core[ZERO, at.READY] = core[ZERO, at.OCCUPIED] = core[ZERO, at.SINCE] = core[ZERO, at.FINISH] = 0
-    for register in range(solo.cores.ints.shape[1]):
-        solo.cores.ints[ZERO, register] = state.cores.ints[pe, register]
-        stale = scripts.stale[scripts.code[role], register]
-        scripts.origin[script, register] = DATA if stale else UNSEEN
+    ints, unknown, place, place_of_unknown = state.cores.ints, scripts.stale, np.int64(pe), np.int64(scripts.code[role])
+    if counter[CHOOSES]:
+        control = stream.progress.control
+        core[ZERO, at.ACTIVE], core[ZERO, at.BLOCKED] = control[pe, 0], control[pe, 1]
+        core[ZERO, at.WITHIN] = control[pe, 2]
+        core[ZERO, at.MODE], core[ZERO, at.LABEL] = at.FREE, _IDLE
+        ints, unknown, place_of_unknown = stream.progress.ints, stream.progress.unknown, np.int64(pe)
+    for register in range(ints.shape[1]):
+        solo.cores.ints[ZERO, register] = ints[place, register]
+    for register in range(unknown.shape[1]):
+        scripts.origin[script, register] = DATA if unknown[place_of_unknown, register] else UNSEEN
     solo.cores.role[ZERO], solo.memory.base[ZERO] = role, state.memory.base[pe]
     solo.fabric.first[ZERO], solo.fabric.queue[ZERO] = state.fabric.first[pe], state.fabric.queue[pe]
     for column in range(solo.tally.state.shape[1]):
@@ -150,10 +169,39 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
         for column in range(solo.tally.passed.shape[2]):
             solo.tally.passed[phase, ZERO, column] = 0
     solo.tally.fault[ZERO, 0] = 0
-    counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = counter[OPEN] = counter[STORED] = 0
+    counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = 0
+    counter[OPEN] = counter[STORED] = counter[AWAITS] = 0
     row = scripts.script
     counter[CUES], counter[NOTES], counter[RISKS] = row[script, C_CUE], row[script, C_NOTE], row[script, C_RISK]
     counter[COUNTS], counter[NODES], counter[GAPS] = row[script, C_COUNT], row[script, C_NODE], row[script, C_GAP]
+    counter[BLOCKS] = row[script, C_BLOCK]
+
+
+@jit
+def begins_later(stream: Stream, pe: int) -> bool:
+    return stream.counter[CHOOSES] != 0 and stream.progress.control[pe, 3] != 0
+
+
+@jit
+def begin_with_pick(stream: Stream, script: int, pe: int) -> int:
+    """The script begins with a task that its core picks when slots may be in use."""
+    solo, counter = stream.solo, stream.counter
+    cue, place = stream.scripts.cue, counter[CUES]
+    if place == cue.shape[0]:
+        fails(stream, FULL, CUES)
+        return FULL
+    for column in (U_START, U_LAST, U_NOTES, U_GAPS):
+        cue[place, column] = 0
+    for column in (U_A, U_B, U_OUT, U_SLOT):
+        cue[place, column] = -1
+    cue[place, U_GROUPS], cue[place, U_PACE] = 1, PICKING
+    cue[place, U_NOTE], cue[place, U_GAP] = counter[NOTES], counter[GAPS]
+    cue[place, U_WITHIN], counter[CUES] = solo.cores.state[ZERO, at.WITHIN], place + 1
+    counter[OPEN], counter[AWAITS] = -1, stream.progress.control[pe, 3] & AWAITED
+    start_task(solo, ZERO, pick_task(solo, ZERO, ZERO), ZERO, ZERO)
+    cue[place, U_ROW] = solo.code.sequence[solo.cores.state[ZERO, at.PC]]
+    why = enter_task(stream, script)
+    return FINE if why == FINE and add_gap(stream, ZERO) else FULL
 
 
 @jit
@@ -165,11 +213,15 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
     row[script, C_CODE], row[script, C_NEXT], row[script, C_PES] = code, scripts.head[code], 0
     scripts.head[code] = script
     row[script, C_ACTIVE], row[script, C_BLOCKED] = core[pe, at.ACTIVE], core[pe, at.BLOCKED]
-    row[script, C_WITHIN] = core[pe, at.WITHIN]
+    row[script, C_WITHIN], row[script, C_BEGIN] = core[pe, at.WITHIN], 0
+    if counter[CHOOSES]:
+        control = stream.progress.control
+        row[script, C_ACTIVE], row[script, C_BLOCKED] = control[pe, 0], control[pe, 1]
+        row[script, C_WITHIN], row[script, C_BEGIN] = control[pe, 2], control[pe, 3]
     row[script + 1, C_CUE], row[script + 1, C_NOTE] = counter[CUES], counter[NOTES]
     row[script + 1, C_RISK] = counter[RISKS]
     row[script + 1, C_COUNT], row[script + 1, C_NODE] = counter[COUNTS], counter[NODES]
-    row[script + 1, C_GAP] = counter[GAPS]
+    row[script + 1, C_GAP], row[script + 1, C_BLOCK] = counter[GAPS], counter[BLOCKS]
     for column in range(scripts.core.shape[1]):
         scripts.core[script, column] = solo.cores.state[ZERO, column]
     for register in range(scripts.ints.shape[1]):
@@ -271,6 +323,19 @@ def add_risk(stream: Stream, script: int, time: int) -> bool:
 
 
 @jit
+def add_block(stream: Stream, script: int, row: int, time: int) -> bool:
+    """The main thread blocks a task that the end of a slot's operation may unblock."""
+    block, place = stream.scripts.block, stream.counter[BLOCKS]
+    if place == block.shape[0]:
+        fails(stream, FULL, BLOCKS)
+        return False
+    block[place, B_CUE], block[place, B_TIME] = last_cue(stream, script), time
+    block[place, B_TASK] = stream.solo.code.row[row, at.TASK]
+    stream.counter[BLOCKS] = place + 1
+    return True
+
+
+@jit
 def add_gap(stream: Stream, begin: int) -> bool:
     """The overhead with which the last instruction began, while slots may be in use."""
     gap, place, core = stream.scripts.gap, stream.counter[GAPS], stream.solo.cores.state
@@ -296,7 +361,10 @@ def add_gap(stream: Stream, begin: int) -> bool:
 
 @jit
 def play(stream: Stream, script: int) -> int:
-    """Runs the PE until it rests; returns FINE or what was in the way."""
+    """Runs the PE until it rests, or picks a task while slots that start tasks are in use.
+
+    Returns FINE or what was in the way.
+    """
     solo = stream.solo
     core, record = solo.cores.state, solo.cores.thread
     while True:
@@ -305,7 +373,7 @@ def play(stream: Stream, script: int) -> int:
             return TOO_LONG
         why = FINE
         if mode == at.FREE:
-            task = pick_task(solo, ZERO, time)
+            task = pick_task(solo, ZERO, time) if stream.counter[AWAITS] == 0 else np.int64(-1)
             if task < 0:
                 set_label(solo, ZERO, time, ZERO, _IDLE)
                 return FINE
@@ -382,6 +450,9 @@ def run_row(stream: Stream, script: int, row: int, kind: int, time: int) -> int:
             return CONTROL
         if kind == at.LOOP:
             comes_from(stream, script, rows[row, A + at.O_BASE], np.int64(-1))
+    elif kind == at.BLOCK and stream.counter[CHOOSES]:
+        if not add_block(stream, script, row, time):
+            return FULL
     elif kind == at.WHEN and not need(stream, script, rows[row, A + at.O_BASE], TRUTH):
         return CONTROL
     return FINE if run_instruction(solo, ZERO, time, True, ZERO) else FAULT
@@ -416,7 +487,7 @@ def run_vector(stream: Stream, script: int, row: int, time: int) -> int:
     count_work(solo, ZERO, ZERO, row, count * steps)
     writes_numbers(stream, row)
     if thread > 0:
-        return issue_slot(stream, row, count, time, within)
+        return issue_slot(stream, script, row, count, time, within)
     begin_segment(solo, ZERO, time, ZERO, _OVERHEAD, rows[row, at.ISSUE])
     if is_map:
         core[ZERO, at.MODE] = at.MAPPING
@@ -431,16 +502,24 @@ def run_vector(stream: Stream, script: int, row: int, time: int) -> int:
 
 
 @jit
-def issue_slot(stream: Stream, row: int, count: int, time: int, within: int) -> int:
+def issue_slot(stream: Stream, script: int, row: int, count: int, time: int, within: int) -> int:
     """Hands an operation over to a background slot, of whose time nothing is known here."""
-    slot = stream.solo.code.row[row, at.SLOT]
+    rows = stream.solo.code.row
+    slot = rows[row, at.SLOT]
     if not add_cue(stream, row, count, time):
         return FULL
     stream.scripts.cue[stream.counter[CUES] - 1, U_WITHIN] = within
     stream.counter[OPEN] &= ~(ONE << slot)
     if count > 0:
         stream.counter[OPEN] |= ONE << slot
-    begin_segment(stream.solo, ZERO, time, ZERO, _OVERHEAD, stream.solo.code.row[row, at.FREE_AFTER])
+    begin_segment(stream.solo, ZERO, time, ZERO, _OVERHEAD, rows[row, at.FREE_AFTER])
+    if rows[row, at.DONE] != 0:
+        stream.counter[AWAITS] = 1
+    if rows[row, DST + at.O_KIND] == at.REGISTER:
+        comes_from(stream, script, rows[row, DST + at.O_BASE], DATA)
+    for operand in (DST, A, B):
+        if rows[row, operand + at.O_KIND] == at.MEMORY and rows[row, operand + at.O_ADVANCE] != 0:
+            comes_from(stream, script, rows[row, operand + at.O_WHERE], DATA)
     return FINE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.dates import date_operation, date_place, leaving
+from wse_sim.engine.stream.dates import date_operation, date_place, leaving, started_before
 from wse_sim.engine.stream.router import arbitrate, find_meetings
 from wse_sim.engine.stream.slots import date_in_slot
 from wse_sim.engine.stream.tables import (
@@ -18,8 +18,6 @@ from wse_sim.engine.stream.tables import (
     LOWEST_PORTS,
     MEETINGS_DUE,
     MESSAGE_DUE,
-    O_A,
-    O_B,
     O_OUT,
     O_PE,
     OPERATION_DUE,
@@ -76,16 +74,12 @@ def look_at_slots(stream: Stream, pe: int) -> None:
     """Dates the latest operations of a PE's slots, and what they send, so that a chain of PEs settles in one sweep."""
     slots = stream.state.cores.threads - 1
     for place in range(pe * slots, pe * slots + slots):
-        issue = np.int64(stream.progress.issue[place])
-        while issue >= 0:
-            operation = np.int64(stream.trace.operation[issue, O_B])
-            if operation >= 0:
-                if not stream.trace.due[operation] & OPERATION_DUE:
-                    break
-                stream.trace.due[operation] &= ~OPERATION_DUE
-                date_in_slot(stream, operation)
-                look_at_message(stream, operation)
-            issue = np.int64(stream.trace.operation[issue, O_A])
+        operation, issue = started_before(stream, np.int64(stream.progress.issue[place]))
+        while operation >= 0 and stream.trace.due[operation] & OPERATION_DUE:
+            stream.trace.due[operation] &= ~OPERATION_DUE
+            date_in_slot(stream, operation)
+            look_at_message(stream, operation)
+            operation, issue = started_before(stream, issue)
 
 
 @jit
@@ -93,7 +87,7 @@ def look_at_message(stream: Stream, operation: int) -> None:
     """The message that the operation sends, at all routers of its tree: forth and back until nothing is due."""
     for _ in range(PASSES):
         for forth in (True, False):
-            if not stream.trace.due[operation] & MESSAGE_DUE:
+            if stream.failed[0] != FINE or not stream.trace.due[operation] & MESSAGE_DUE:
                 return
             stream.trace.due[operation] &= ~MESSAGE_DUE
             date_message(stream, np.int64(stream.trace.operation[operation, O_OUT]), forth)

@@ -18,9 +18,19 @@ from wse_sim.engine.stream.dates import (
     of_operation,
     prompt_groups,
     start_of_operation,
+    started_before,
 )
 from wse_sim.engine.stream.due import operation_due
-from wse_sim.engine.stream.stairs import NEVER, UNSET, Stair, date_of, first_date, last_date, paced, words_before
+from wse_sim.engine.stream.stairs import (
+    LATEST,
+    NEVER,
+    Stair,
+    date_of,
+    first_date,
+    last_date,
+    paced,
+    words_before,
+)
 from wse_sim.engine.stream.tables import (
     FIRST,
     LAG,
@@ -43,8 +53,15 @@ from wse_sim.engine.stream.tables import (
     Stream,
 )
 from wse_sim.engine.stream.windows import (
-    LATEST,
+    S_FREE,
+    S_FREE_STEPS,
+    S_INDEX,
+    S_LAG,
+    S_LISTED,
     S_OPERATION,
+    S_PAUSE,
+    S_READY,
+    S_STEPS,
     S_UNTIL,
     W_BEGIN,
     W_END,
@@ -52,11 +69,6 @@ from wse_sim.engine.stream.windows import (
     next_window,
     resume_windows,
 )
-
-S_INDEX, S_READY, S_STEPS, S_LAG, S_FREE, S_FREE_STEPS, S_PAUSE, S_LISTED = map(np.int64, range(2, 10))
-"""Columns of a slot beside its operation and the last one: next group, when it may be done; of the staircase in the
-making: steps, last lag; of the dates with words and room: step at the next group, steps; groups between pauses; the
-first operation that was listed."""
 
 
 @jit
@@ -176,27 +188,25 @@ def gather(stream: Stream, pe: int, operation: int, begin: int, end: int) -> tup
     while grows:
         grows = False
         for slot in range(slots):
-            issue = np.int64(stream.progress.issue[pe * slots + slot])
-            while issue >= 0:
-                other, dates = np.int64(record[issue, O_B]), UNSET
-                issue = np.int64(record[issue, O_A])
-                if other >= 0:
-                    dates = of_operation(stream, other)
+            other, issue = started_before(stream, np.int64(stream.progress.issue[pe * slots + slot]))
+            while other >= 0:
+                one, dates = other, of_operation(stream, other)
+                other, issue = started_before(stream, issue)
                 if dates[1] == 0:
                     continue
-                last = last_date(stream, dates, np.int64(record[other, O_COUNT]))
-                if last < begin and other != operation:
+                last = last_date(stream, dates, np.int64(record[one, O_COUNT]))
+                if last < begin and one != operation:
                     break
-                first = prompt_begin(stream, other)
+                first = prompt_begin(stream, one)
                 if first <= end and last >= begin:
-                    if stream.slot[slot, S_UNTIL] < other:
-                        stream.slot[slot, S_UNTIL] = other
+                    if stream.slot[slot, S_UNTIL] < one:
+                        stream.slot[slot, S_UNTIL] = one
                         grows = True
-                    if stream.slot[slot, S_OPERATION] < 0 or stream.slot[slot, S_OPERATION] > other:
-                        stream.slot[slot, S_OPERATION] = other
+                    if stream.slot[slot, S_OPERATION] < 0 or stream.slot[slot, S_OPERATION] > one:
+                        stream.slot[slot, S_OPERATION] = one
                         grows = True
                     begin, end = min(begin, first), max(end, last)
-                    alone = alone and other == operation
+                    alone = alone and one == operation
     return begin, alone
 
 
@@ -214,18 +224,15 @@ def last_group(stream: Stream, pe: int, date: int) -> tuple[int, int]:
     record, slots = stream.trace.operation, stream.state.cores.threads - 1
     found, latest = np.int64(-1), NEVER
     for slot in range(slots):
-        issue = np.int64(stream.progress.issue[pe * slots + slot])
-        while issue >= 0:
-            other = np.int64(record[issue, O_B])
-            issue = np.int64(record[issue, O_A])
-            if other < 0:
-                continue
+        other, issue = started_before(stream, np.int64(stream.progress.issue[pe * slots + slot]))
+        while other >= 0:
             dates, count = of_operation(stream, other), np.int64(record[other, O_COUNT])
             if dates[1] > 0 and first_date(stream, dates) <= date:
                 when = date_up_to(stream, dates, count, date)
                 if when > latest:
                     found, latest = np.int64(slot), when
                 break
+            other, issue = started_before(stream, issue)
     return found, latest
 
 
@@ -243,17 +250,14 @@ def others_due(stream: Stream, pe: int, begin: int) -> None:
         return
     for slot in range(slots):
         first, until = stream.slot[slot, S_LISTED], stream.slot[slot, S_UNTIL]
-        issue = np.int64(stream.progress.issue[pe * slots + slot])
-        while issue >= 0:
-            other = np.int64(record[issue, O_B])
-            issue = np.int64(record[issue, O_A])
-            if other < 0:
-                continue
+        other, issue = started_before(stream, np.int64(stream.progress.issue[pe * slots + slot]))
+        while other >= 0:
             dates = of_operation(stream, other)
             if dates[1] > 0 and last_date(stream, dates, np.int64(record[other, O_COUNT])) < begin:
                 break
             if until < 0 or not first <= other <= until:
                 operation_due(stream, other)
+            other, issue = started_before(stream, issue)
 
 
 @jit

@@ -12,9 +12,11 @@ from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.tables import FIRST, FULL, LAG, PACE, STEPS, Stream
 
 Stair = tuple[int, int, int]
-NEVER = np.int64(-(1 << 40))
+NEVER, LATEST = np.int64(-(1 << 40)), np.int64(1 << 40)
+FAR = np.int64(1 << 28)  # a date after all that is certain
 UNSET = (np.int64(0), np.int64(0), np.int64(0))
 GROUND = np.int64(1)  # the staircase of lag 0, its header at 0
+FOREVER = (GROUND, np.int64(1), FAR)
 DRAFTS = np.int64(2)  # where the drafts begin
 
 
@@ -57,6 +59,14 @@ def words_before(stream: Stream, stair: Stair, count: int, date: int) -> int:
             high = middle - 1
     end = np.int64(stream.trace.step[at + low + 1, FIRST]) if low + 1 < steps else count
     return min(end, date - stream.trace.step[at + low, LAG] - shift)
+
+
+@jit
+def next_ready(stream: Stream, stair: Stair, place: int, pace: int, pause: int) -> int:
+    """Date at which the group that begins a step could be done at the earliest: the one before it has rested."""
+    word = np.int64(stream.trace.step[stair[0] + place, FIRST])
+    ready = word - 1 + stream.trace.step[stair[0] + place - 1, LAG] + stair[2] + pace
+    return ready + 1 if pause > 0 and word % pause == 0 else ready
 
 
 @jit

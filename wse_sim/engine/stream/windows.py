@@ -10,7 +10,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import end_of, of_operation
-from wse_sim.engine.stream.stairs import NEVER, UNSET, first_date
+from wse_sim.engine.stream.stairs import LATEST, NEVER, UNSET, first_date, next_ready
 from wse_sim.engine.stream.tables import (
     C_CUE,
     FIRST,
@@ -22,9 +22,11 @@ from wse_sim.engine.stream.tables import (
     O_AFTER,
     O_B,
     O_CUE,
+    O_LEAF_B,
     O_PACE,
     O_PE,
     O_START,
+    PICKING,
     U_GAP,
     U_GAPS,
     U_SLOT,
@@ -37,9 +39,13 @@ W_BEFORE, W_GAP, W_WORD, W_STEP = map(np.int64, range(3, 7))
 """Columns: its cycles, the end left out, and what it is; the main thread's last operation that has ended, the gap
 after it; if it is waiting in its next operation, for which word, at which step."""
 IN_GAP, WAITING, IDLE = map(np.int64, range(3))  # kinds
-LATEST = np.int64(1 << 40)
 
-S_OPERATION, S_UNTIL = map(np.int64, range(2))  # columns of a slot that takes turns, see slots
+S_OPERATION, S_UNTIL, S_INDEX, S_READY, S_STEPS, S_LAG, S_FREE, S_FREE_STEPS, S_PAUSE, S_LISTED, S_ISSUE = map(
+    np.int64, range(11)
+)
+"""Columns of a slot that takes turns: its operation and the last one; next group, when it may be done; of the staircase
+in the making: steps, last lag; of the dates with words and room: step at the next group, steps; groups between pauses;
+the first operation that was listed; the operation that was started last."""
 
 
 @jit
@@ -73,6 +79,10 @@ def next_window(stream: Stream) -> None:
         window[W_BEGIN] = stream.scripts.gap[gap, H_BEGIN] + delay
         window[W_END] = stream.scripts.gap[gap, H_END] + delay
         window[W_KIND], window[W_GAP] = IN_GAP, gap + 1
+        return
+    if following >= 0 and record[following, O_PACE] == PICKING:
+        window[W_BEGIN], window[W_END], window[W_KIND] = record[following, O_LEAF_B], end_of(stream, following), IDLE
+        pass_operation(stream, following)
         return
     dates = of_operation(stream, following) if following >= 0 else UNSET
     window[W_WORD] = 0
@@ -132,8 +142,6 @@ def next_wait(stream: Stream, operation: int) -> None:
         pass_operation(stream, operation)
         return
     word = np.int64(step[dates[0] + place, FIRST])
-    window[W_BEGIN] = word - 1 + step[dates[0] + place - 1, LAG] + dates[2] + record[operation, O_PACE]
-    if pause > 0 and word % pause == 0:
-        window[W_BEGIN] += 1
+    window[W_BEGIN] = next_ready(stream, dates, place, np.int64(record[operation, O_PACE]), pause)
     window[W_END] = word + step[dates[0] + place, LAG] + dates[2]
     window[W_KIND], window[W_WORD], window[W_STEP] = WAITING, word, place
