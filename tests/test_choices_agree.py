@@ -8,14 +8,13 @@ from random import Random
 import numpy as np
 import pytest
 from agreement import agree_on_all, all_agrees
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from outcomes import assert_same, outcome_of, run_engine
 from strategies import Case, random_case
 
 import wse_sim.engine.machine as machine_module
 from wse_sim import EAST, RAMP, WEST, RunError, f32, toy
 from wse_sim.engine.machine import Machine
+from wse_sim.engine.stream import cover
 from wse_sim.hardware import WSE3, i32
 from wse_sim.kernels.published import mesh_gemm, mesh_scores, relay, ring_shift
 from wse_sim.mapping.commands.bench import Ready
@@ -23,14 +22,12 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.instruction import activate, unblock
 from wse_sim.program.program import Program
 
-bounded = settings(deadline=None, max_examples=30, suppress_health_check=list(HealthCheck))
-
 
 @pytest.fixture(autouse=True, scope="module")
 def _short_messages_stream_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine_module, "LONG_MESSAGE", 0)
-        patch.setattr(machine_module, "STARTED_TASKS", True)
+        patch.setattr(cover, "TASKS_FROM_SLOTS", True)
         yield
 
 
@@ -38,21 +35,9 @@ def starting_case(rng: Random, phases: int) -> Case:
     return random_case(rng, phases, plain=True, starts=True)
 
 
-@bounded
-@given(st.builds(lambda rng: starting_case(rng, 6), st.randoms(use_true_random=False)))
-def test_programs_with_slots_that_start_tasks(case: Case) -> None:
-    all_agrees(case)
-
-
 def test_many_programs_with_slots_that_start_tasks_stream() -> None:
     engines = [all_agrees(starting_case(Random(seed), 1 + seed % 8)) for seed in range(40)]
     assert engines.count("stream") > 30, engines
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3_000_000, 3_003_000))
-def test_thousands_of_programs_with_slots_that_start_tasks(seed: int) -> None:
-    all_agrees(starting_case(Random(seed), 1 + seed % 10))
 
 
 KERNELS = [

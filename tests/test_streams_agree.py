@@ -35,7 +35,6 @@ bounded = settings(deadline=None, max_examples=30, suppress_health_check=list(He
 def _short_messages_stream_too() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine_module, "LONG_MESSAGE", 0)
-        patch.setattr(machine_module, "STARTED_TASKS", True)
         yield
 
 

@@ -17,7 +17,7 @@ from wse_sim.engine.lower import lower, new_state
 from wse_sim.engine.phases import counts_within, is_balanced, report_without
 from wse_sim.engine.recorder import Recorder
 from wse_sim.engine.shares import Left, Shares, raise_left
-from wse_sim.engine.stream.cover import choosing, mean_words
+from wse_sim.engine.stream.cover import mean_words
 from wse_sim.engine.stream.engine import StreamEngine
 from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import Wafer
@@ -30,7 +30,6 @@ from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
 
 ENGINES = ("auto", "cycle", "stream")
-STARTED_TASKS = False  # whether `auto` streams programs whose slots start tasks: exact, but slower where messages meet
 LONG_MESSAGE = 64  # words on average with which the stream engine is the faster on any grid
 MANY_PES = 1 << 11  # with which it is, without numbers, the faster on messages of any length
 PES_PER_COPY = 1 << 14
@@ -94,8 +93,6 @@ class Machine:
 
     def _suits_streams(self, values: bool) -> bool:
         """Whether the stream engine is the faster."""
-        if not STARTED_TASKS and choosing(self.state).any():
-            return False
         many = not values and self.program.width * self.program.height >= MANY_PES
         return many or mean_words(self.state) >= LONG_MESSAGE
 
