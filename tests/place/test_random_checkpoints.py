@@ -117,6 +117,6 @@ def test_many(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("seed", "side"), [(0, 24), (1, 24), (2, 32), (3, 32), (4, 32)])
+@pytest.mark.parametrize(("seed", "side"), [(0, 24), (1, 24), (2, 32), (3, 32)])
 def test_large_grids(seed: int, side: int) -> None:
     check(case(seed, side))
