@@ -29,7 +29,7 @@ SMALL = GPTConfig(name="small", n_layer=3, n_embd=96, n_head=6, n_positions=64, 
 
 @pytest.mark.parametrize("wafer", [toy(16, 16), WSE3.crop(16, 16)])
 def test_estimates_samples_and_simulations_agree(wafer) -> None:
-    config = replace(SMALL, n_embd=48, vocab_size=100)
+    config = replace(SMALL, n_embd=48, n_inner=192, vocab_size=100)
     problem = Problem(config=config, wafer=wafer, dtype=f32)
     found: dict[str, list[Row]] = {name: [] for name in ("estimate", "sampled", "exact")}
     for name in NAMES:
