@@ -88,6 +88,11 @@ def test_many_programs_with_background_slots_stream() -> None:
     assert engines.count("stream") > 8, engines
 
 
+def test_a_slot_that_ran_on_into_what_was_dated_too_early() -> None:
+    """Its last group took a cycle that the main thread's next instruction, still at its old date, seemed to leave."""
+    assert all_agrees(random_case(Random(99), 10, plain=True, slots=True)) == "stream"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2_000_000, 2_003_000))
 def test_thousands_of_programs_with_background_slots(seed: int) -> None:

@@ -225,7 +225,8 @@ def change_operation(stream: Stream, operation: int, stair: Stair) -> bool:
         return False
     record[operation, O_AT], record[operation, O_STEPS], record[operation, O_SHIFT] = stair
     if stream.progress.slotted[record[operation, O_PE]]:
-        slots_due(stream, operation, start_of_operation(stream, operation))
+        since = start_of_operation(stream, operation)
+        slots_due(stream, operation, min(since, first_date(stream, old)) if old[1] > 0 else since)
     if stream.counter[CHOOSES]:
         revise(stream, np.int64(record[operation, O_PE]))
     operation_due(stream, record[operation, O_AFTER])
@@ -245,7 +246,10 @@ def change_operation(stream: Stream, operation: int, stair: Stair) -> bool:
 
 @jit
 def slots_due(stream: Stream, operation: int, date: int) -> None:
-    """The issue slot is free in other cycles from a date on: slots may have to wait, and the main thread for one."""
+    """The issue slot is free in other cycles from a date on: slots may have to wait, and the main thread for one.
+
+    That begins with the old dates, where what is before the operation has moved without it for a while.
+    """
     record = stream.trace.operation
     if stream.trace.due[operation] & IN_SLOT:
         operation_due(stream, record[record[operation, O_BEFORE], O_OUT])
