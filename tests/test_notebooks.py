@@ -104,8 +104,9 @@ def test_the_pictures_of_the_readme_are_drawn(tmp_path: Path) -> None:
 
 
 def kernel() -> str:
-    """One that runs this very Python."""
+    """One that runs this very Python; a name for each process of pytest, for they all install it."""
     from ipykernel.kernelspec import install
 
-    install(user=False, kernel_name="wse-sim-tests", prefix=sys.prefix)
-    return "wse-sim-tests"
+    name = "wse-sim-tests" + os.environ.get("PYTEST_XDIST_WORKER", "")
+    install(user=False, kernel_name=name, prefix=sys.prefix)
+    return name
