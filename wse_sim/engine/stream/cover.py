@@ -22,13 +22,7 @@ NOT_COVERED = (
 def uncovered(state: State) -> np.ndarray:
     """Reason why the stream engine cannot run each PE, (pes,) int64, an index; -1: it can."""
     code, fabric = state.code, state.fabric
-    roles = np.full(len(code.entry), -1, np.int64)
-    why = _rows(code.row)
-    tasks = _reasons_of_tasks(code, why)
-    for role, entries in enumerate(code.entry):
-        found = [tasks[entry] for entry in entries.tolist() if entry >= 0]
-        if any(reason >= 0 for reason in found):
-            roles[role] = max(found)
+    roles = _of_roles(code, _rows(code.row))
     if not TASKS_FROM_SLOTS:
         roles[choosing(state)] = NOT_COVERED.index(STARTS_TASKS)
     roles[((code.trigger >= 0) & (code.entry >= 0)).any(axis=1)] = DATA_TASKS
@@ -67,7 +61,7 @@ DATA_TASKS, MANY_FIFOS, FROM_HOST, OF_ITS_OWN = range(len(NOT_COVERED), len(REAS
 def mean_words(state: State) -> float:
     """Words that a stream instruction moves on average over those of all PEs; 0 where only a register knows."""
     code = state.code
-    row, ends = code.row, np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
+    row, ends = code.row, _ends(code)
     streams = (row[:, [operand + at.O_KIND for operand in (at.DST, at.A, at.B)]] == at.STREAM).any(axis=1)
     streams &= row[:, at.KIND] == at.VECTOR
     words = np.where(streams, -(-row[:, at.LENGTH] // np.maximum(row[:, at.S_LANES], 1)), 0)
@@ -90,23 +84,26 @@ def _rows(row: np.ndarray) -> np.ndarray:
     return np.select(found, list(range(len(found))), -1)
 
 
-def _reasons_of_tasks(code: Code, why: np.ndarray) -> dict[int, int]:
-    """The reason for each way through a task, by its entry."""
-    ends = np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
-    begins = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-    reasons = why[code.sequence]
-    return {int(b): int(reasons[b : e + 1].max()) for b, e in zip(begins, ends, strict=True)}
+def _of_roles(code: Code, by_row: np.ndarray) -> np.ndarray:
+    """The largest of a number of each instruction over those of a role's tasks, (roles,) int64; -1: it has none."""
+    ends = _ends(code)
+    if not len(ends):
+        return np.full(len(code.entry), -1, np.int64)
+    begins = np.concatenate([[0], ends[:-1] + 1])
+    by_task = np.maximum.reduceat(by_row[code.sequence], begins)
+    found = np.where(code.entry >= 0, by_task[np.searchsorted(begins, code.entry)], -1)
+    return found.max(axis=1, initial=-1).astype(np.int64)  # type: ignore[no-any-return]
 
 
 def choosing(state: State) -> np.ndarray:
     """Roles on which the ends of operations in slots activate or unblock tasks, (roles,) bool."""
-    done = (state.code.row[:, at.KIND] == at.VECTOR) & (state.code.row[:, at.DONE] != 0)
-    return np.array([bool(done[_rows_of(state.code, role)].any()) for role in range(len(state.code.entry))])
+    row = state.code.row
+    return _of_roles(state.code, (row[:, at.KIND] == at.VECTOR) & (row[:, at.DONE] != 0)) > 0
 
 
 def cells(state: State, role: int) -> list[int]:
     """Whole numbers of 32 bits in a role's data area that nothing but scalar instructions writes, by their offset."""
-    row = state.code.row[_rows_of(state.code, role)]
+    row = state.code.row[_rows_of(state.code, role, _ends(state.code))]
     row = row[row[:, at.DST + at.O_KIND] == at.MEMORY]
     base, low, high = row[:, at.DST + at.O_BASE], row[:, at.DST + at.O_LOW], row[:, at.DST + at.O_HIGH]
     fixed = (row[:, at.KIND] == at.SCALAR) & (row[:, at.DST + at.O_WHERE] < 0)
@@ -118,9 +115,13 @@ def cells(state: State, role: int) -> list[int]:
     return found[~np.any([overlaps, *others], axis=0)].tolist()  # type: ignore[no-any-return]
 
 
-def _rows_of(code: Code, role: int) -> np.ndarray:
+def _ends(code: Code) -> np.ndarray:
+    """Where tasks end in the sequence of instructions."""
+    return np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
+
+
+def _rows_of(code: Code, role: int, ends: np.ndarray) -> np.ndarray:
     """Rows of all instructions of a role's tasks."""
-    ends = np.flatnonzero(code.row[code.sequence, at.KIND] == at.END_TASK)
     entries = code.entry[role][code.entry[role] >= 0]
     rows = [code.sequence[e : ends[np.searchsorted(ends, e)] + 1] for e in entries.tolist()]
     return np.unique(np.concatenate([np.zeros(0, np.int64), *rows]))
@@ -131,9 +132,9 @@ def written(state: State) -> tuple[np.ndarray, np.ndarray]:
     code = state.code
     row = code.row
     stores = row[:, at.DST + at.O_KIND] == at.MEMORY
-    first, ranges = [0], []
+    first, ranges, ends = [0], [], _ends(code)
     for role in range(len(code.entry)):
-        used = _rows_of(code, role)
+        used = _rows_of(code, role, ends)
         used = used[stores[used]]
         ranges += _union(row[used][:, [at.DST + at.O_LOW, at.DST + at.O_HIGH]])
         first.append(len(ranges))
