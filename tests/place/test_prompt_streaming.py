@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive.gpt import naive_greedy
 from place.small_models import lively, settings_of, small_models
-from place.test_streaming import SMALL, with_pace
+from place.test_streaming import SMALL, pace, with_pace
 from place.test_streaming import streamed as decoded
 
 from wse_sim import WSE2, WSE3, DType, f16, f32
@@ -33,12 +33,9 @@ def streamed(config, width, height, *, prompt=0, accumulate=None, **options) -> 
 
 def steady(mapping: Mapping, tokens: int) -> tuple[float, Report]:
     """Cycles of a pass over all weights with a prompt for each sequence, without the first; and the report of three."""
-    serving, reports = Serving(mapping, None), []
-    for times in (1, 3):
-        serving.take([[0] * tokens] * mapping.sequences, times=times)
-        reports.append(serving.report())
-    both = reports[1] - reports[0]
-    return (both.cycles - reports[0].cycles) / 2, both
+    serving = Serving(mapping, None)
+    prompts = [[0] * tokens] * mapping.sequences
+    return pace(lambda times: serving.take(prompts, times=times), serving.report, 1, 3)
 
 
 @settings(max_examples=8, deadline=None)

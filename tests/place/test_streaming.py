@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,15 +51,25 @@ def with_pace(mapping: Mapping, words: float) -> Mapping:
     return replace(mapping, wafer=wafer.with_(io_channels=2 * height, host_bytes_per_second=rate))
 
 
+def pace(run: Callable[[int], object], report: Callable[[], Report], few: int, more: int) -> tuple[float, Report]:
+    """Cycles of a step beside others, from launches of `few` and then `more` steps; and the report of the second."""
+    reports = []
+    for steps in (few, more):
+        run(steps)
+        reports.append(report())
+    both = reports[1] - reports[0]
+    return (both.cycles - reports[0].cycles) / (more - few), both
+
+
 def steady(mapping: Mapping) -> tuple[float, Report]:
     """Cycles of a step, without those of the first, and the report of some steps."""
-    flight, reports = Flight(mapping, None), []
-    for rounds in (2, 5):
+    flight = Flight(mapping, None)
+
+    def run(rounds: int) -> None:
         flight.go_to(20)
         flight.run(rounds)
-        reports.append(flight.report())
-    both = reports[1] - reports[0]
-    return (both.cycles - reports[0].cycles) / 3, both
+
+    return pace(run, flight.report, 2, 5)
 
 
 # -- tokens -------------------------------------------------------------------------------------------
