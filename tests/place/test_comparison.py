@@ -79,7 +79,7 @@ def test_prompts_estimated_sampled_and_simulated_agree() -> None:
 
 def test_rows_do_not_depend_on_the_processes_that_they_come_from() -> None:
     config = replace(SMALL, n_layer=2, n_embd=24, n_inner=96, n_head=3, n_positions=16, vocab_size=50)
-    problem, names = Problem(config=config, wafer=toy(12, 12), dtype=f32, shards=5), ["tensor-parallel"]
+    problem, names = Problem(config=config, wafer=WSE2.crop(12, 12), dtype=f16, shards=5), ["tensor-parallel"]
     assert [row.feasible for row in rows_of_strategies(names, problem)] == [False]
     problem, names = problem.with_(shards=0), ["pipeline", "layer-sequential", "replicas"]
     one, two = (rows_of_strategies(names, problem, fidelity="sampled", workers=n) for n in (1, 2))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from place.search_work import dies, dies_once, square
 
-from wse_sim import f16, toy
+from wse_sim import WSE2, f16, toy
 from wse_sim.errors import FitError, RunError, UsageError
 from wse_sim.mapping.cli import main
 from wse_sim.mapping.commands.problem import dead_of
@@ -145,6 +145,13 @@ def test_processes_share_the_work_and_one_that_dies_loses_nothing(tmp_path: Path
     assert sorted(again) == [(n, -n) for n in range(6)]
     with pytest.raises(RunError, match="a worker process died 3 times with 2 tasks left: expected memory enough"):
         list(each(dies, range(2), workers=2))
+
+
+def test_estimates_do_not_depend_on_the_processes_that_they_come_from() -> None:
+    problem = Problem(config=SMALL, wafer=WSE2, dtype=f16, width=14, height=14)
+    options = {"strategies": SOME, "fidelity": "estimate"}
+    one, two = (search(problem, workers=workers, **options) for workers in (1, 2))
+    assert one.equals(two)
 
 
 @pytest.mark.filterwarnings("ignore")

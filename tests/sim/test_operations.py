@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numba
 import numpy as np
 import pytest
@@ -34,6 +37,12 @@ def test_types_agree_with_numpy() -> None:
     assert all(t.bytes == t.numpy.itemsize and t.per_wavelet * t.bytes == 4 for t in DTYPES)
     assert [t.is_float for t in DTYPES] == [True, True, False, False, False, False]
     assert repr(f16) == "f16"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_type_stays_the_same_object_in_copies_and_on_the_way_to_other_processes(dtype: DType) -> None:
+    assert pickle.loads(pickle.dumps(dtype)) is dtype
+    assert copy.deepcopy(dtype) is dtype
 
 
 # -- tables ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ WAVELET_BYTES = 4
 
 @dataclass(frozen=True, repr=False)
 class DType:
-    """An element type.
+    """An element type; there is one object of each, in copies and in other processes too.
 
     code   0..5, the integer that compiled code knows it by
     bytes  per element
@@ -36,6 +37,9 @@ class DType:
     def __repr__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[Callable[[int], DType], tuple[int]]:
+        return _of_code, (self.code,)
+
 
 f16 = DType("f16", 0, 2, np.dtype(np.float16))
 f32 = DType("f32", 1, 4, np.dtype(np.float32))
@@ -46,3 +50,7 @@ u32 = DType("u32", 5, 4, np.dtype(np.uint32))
 
 DTYPES: tuple[DType, ...] = (f16, f32, i16, u16, i32, u32)
 """Every type, in the order of the codes."""
+
+
+def _of_code(code: int) -> DType:
+    return DTYPES[code]
