@@ -17,6 +17,8 @@ import wse_sim.engine.machine as machine_module
 from wse_sim import EAST, RAMP, WEST, RunError, f32, toy
 from wse_sim.engine import layout
 from wse_sim.engine.machine import Machine
+from wse_sim.engine.stream import engine as engine_module
+from wse_sim.engine.stream.tables import Trace
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.ring_all_reduce import make_ring_all_reduce
@@ -68,6 +70,24 @@ def test_any_program_is_shared_between_the_engines(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(1_000_000, 1_003_000))
 def test_thousands_of_plain_programs(seed: int) -> None:
     both_agree(random_case(Random(seed), phases=3 + seed % 10, plain=True), engine="stream")
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_a_trace_that_is_full_again_and_again_loses_nothing(monkeypatch: pytest.MonkeyPatch, slots: bool) -> None:
+    make = engine_module._new_trace
+
+    def short(draft: int, pes: int, nodes: int) -> Trace:
+        trace = make(draft, pes, nodes)
+        return trace._replace(step=trace.step[: 3 * draft + 16].copy())
+
+    def a_little_longer(old: np.ndarray) -> np.ndarray:
+        return np.concatenate([old, np.empty((16 + len(old) // 8, *old.shape[1:]), old.dtype)])
+
+    monkeypatch.setattr(engine_module, "DRAFT", 64)
+    monkeypatch.setattr(engine_module, "_new_trace", short)
+    monkeypatch.setattr(engine_module, "_longer", a_little_longer)
+    for seed in range(20):
+        assert all_agrees(random_case(Random(seed), 1 + seed % 8, plain=True, slots=slots)) == "stream"
 
 
 # -- background slots -------------------------------------------------------------------------------------

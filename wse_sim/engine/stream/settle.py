@@ -45,14 +45,16 @@ def settle(stream: Stream) -> None:
             if stream.trace.due[operation] & (OPERATION_DUE | MESSAGE_DUE):
                 look_at_operation(stream, operation)
                 look_at_message(stream, operation)
-        lowest = stream.counter[LOWEST]
+        again = stream.counter[LOWEST]
         stream.counter[LOWEST] = NOTHING
-        for back in range(end - lowest):
+        for back in range(end - again):
             operation = end - 1 - back
             if stream.trace.due[operation] & (OPERATION_DUE | MESSAGE_DUE):
                 look_at_message(stream, operation)
                 look_at_operation(stream, operation)
-        if stream.counter[LOWEST] == NOTHING and stream.failed[0] == FINE:
+        if stream.failed[0] != FINE:
+            stream.counter[LOWEST] = min(lowest, again)  # what was left out when the trace was full is due still
+        elif stream.counter[LOWEST] == NOTHING:
             look_at_ports(stream)
     stream.failed[0] = UNSETTLED
 
