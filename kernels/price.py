@@ -7,7 +7,6 @@ from functools import lru_cache
 
 from wse_sim.hardware import DType, Wafer, f32
 from wse_sim.hardware.operations import SCALAR_OPERATIONS, VECTOR_OPERATIONS
-from wse_sim.kernels.collective.timing import rate
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Price:
     ) -> int:
         """The elements alone: groups at the rate of the operation, or of the SRAM ports if slower."""
         operation, wafer = VECTOR_OPERATIONS[name], self.wafer
-        lanes, cycles = rate(wafer, name, to or f32, a or to or f32)
+        lanes, cycles = wafer.rate(operation, to or f32, a or to or f32)
         reads = _bytes(a) + _bytes(b) + (_bytes(to) if operation.into else 0)
 
         groups = -(-n // lanes)

@@ -86,8 +86,8 @@ class Cost:
     take: int
 
 
-def cost(wafer: Wafer, cut: Cut, laid: Lanes, lines: tuple[Tree, Tree], rows: int, *, dtype: DType = f32) -> Cost:
-    """For `rows` tokens on a row of PEs; `lines` along x of the source and of the target."""
+def cost(wafer: Wafer, cut: Cut, hops: int, lines: tuple[Tree, Tree], rows: int, *, dtype: DType = f32) -> Cost:
+    """For `rows` tokens on a row of PEs, lanes of `hops` links; `lines` along x of the source and of the target."""
     price, t, size = Price(wafer), Timing(wafer), cut.given.size
     found = giving = taking = 0
     for tokens in [cut.tokens] * (rows // cut.tokens) + [rows % cut.tokens] * (rows % cut.tokens > 0):
@@ -100,7 +100,7 @@ def cost(wafer: Wafer, cut: Cut, laid: Lanes, lines: tuple[Tree, Tree], rows: in
         taking = clear + price.scalar("imul imul load isub mov") + known[1] + _keeping(price, cut, tokens, dtype)
         found += (0 if found else giving) + cut.groups * (over + max(giving, taking))
     give = found - max(giving, taking)
-    return Cost(give, give + t.stage(0) + laid.hops * wafer.hop_cycles + taking)
+    return Cost(give, give + t.stage(hops) + taking)
 
 
 def _keeping(price: Price, cut: Cut, tokens: int, dtype: DType) -> int:
@@ -115,6 +115,12 @@ def _keeping(price: Price, cut: Cut, tokens: int, dtype: DType) -> int:
     row = price.vector("mov", min(size, own), dtype, dtype)
     rows = price.scalar("iadd imul iadd") + cost_of_rows(price, tokens, row, places=2)
     return steps + cut.columns * looks + hits * rows
+
+
+def words_of_lane(cut: Cut, rows: int, dtype: DType) -> int:
+    """Wavelets that go over for `rows` tokens on a row of PEs."""
+    at_once = (min(cut.tokens, rows - first) for first in range(0, rows, cut.tokens))
+    return cut.groups * sum(wavelets(tokens * cut.given.size * cut.columns, dtype) for tokens in at_once)
 
 
 # -- program --------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from wse_sim.hardware import DType, Wafer
 from wse_sim.hardware.operations import VECTOR_OPERATIONS
@@ -34,14 +33,8 @@ class Timing:
 
     def wavelet(self, operation: str, to: DType, source: DType, carry: DType) -> int:
         """Cycles of one wavelet's elements in a stream operation on `source` elements."""
-        lanes, cycles = rate(self.wafer, operation, to, source)
+        lanes, cycles = self.wafer.rate(VECTOR_OPERATIONS[operation], to, source)
         return cycles * -(-carry.per_wavelet // lanes)
-
-
-@lru_cache(maxsize=4096)
-def rate(wafer: Wafer, operation: str, to: DType, source: DType) -> tuple[int, int]:
-    """`Wafer.rate` of an operation by name; remembered, for closed forms ask again and again."""
-    return wafer.rate(VECTOR_OPERATIONS[operation], to, source)
 
 
 def wavelets(elements: int, carry: DType) -> int:

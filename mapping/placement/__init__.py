@@ -10,7 +10,7 @@ from wse_sim.hardware import Region
 from wse_sim.mapping.placement.anneal import annealed
 from wse_sim.mapping.placement.bound import lower_bound
 from wse_sim.mapping.placement.costs import Costs, costs
-from wse_sim.mapping.placement.floor import LATENCY, Block, Floor, Weights, ring
+from wse_sim.mapping.placement.floor import LATENCY, Block, Floor, Flow, Weights, ring
 from wse_sim.mapping.placement.hilbert import hilbert
 from wse_sim.mapping.placement.rows import row_major, serpentine
 from wse_sim.mapping.placement.solve import solved
@@ -55,6 +55,6 @@ def placement(name: str) -> Placement:
 
 
 __all__ = [
-    "LATENCY", "PLACEMENTS", "Block", "Costs", "Floor", "Placement", "Weights", "costs", "lower_bound", "placement",
-    "ring",
+    "LATENCY", "PLACEMENTS", "Block", "Costs", "Floor", "Flow", "Placement", "Weights", "costs", "lower_bound",
+    "placement", "ring",
 ]  # fmt: skip

@@ -10,8 +10,8 @@ from wse_sim.hardware import DType, Wafer
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective.lanes import rows_of
 from wse_sim.kernels.collective.timing import Timing, wavelets
-from wse_sim.mapping.placement.costs import Costs, lane_wavelets
-from wse_sim.mapping.placement.floor import Floor
+from wse_sim.mapping.placement.costs import Costs, LinkCost, lane_wavelets
+from wse_sim.mapping.placement.floor import Floor, Flow
 
 
 def lower_bound(floor: Floor) -> Costs:
@@ -19,17 +19,20 @@ def lower_bound(floor: Floor) -> Costs:
 
     Blocks cannot all have the neighbours they want, so a ring of many may have no placement that reaches it.
     """
-    sends, traffic, busiest = [0.0] * len(floor.blocks), 0.0, 0.0
-    for a, b in floor.links:
+    busy, traffic, busiest = [float(block.work) for block in floor.blocks], 0.0, 0.0
+    latency = sum(busy)
+    for link, (a, b) in enumerate(floor.links):
         source, target = floor.blocks[a], floor.blocks[b]
-        cycles, least = _nearest(
-            floor.wafer, floor.total, floor.dtype, (source.width, source.height), (target.width, target.height)
-        )
-        sends[a] += cycles
-        traffic += least
-        busiest = max(busiest, lane_wavelets(floor, source.at((0, 0))))
-    busy = [block.work + send for block, send in zip(floor.blocks, sends, strict=True)]
-    return Costs(sum(busy), max(busy), traffic, busiest)
+        least = _nearest(
+            floor.wafer, floor.total, floor.dtype, floor.flow(link), (source.width, source.height),
+            (target.width, target.height),
+        )  # fmt: skip
+        latency += least.cycles
+        traffic += least.traffic
+        busy[a] += least.give
+        busy[b] += least.take
+        busiest = max(busiest, lane_wavelets(floor, link, source.at((0, 0))))
+    return Costs(latency, max(busy), traffic, busiest)
 
 
 def gap(score: float, bound: float) -> float:
@@ -39,11 +42,11 @@ def gap(score: float, bound: float) -> float:
 
 @lru_cache(maxsize=1024)
 def _nearest(
-    wafer: Wafer, total: int, dtype: DType, size: tuple[int, int], other: tuple[int, int]
-) -> tuple[float, float]:
+    wafer: Wafer, total: int, dtype: DType, flow: Flow | None, size: tuple[int, int], other: tuple[int, int]
+) -> LinkCost:
     """Fewest cycles and least traffic over all offsets along y, and one hop if that puts them side by side."""
     (_, high), (_, deep) = size, other
-    mine, theirs = Blocks(total, high), Blocks(total, deep)
+    mine, theirs = (Blocks(flow.total if flow else total, rows) for rows in (high, deep))
     rows = rows_of(mine, theirs)
     first, last = np.array([r.start for r in rows]), np.array([r.stop - 1 for r in rows])
     starts, offsets = np.arange(len(rows)), np.arange(-deep, high + 1)[:, None]
@@ -51,6 +54,9 @@ def _nearest(
     across = ((offsets > -deep) & (offsets < high)).astype(np.int64)
     hops = int((across[:, 0] + np.maximum(north, south).max(axis=1)).min())
     links = int((across + north + south).sum(axis=1).min())
+    if flow:
+        take = flow.take + hops * wafer.hop_cycles
+        return LinkCost(take, links * flow.words, flow.give, take)
     t, words = Timing(wafer), wavelets(mine.size, dtype)
     cycles = t.issue(2) + t.stage(hops) + words + t.pauses(words)
-    return float(cycles), float(links * words)
+    return LinkCost(cycles, links * words, cycles)

@@ -20,7 +20,7 @@ Pe = tuple[int, int]
 class Block:
     """A region without a place.
 
-    work  cycles it is busy with a token, hand-overs left out
+    work  cycles it is busy with a token or a prompt, hand-overs left out
     step  a number that divides its width
     """
 
@@ -65,11 +65,28 @@ LATENCY = Weights()
 
 
 @dataclass(frozen=True)
+class Flow:
+    """What goes over a link where it is no vector: of a prompt tiles, for which source and target keep step.
+
+    total  elements along y that lanes are laid for
+    words  wavelets on each lane
+    give   cycles that it keeps the source busy
+    take   cycles until the target is through, from the source's start, without hops
+    """
+
+    total: int
+    words: int
+    give: int
+    take: int
+
+
+@dataclass(frozen=True)
 class Floor:
     """Blocks and the rectangle for them.
 
     links  (source, target) of each hand-over, by the indices of blocks
     total  elements of the vector that is handed over
+    flows  what goes over each link instead, None where that vector does; (): it does everywhere
     seed   of what is drawn at random
     """
 
@@ -83,6 +100,11 @@ class Floor:
     dead: frozenset[Pe] = frozenset()
     weights: Weights = LATENCY
     seed: int = 0
+    flows: tuple[Flow | None, ...] = ()
+
+    def flow(self, link: int) -> Flow | None:
+        """Of a link by its number."""
+        return self.flows[link] if self.flows else None
 
     @property
     def grid(self) -> Region:

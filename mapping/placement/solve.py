@@ -11,7 +11,7 @@ limits      nodes of the search tree and rounds of such demands, no clock: the r
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -22,7 +22,7 @@ from wse_sim.errors import FitError, UsageError
 from wse_sim.hardware import Region
 from wse_sim.mapping.placement.anneal import annealed
 from wse_sim.mapping.placement.bound import gap
-from wse_sim.mapping.placement.costs import IMPOSSIBLE, LinkCost, link_cost, loads, score
+from wse_sim.mapping.placement.costs import IMPOSSIBLE, LinkCost, link_cost, loads, loads_of, score
 from wse_sim.mapping.placement.floor import Floor, Pe
 
 MOST_PAIRS = 60_000  # variables y; with more only positions where edges of blocks meet are looked at
@@ -119,7 +119,7 @@ class _Program:
     def __init__(self, floor: Floor, positions: list[list[Pe]], nodes: int) -> None:
         self.floor, self.positions, self.nodes = floor, positions, nodes
         self.starts = np.cumsum([0, *map(len, positions)])
-        self.pairs = [self._of_link(a, b) for a, b in floor.links]
+        self.pairs = [self._of_link(link, a, b) for link, (a, b) in enumerate(floor.links)]
         self.first = np.cumsum([self.starts[-1], *map(len, self.pairs)])
         self.period = int(self.first[-1])
         self.size = self.period + 2
@@ -129,13 +129,13 @@ class _Program:
             self._tie(link)
         self._bound_period()
 
-    def _of_link(self, a: int, b: int) -> list[tuple[int, int, LinkCost]]:
+    def _of_link(self, link: int, a: int, b: int) -> list[tuple[int, int, LinkCost]]:
         """Positions of source and target between which lanes can be laid."""
         floor, found = self.floor, []
         for (i, p), (j, q) in product(enumerate(self.positions[a]), enumerate(self.positions[b])):
             source, target = floor.blocks[a].at(p), floor.blocks[b].at(q)
             if not source.intersects(target):
-                cost = link_cost(floor, source, target)
+                cost = link_cost(floor, link, source, target)
                 if cost is not None:
                     found.append((i, j, cost))
         return found
@@ -165,9 +165,11 @@ class _Program:
             return
         for a, block in enumerate(self.floor.blocks):
             row = {self.period: 1.0}
-            for link, (source, _) in enumerate(self.floor.links):
-                if source == a:
-                    row |= {int(self.first[link]) + k: -cost.cycles for k, (*_, cost) in enumerate(self.pairs[link])}
+            for link, (source, target) in enumerate(self.floor.links):
+                for k, (*_, cost) in enumerate(self.pairs[link]):
+                    held = cost.give * (source == a) + cost.take * (target == a)
+                    if held:
+                        row[int(self.first[link]) + k] = -held
             self.rows.append((row, float(block.work), np.inf))
 
     def _objective(self) -> Any:
@@ -184,10 +186,10 @@ class _Program:
         at = tuple(int(k) for k in np.unravel_index(int(carried.argmax()), carried.shape))
         row: dict[int, float] = {self.period + 1: 1.0}
         for link, (a, b) in enumerate(self.floor.links):
-            alone = replace(self.floor, links=((0, 1),), blocks=(self.floor.blocks[a], self.floor.blocks[b]))
+            source, target = self.floor.blocks[a], self.floor.blocks[b]
             for k, (i, j, _) in enumerate(self.pairs[link]):
-                ends = alone.blocks[0].at(self.positions[a][i]), alone.blocks[1].at(self.positions[b][j])
-                words = int(loads(alone, ends)[at])
+                ends = source.at(self.positions[a][i]), target.at(self.positions[b][j])
+                words = int(loads_of(self.floor, link, *ends)[at])
                 if words:
                     row[int(self.first[link]) + k] = -float(words)
         if (row, 0.0, np.inf) in self.rows:

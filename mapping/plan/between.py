@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from wse_sim.hardware import i32
 from wse_sim.kernels.collective import all_reduce, handover, redeal, tiles
 from wse_sim.kernels.collective.lanes import Lanes
@@ -10,6 +13,7 @@ from wse_sim.kernels.collective.tiles import Cut, cut_of
 from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.price import Price
+from wse_sim.mapping.placement import Flow
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.traffic import hops_of
 
@@ -36,18 +40,28 @@ def tile_cycles(source: Layout, target: Layout, laid: Lanes, tokens: int) -> til
     """From the end of a part's work on a prompt until the next one can begin with it."""
     lines = _line(source), _line(target)
     rows = -(-tokens // source.height)
-    return tiles.cost(source.wafer, tile_cut(source, target), laid, lines, rows, dtype=source.dtype)
+    return tiles.cost(source.wafer, tile_cut(source, target), laid.hops, lines, rows, dtype=source.dtype)
+
+
+def flows_of(layouts: Sequence[Layout], tokens: int) -> tuple[Flow | None, ...]:
+    """What parts in a ring hand over to the next: of prompts of `tokens` tiles, and the last part a token's vector."""
+    if not layouts[0].prompt or len(layouts) == 1:
+        return ()
+    return (*(_tile_flow(a, b, tokens) for a, b in pairwise(layouts)), None)
+
+
+def _tile_flow(source: Layout, target: Layout, tokens: int) -> Flow:
+    cut, rows = tile_cut(source, target), -(-tokens // source.height)
+    cost = tiles.cost(source.wafer, cut, 0, (_line(source), _line(target)), rows, dtype=source.dtype)
+    return Flow(source.height, tiles.words_of_lane(cut, rows, source.dtype), cost.give, cost.take)
 
 
 def wavelets_of_tiles(source: Layout, target: Layout, laid: Lanes, tokens: int) -> int:
     """Hops of the lanes, and of the sums by which rows of both regions hear what goes over."""
     cut, hops = tile_cut(source, target), 0
     for row, lane in enumerate(laid.lanes):
-        held = len(range(row, tokens, source.height))
-        for first in range(0, held, cut.tokens):
-            n = min(cut.tokens, held - first) * cut.given.size * cut.columns
-            links = lane.links + sum(hops_of(_line(layout)) for layout in (source, target))
-            hops += cut.groups * wavelets(n, source.dtype) * links
+        links = lane.links + sum(hops_of(_line(layout)) for layout in (source, target))
+        hops += links * tiles.words_of_lane(cut, len(range(row, tokens, source.height)), source.dtype)
     return hops
 
 

@@ -242,12 +242,15 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     )
 
 
-def block_cycles(layout: Layout, position: int, *, several: bool) -> int:
-    """A part's work on a step, and what hearing of the hidden state takes where there are several parts."""
+def block_cycles(layout: Layout, position: int, *, several: bool, last: bool = True) -> int:
+    """A part's work on a step, or on a prompt, and where there are several parts what hearing of a token's hidden state
+    takes: of that after a prompt the first part does; `last` as in `prompt_cycles`.
+    """
     if not several:
         return work_cycles(layout, position, spare=False).total
     if layout.prompt:
-        return prompt_cycles(layout, min(position + 1, layout.prompt), spare=True).total
+        work = prompt_cycles(layout, min(position + 1, layout.prompt), spare=True, last=last).total
+        return work + (take_cycles(layout) if layout.embedding else 0)
     return work_cycles(layout, position, spare=True).total + take_cycles(layout)
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from wse_sim.errors import FitError
 from wse_sim.hardware import Region
-from wse_sim.mapping.placement import Block, Floor, placement, ring
+from wse_sim.mapping.placement import Floor, placement, ring
 from wse_sim.mapping.placement.rows import in_rows, serpentine
-from wse_sim.mapping.plan.estimate import block_cycles
+from wse_sim.mapping.plan.between import flows_of
+from wse_sim.mapping.plan.placed import blocks_of
 from wse_sim.mapping.strategies.build import Choice, layout_of
 from wse_sim.mapping.strategies.strategy import Problem
 
@@ -37,10 +38,11 @@ def many(problem: Problem, choice: Choice) -> list[Ring]:
 def floor_of(problem: Problem, choice: Choice) -> Floor:
     """The wafer as it lies, and the parts of a replica."""
     width, height = (problem.height, problem.width) if choice.turned else (problem.width, problem.height)
+    layouts = [layout_of(problem, choice, part) for part in choice.parts]
     return Floor(
         width=width,
         height=height,
-        blocks=tuple(_block(problem, choice, part) for part in choice.parts),
+        blocks=blocks_of(layouts, problem.context - 1),
         links=ring(len(choice.parts)),
         wafer=problem.wafer,
         total=problem.config.n_embd,
@@ -48,13 +50,8 @@ def floor_of(problem: Problem, choice: Choice) -> Floor:
         dead=frozenset((y, x) for x, y in problem.dead) if choice.turned else problem.dead,
         weights=problem.weights,
         seed=problem.seed,
+        flows=flows_of(layouts, problem.prompt),
     )
-
-
-def _block(problem: Problem, choice: Choice, part: int) -> Block:
-    layout = layout_of(problem, choice, part)
-    work = block_cycles(layout, problem.context - 1, several=len(choice.parts) > 1)
-    return Block(choice.widths[part], choice.height, work, choice.shards)
 
 
 def room_for(problem: Problem, choice: Choice) -> int:

@@ -48,7 +48,7 @@ def handed(
     assert not machine.report().broken_laws()
     trees = lines[0].tree, lines[1].tree
     return machine.read(y), turn_tiles(values, HEIGHT, rows, taken), cycles, cost(
-        wafer, cut, laid, trees, rows, dtype=dtype
+        wafer, cut, laid.hops, trees, rows, dtype=dtype
     ).take
 
 

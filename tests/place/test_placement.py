@@ -16,9 +16,10 @@ from place.small_models import lively, settings_of
 
 from wse_sim import WSE2, WSE3, Region, f32, toy
 from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.comparison.found import wavelets_handed, wavelets_of_kept
 from wse_sim.mapping.model import GPTConfig
 from wse_sim.mapping.pipeline.flight import Flight
-from wse_sim.mapping.placement import PLACEMENTS, Block, Floor, Weights, placement, ring
+from wse_sim.mapping.placement import PLACEMENTS, Block, Floor, Flow, Weights, placement, ring
 from wse_sim.mapping.placement.anneal import annealed
 from wse_sim.mapping.placement.bound import lower_bound
 from wse_sim.mapping.placement.costs import IMPOSSIBLE, Costs, costs, laid, lane_wavelets, loads, score
@@ -26,6 +27,8 @@ from wse_sim.mapping.placement.hilbert import curve
 from wse_sim.mapping.placement.rows import in_rows, row_major, serpentine
 from wse_sim.mapping.placement.solve import solve
 from wse_sim.mapping.plan.checks import why_not
+from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.mapping import Phase
 from wse_sim.mapping.plan.placed import describe_placement, quality
 from wse_sim.mapping.plan.saved import from_dict, to_dict
 from wse_sim.mapping.strategies import Problem, strategy
@@ -39,9 +42,13 @@ def floors(draw: st.DrawFn) -> Floor:
     blocks = draw(st.lists(st.tuples(st.integers(2, 9), st.integers(2, 7)), min_size=1, max_size=6))
     dead = draw(st.frozensets(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=6))
     weights = draw(st.sampled_from([Weights(), Weights(0, 1, 0.1, 1), Weights(1, 0, 0, 2)]))
+    flow = st.none() | st.builds(Flow, total=st.integers(1, 24), words=st.integers(1, 99), give=st.integers(0, 500),
+                                 take=st.integers(0, 500))  # fmt: skip
+    flows = tuple(draw(st.lists(flow, min_size=len(ring(len(blocks))), max_size=len(ring(len(blocks))))))
     return Floor(
         width, height, tuple(Block(w, h, 10 * w) for w, h in blocks), ring(len(blocks)),
         draw(st.sampled_from([WSE2, WSE3])), total=24, dead=dead, weights=weights, seed=draw(st.integers(0, 9)),
+        flows=draw(st.sampled_from([(), flows])),
     )  # fmt: skip
 
 
@@ -77,12 +84,14 @@ def test_no_placement_beats_the_bound_and_loads_are_what_lanes_carry(floor: Floo
     for field in ("latency", "period", "traffic", "busiest"):
         assert getattr(found, field) >= getattr(least, field)
     walked: dict[tuple[int, int, str], int] = {}
-    for a, b in floor.links:
-        for lane in laid(floor, regions[a], regions[b]).lanes:
+    for link, (a, b) in enumerate(floor.links):
+        for lane in laid(floor, link, regions[a], regions[b]).lanes:
             for region, _, outputs in lane.runs():
                 for pe, out in product(region, outputs):
                     if out.name != "RAMP":
-                        walked[*pe, out.name] = walked.get((*pe, out.name), 0) + lane_wavelets(floor, regions[a])
+                        walked[*pe, out.name] = walked.get((*pe, out.name), 0) + lane_wavelets(
+                            floor, link, regions[a]
+                        )
     assert found.busiest == max(walked.values(), default=0)
     assert found.traffic == sum(walked.values()) == loads(floor, regions).sum()
 
@@ -154,11 +163,12 @@ def all_scores(floor: Floor, step: int = 1) -> list[float]:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("flows", [(), (Flow(3, 90, 200, 300), Flow(2, 40, 400, 100), None)])
 @pytest.mark.parametrize("weights", [Weights(), Weights(0, 1, 0.1, 0), Weights(0.1, 0, 0, 1)])
-def test_the_solver_finds_the_best_of_all(weights: Weights) -> None:
+def test_the_solver_finds_the_best_of_all(weights: Weights, flows: tuple[Flow | None, ...]) -> None:
     pytest.importorskip("scipy")
     floor = Floor(9, 5, (Block(4, 3), Block(3, 2), Block(2, 2)), ring(3), WSE2, total=6,
-                  dead=frozenset({(4, 1)}), weights=weights)  # fmt: skip
+                  dead=frozenset({(4, 1)}), weights=weights, flows=flows)  # fmt: skip
     found = solve(floor)
     assert found.every_position
     assert score(floor, found.regions) == pytest.approx(min(all_scores(floor)))
@@ -215,6 +225,20 @@ def test_what_is_refused() -> None:
         serpentine(Floor(10, 10, (Block(8, 6),) * 3, (), WSE2, total=4))
     assert not np.isinf(score(replace(UNEQUAL, dead=frozenset()), serpentine(replace(UNEQUAL, dead=frozenset()))))
     assert isinstance(serpentine(UNEQUAL)[0], Region)
+
+
+@pytest.mark.parametrize("phase", ["decode", "prefill"])
+@pytest.mark.parametrize("placed", ["row-major", "hilbert"])
+def test_the_costs_of_a_mapping_are_those_of_its_estimate(phase: Phase, placed: str) -> None:
+    """Of a token's vector and of a prompt's tiles, which put a longer way on the account of the target."""
+    config = GPTConfig(name="four", n_layer=4, n_embd=24, n_head=3, n_positions=12, vocab_size=50)
+    problem = Problem(config=config, wafer=toy(24, 24), dtype=f32, stages=3, placement=placed, phase=phase)
+    mapping = strategy("pipeline").plan(problem)
+    found, guess = quality(mapping)[0], estimate(mapping)
+    assert found.latency == (guess.latency if phase == "prefill" else sum(turn.busy for turn in guess.turns))
+    assert found.period == max(turn.busy for turn in guess.turns)
+    handed = wavelets_of_kept(mapping, 12) if phase == "prefill" else wavelets_handed(mapping)
+    assert found.traffic < handed  # which counts how rows hear, too
 
 
 @pytest.mark.parametrize("name", ["hilbert", "treemap", "annealed"])

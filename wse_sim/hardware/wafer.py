@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from wse_sim.hardware import checks
@@ -198,12 +198,7 @@ class Wafer:
         source  type of the first source operand
         Raises ProgramError if the operation does not work on such elements.
         """
-        operation.require(destination)
-        operation.require(source)
-        if operation.cost is not None:
-            share = self.half_function_percent if destination.bytes == 2 else 100
-            return 1, max(1, self.step_cycles(-(-getattr(self, operation.cost) * share // 100)))
-        return self.rates.get(mnemonic(operation, destination, source), self.rates[OTHER])
+        return _rate(self, operation, destination, source)
 
     def step_cycles(self, elements: int) -> int:
         """Cycles of a step of a map whose elements take so many."""
@@ -229,3 +224,14 @@ class Wafer:
 
     def _repr_html_(self) -> str:
         return describe_html(self)
+
+
+@lru_cache(maxsize=4096)
+def _rate(wafer: Wafer, operation: VectorOperation, destination: DType, source: DType) -> Rate:
+    """`Wafer.rate`, remembered: closed forms ask again and again."""
+    operation.require(destination)
+    operation.require(source)
+    if operation.cost is not None:
+        share = wafer.half_function_percent if destination.bytes == 2 else 100
+        return 1, max(1, wafer.step_cycles(-(-getattr(wafer, operation.cost) * share // 100)))
+    return wafer.rates.get(mnemonic(operation, destination, source), wafer.rates[OTHER])
