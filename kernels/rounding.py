@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from wse_sim.errors import UsageError
+
 Floats = NDArray[np.floating[Any]]
 
 
@@ -20,6 +22,15 @@ def rounded(x: ArrayLike, dtype: DTypeLike) -> Floats:
     with np.errstate(over="ignore"):
         result: Floats = np.asarray(x).astype(dtype)
     return result
+
+
+def stored(x: Floats, dtype: DTypeLike, name: str) -> Floats:
+    """What the host hands over, rounded to the type in which it is kept; UsageError if that cannot hold it."""
+    found = rounded(x, dtype)
+    if not np.isfinite(found).all():
+        kind = np.dtype(dtype)
+        raise UsageError(f"{name} has values that {kind} cannot hold, {np.finfo(kind).max:g} at most; choose f32")
+    return found
 
 
 def wide(x: ArrayLike) -> Floats:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wse_sim.errors import UsageError
 from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.plan import plan
@@ -141,11 +140,7 @@ class _Rounded(Mapping[str, Floats]):
         self._tensors, self._dtype = tensors, layout.dtype.numpy
 
     def __getitem__(self, name: str) -> Floats:
-        found = rounding.rounded(self._tensors[name], self._dtype)
-        if not np.isfinite(found).all():
-            kind, most = np.dtype(self._dtype), np.finfo(self._dtype).max
-            raise UsageError(f"{name} has values that {kind} cannot hold, {most:g} at most; choose f32")
-        return found
+        return rounding.stored(self._tensors[name], self._dtype, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tensors)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wse_sim.kernels import rounding
+from wse_sim.kernels.rounding import Floats
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.arrivals import Arrivals, words_of_a_layer
 from wse_sim.mapping.region.resident import Layer, Linear, Resident, weight_tiles
@@ -83,12 +85,16 @@ class Source:
     # -- host side --------------------------------------------------------------------------------
 
     def load(self, tensors: Weights) -> None:
-        """Keeps the matrices to send them."""
+        """Keeps the matrices to send them; UsageError if their type cannot hold one."""
+        dtype = self._resident.layout.dtype.numpy
 
-        def layers() -> Iterator[Mapping[str, NDArray[np.float32]]]:
+        def tiles(linear: Linear) -> Floats:
+            name = f"{linear.name}.weight"
+            return weight_tiles(linear, rounding.stored(tensors[name], dtype, name))
+
+        def layers() -> Iterator[Mapping[str, Floats]]:
             for layer in self._resident.layers.values():
-                linears = (layer.qkv, layer.out, layer.up, layer.down)
-                yield {_name(each.name): weight_tiles(each, tensors[f"{each.name}.weight"]) for each in linears}
+                yield {_name(each.name): tiles(each) for each in (layer.qkv, layer.out, layer.up, layer.down)}
 
         self._words = self._arrivals.values(layers())
 

@@ -106,6 +106,15 @@ def test_rounds_of_one_launch_go_on_with_what_was_chosen(layers: int, sequences:
         assert tokens == Flight(streamed(config, 4, 3, stays=True), weights).generate([prompt], 6).token_ids[0]
 
 
+def test_weights_that_f16_cannot_hold_are_refused_not_streamed_as_infinite() -> None:
+    config = replace(SMALL, n_layer=2, n_embd=24)
+    weights = lively(config, 1)
+    weights["h.1.mlp.c_fc.weight"][3, 5] = 1e5
+    Flight(streamed(config, 4, 3), weights)
+    with pytest.raises(UsageError, match=r"h\.1\.mlp\.c_fc\.weight has values that float16 cannot hold, 65504 at most"):
+        Flight(streamed(config, 4, 3, dtype=f16), weights)
+
+
 # -- pace ---------------------------------------------------------------------------------------------
 
 
