@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.comparison.found import Found, by_estimate
 from wse_sim.mapping.comparison.row import Fidelity, Row, fidelity_of
 from wse_sim.mapping.plan.checks import why_not
-from wse_sim.mapping.plan.estimate import estimate, hand_over_cycles, tokens_over_host
+from wse_sim.mapping.plan.estimate import estimate, hand_over_cycles
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 
@@ -53,7 +54,7 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
     if reason:
         return Row(**names, feasible=False, why_not=reason)  # type: ignore[arg-type]
     found, guess = _found(mapping, fidelity, at), estimate(mapping, position=at)
-    faster = guess.cycles / found.cycles
+    measured = replace(guess, cycles=found.cycles)
     return Row(
         **names,  # type: ignore[arg-type]
         feasible=True,
@@ -65,15 +66,15 @@ def row_of(mapping: Mapping, *, fidelity: Fidelity = "estimate", position: int |
         step_tokens=guess.tokens,
         step_cycles=found.cycles,
         hand_over_cycles=hand_over_cycles(mapping, at + 1) or None,
-        cycles_per_token=-(-found.cycles // guess.tokens),
-        tokens_per_s=min(guess.tokens_per_s * faster, tokens_over_host(mapping.wafer)),
-        utilisation=guess.utilisation * faster,
+        cycles_per_token=measured.cycles_per_token,
+        tokens_per_s=measured.tokens_per_s,
+        utilisation=measured.utilisation,
         wavelets_per_token=found.wavelets,
         busiest_link_share=found.busiest,
         sram_peak_bytes=found.sram_peak_bytes,
         stalls=found.stalls,
         joules_per_token=found.joules,
-        estimate_error=None if fidelity == "estimate" else faster - 1,
+        estimate_error=None if fidelity == "estimate" else guess.cycles / found.cycles - 1,
     )
 
 

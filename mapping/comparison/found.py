@@ -60,12 +60,22 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
         wavelets += weights.wavelets / mapping.sequences
     return Found(
         cycles=found.cycles,
-        stalls={"weights" if streamed else "idle": max(found.waiting, 0.0)},
+        stalls={waiting_for(mapping): max(found.waiting, 0.0)},
         wavelets=wavelets / found.tokens,
         busiest=max(along_x, along_y) / found.cycles,
         joules=joules_of(found),
         sram_peak_bytes=max(map(bytes_needed, layouts(mapping))),
     )
+
+
+def waiting_for(mapping: Mapping) -> str:
+    """The group of states of PEs that have nothing to do: in a ring they listen to the region before, and where a
+    prompt is taken those that are to go on with it do.
+    """
+    if mapping.places[0].streamed:
+        return "weights"
+    handed = len(mapping.parts(0)) > 1 or (mapping.phase == "prefill" and mapping.replica(0, prompts=True))
+    return "fabric" if handed else "idle"
 
 
 def wavelets_handed(mapping: Mapping) -> int:

@@ -34,7 +34,8 @@ class Row:
     wavelets_per_token  hops over links
     busiest_link_share  cycles in which the busiest link carries a wavelet
     sram_peak_bytes     on the fullest PE
-    stalls              share of the PE-cycles of the regions in use, by group of states
+    stalls              share of the PE-cycles of the regions in use, by group of states; in an estimate only what
+                        regions wait for each other, or for weights
     joules_per_token    estimated from events, with what the PEs in use draw all the time
     estimate_error      of the closed form's cycles, against these; None for an estimate
     """

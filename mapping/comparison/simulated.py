@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from wse_sim.errors import UsageError
 from wse_sim.hardware.states import GROUPS
-from wse_sim.mapping.comparison.found import Found, wavelets_handed
+from wse_sim.mapping.comparison.found import Found, waiting_for, wavelets_handed
 from wse_sim.mapping.comparison.solo import solo_report
 from wse_sim.mapping.pipeline.flight import Flight
 from wse_sim.mapping.plan.checks import layouts, ring_layouts
@@ -19,7 +20,8 @@ from wse_sim.report.energy import JOULES_PER_FEMTOJOULE
 from wse_sim.report.report import Report
 
 FEW = 2, 4  # layers of the two runs that stand for one of more
-ROUNDS = 2, 4  # tokens of each sequence in the two launches, from one position on, whose difference is measured
+MOST_STEPS = 4  # of the longer of two launches
+STEPS = 2  # by which it is longer, at most
 
 
 def by_parts(mapping: Mapping, position: int) -> Found:
@@ -42,7 +44,7 @@ def by_parts(mapping: Mapping, position: int) -> Found:
         name: sum(report.share(*states) * report.cycles * report.pes for report in parts) * mapping.sequences
         for name, states in GROUPS.items()
     }
-    counts["idle"] += area * cycles - sum(counts.values())
+    counts[waiting_for(mapping)] += area * cycles - sum(counts.values())
     static = mapping.wafer.energy_static_fj * area * cycles / mapping.sequences
     moving = sum(sum(report.energy.femtojoules.values()) - report.energy.femtojoules["static"] for report in parts)
     return Found(
@@ -84,30 +86,54 @@ def _with_layers(mapping: Mapping, count: int) -> Mapping:
 
 
 def by_simulation(mapping: Mapping, position: int) -> Found:
-    """All regions on one machine, the tokens up to `position`; weights are 0, for time depends on no value."""
-    first = max(0, min(position + 1, mapping.context) - ROUNDS[1])
-    flight = Flight(mapping, None)
-    reports = []
-    for rounds in ROUNDS:
-        flight.go_to(first)
+    """All regions on one machine; weights are 0, for time depends on no value.
+
+    The difference of two launches from one position on, the longer of which ends with the token at `position`: the
+    filling and emptying of a ring is in both.
+    """
+    more = min(MOST_STEPS, position + 1)
+    few = more - min(STEPS, position)
+    if few == more:
+        raise UsageError(
+            f"a step at position {position} simulated: expected position 1 or later, in a context of 2 or more, for a "
+            "step is what a launch takes more than one that ends before it; or take the estimate"
+        )
+    flight, reports = Flight(mapping, None), []
+    for rounds in (few, more):
+        flight.go_to(position + 1 - more)
         flight.run(rounds)
         reports.append(flight.report())
-    short, long = reports[0], reports[1] - reports[0]
-    rounds = ROUNDS[1] - ROUNDS[0]
-    cycles = (long.cycles - short.cycles) // rounds
-    tokens = ROUNDS[1] * mapping.sequences * mapping.replicas
-    used = np.zeros((long.height, long.width), np.bool_)
+    steps = more - few
+    return found_in(beyond(*reports), mapping, steps=steps, tokens=steps * mapping.sequences * mapping.replicas)
+
+
+def beyond(first: Report, both: Report) -> Report:
+    """What the second of two launches did more than the first, which began alike and ended earlier."""
+    second = both - first
+    return replace(
+        second,
+        cycles=second.cycles - first.cycles,
+        states=second.states - first.states,
+        links=second.links.minus(first.links),
+        sram=second.sram.minus(first.sram),
+        work=second.work.minus(first.work),
+    )
+
+
+def found_in(report: Report, mapping: Mapping, *, steps: int, tokens: int) -> Found:
+    """Of a report of so many steps, of all sequences and replicas, which together have so many tokens."""
+    used = np.zeros((report.height, report.width), np.bool_)
     for place in mapping.places:
-        used |= place.region.mask(long.width, long.height)
-    inside = (long.states - short.states)[used].sum(axis=0)  # without the filling and emptying of the ring
-    outside = long.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
+        used |= place.region.mask(report.width, report.height)
+    inside = report.states[used].sum(axis=0)
+    outside = report.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
     return Found(
-        cycles=cycles,
+        cycles=report.cycles // steps,
         stalls={name: float(inside[list(states)].sum() / inside.sum()) for name, states in GROUPS.items()},
-        wavelets=int(long.links.wavelets.sum()) / tokens,
-        busiest=busiest_of(long) / long.cycles,
-        joules=(long.energy.joules - JOULES_PER_FEMTOJOULE * outside) / tokens,
-        sram_peak_bytes=int(long.sram.peak.max()),
+        wavelets=int(report.links.wavelets.sum()) / tokens,
+        busiest=busiest_of(report) / report.cycles,
+        joules=(report.energy.joules - JOULES_PER_FEMTOJOULE * outside) / tokens,
+        sram_peak_bytes=int(report.sram.peak.max()),
     )
 
 

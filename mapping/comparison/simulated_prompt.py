@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-import numpy as np
-
 from wse_sim.hardware.states import GROUPS
-from wse_sim.mapping.comparison.found import Found, wavelets_of_kept
-from wse_sim.mapping.comparison.simulated import busiest_of, by_layers
+from wse_sim.mapping.comparison.found import Found, waiting_for, wavelets_of_kept
+from wse_sim.mapping.comparison.simulated import beyond, busiest_of, by_layers, found_in
 from wse_sim.mapping.generation.sampled import sampled
 from wse_sim.mapping.generation.schedule import Launch
 from wse_sim.mapping.plan.checks import layouts
@@ -48,7 +46,7 @@ def by_parts(mapping: Mapping, position: int) -> Found:
         name: sum(report.share(*states) * report.cycles * report.pes for report in reports) * prompts
         for name, states in GROUPS.items()
     }
-    counts["idle"] += area * cycles - sum(counts.values())
+    counts[waiting_for(mapping)] += area * cycles - sum(counts.values())
     sent = [int(report.links.wavelets.sum()) for report in reports]
     moving = sum(sum(report.energy.femtojoules.values()) - report.energy.femtojoules["static"] for report in reports)
     static = mapping.wafer.energy_static_fj * area * cycles / prompts
@@ -71,29 +69,14 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
     tokens, serving = position + 1, Serving(mapping, None)
     prompts = [[0] * tokens] * serving.slots
     if len(workers(mapping)) == 1 and not mapping.places[0].streamed:
-        cycles, report = serving.launch(prompts, [0] * mapping.replicas), serving.report()
-        states, taken = report.states, serving.slots
-    else:
-        reports = []
-        for times in TIMES:
-            serving.take(prompts, times=times)
-            reports.append(serving.report())
-        short, report = reports[0], reports[1] - reports[0]
-        states, cycles = report.states - short.states, (report.cycles - short.cycles) // (TIMES[1] - TIMES[0])
-        taken = TIMES[1] * serving.slots
-    used = np.zeros((report.height, report.width), np.bool_)
-    for place in mapping.places:
-        used |= place.region.mask(report.width, report.height)
-    inside = states[used].sum(axis=0)
-    outside = report.cycles * int((~used).sum()) * mapping.wafer.energy_static_fj
-    return Found(
-        cycles=cycles,
-        stalls={name: float(inside[list(own)].sum() / inside.sum()) for name, own in GROUPS.items()},
-        wavelets=int(report.links.wavelets.sum()) / (tokens * taken),
-        busiest=busiest_of(report) / report.cycles,
-        joules=(report.energy.joules - JOULES_PER_FEMTOJOULE * outside) / (tokens * taken),
-        sram_peak_bytes=int(report.sram.peak.max()),
-    )
+        serving.launch(prompts, [0] * mapping.replicas)
+        return found_in(serving.report(), mapping, steps=1, tokens=tokens * serving.slots)
+    reports = []
+    for times in TIMES:
+        serving.take(prompts, times=times)
+        reports.append(serving.report())
+    steps = TIMES[1] - TIMES[0]
+    return found_in(beyond(*reports), mapping, steps=steps, tokens=steps * tokens * serving.slots)
 
 
 @lru_cache(maxsize=64)

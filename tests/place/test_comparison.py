@@ -39,19 +39,26 @@ def test_estimates_samples_and_simulations_agree(wafer) -> None:
             rows.append(row_of(mapping, fidelity=fidelity, position=30))
     for guess, part, whole in zip(*found.values(), strict=True):
         assert abs(guess.cycles_per_token / whole.cycles_per_token - 1) < 0.08
-        assert abs(part.cycles_per_token / whole.cycles_per_token - 1) < 0.04
+        assert abs(part.cycles_per_token / whole.cycles_per_token - 1) < 0.03
         assert abs(whole.estimate_error - (guess.cycles_per_token / whole.cycles_per_token - 1)) < 1e-9
-        assert abs(part.wavelets_per_token / whole.wavelets_per_token - 1) < 0.1
-        assert abs(guess.wavelets_per_token / whole.wavelets_per_token - 1) < 0.25
-        assert abs(guess.busiest_link_share / whole.busiest_link_share - 1) < 0.35
-        assert abs(guess.joules_per_token / whole.joules_per_token - 1) < 0.35
-        assert abs(sum(whole.stalls.values()) - 1) < 1e-9
-        assert abs(sum(part.stalls.values()) - 1) < 1e-9
-        assert abs(part.stalls["busy"] / whole.stalls["busy"] - 1) < 0.1
+        assert abs(guess.wavelets_per_token / whole.wavelets_per_token - 1) < 0.12
+        assert abs(guess.busiest_link_share / whole.busiest_link_share - 1) < 0.12
+        assert abs(guess.joules_per_token / whole.joules_per_token - 1) < 0.2
+        assert_close(part, whole)
     for a, b in combinations(range(len(NAMES)), 2):
         apart = {name: rows[a].tokens_per_s / rows[b].tokens_per_s for name, rows in found.items()}
         if abs(apart["exact"] - 1) > 0.05:  # closer than that is a tie
             assert (apart["estimate"] > 1) == (apart["sampled"] > 1) == (apart["exact"] > 1)
+
+
+def assert_close(part: Row, whole: Row) -> None:
+    """All but the wavelets of hand-overs on the busiest link, which parts alone do not see."""
+    assert abs(part.wavelets_per_token / whole.wavelets_per_token - 1) < 0.01
+    assert -0.12 < part.busiest_link_share / whole.busiest_link_share - 1 < 0.01
+    assert abs(part.joules_per_token / whole.joules_per_token - 1) < 0.015
+    for row in (part, whole):
+        assert abs(sum(row.stalls.values()) - 1) < 1e-9
+    assert all(abs(part.stalls[group] - share) < 0.04 for group, share in whole.stalls.items())
 
 
 def test_prompts_estimated_sampled_and_simulated_agree() -> None:
@@ -62,19 +69,41 @@ def test_prompts_estimated_sampled_and_simulated_agree() -> None:
         guess, part, whole = (row_of(mapping, fidelity=f, position=10) for f in ("estimate", "sampled", "exact"))
         assert (whole.step_tokens, whole.phase) == (11, "prefill")
         assert abs(guess.step_cycles / whole.step_cycles - 1) < 0.15  # of so small a model
-        assert abs(part.step_cycles / whole.step_cycles - 1) < 0.03
+        assert abs(part.step_cycles / whole.step_cycles - 1) < 0.01
         assert whole.cycles_per_token == -(-whole.step_cycles // 11)
         assert whole.parts == (2 if name in ("pipeline", "hybrid") else 1)
         assert (whole.hand_over_cycles is None) == (name != "prefill-decode")
-        for row in (guess, part):
-            assert abs(row.wavelets_per_token / whole.wavelets_per_token - 1) < 0.05
-        filling = 0.05 if whole.parts == 1 else 0.15  # a pipeline draws power while it fills and empties, too
-        assert abs(part.joules_per_token / whole.joules_per_token - 1) < filling
-        assert abs(sum(part.stalls.values()) - 1) < 1e-9
+        assert abs(guess.wavelets_per_token / whole.wavelets_per_token - 1) < 0.01
+        assert_close(part, whole)
     refused = row_of_strategy("tensor-parallel", problem.with_(shards=5))
     assert "expected 2 to 8 shards that divide both" in refused.why_not
     with pytest.raises(UsageError, match="position 20 in a prompt of 12: expected 0 to 11"):
         row_of(mapping, position=20)
+
+
+def test_a_full_host_link_is_what_it_is_however_fast_the_steps_are() -> None:
+    config = replace(SMALL, n_layer=2, n_embd=24, n_inner=96, n_head=3, n_positions=16, vocab_size=50)
+    free = Problem(config=config, wafer=toy(8, 8), dtype=f32, phase="prefill", prompt=12)
+    part = row_of(strategy("layer-sequential").plan(free), fidelity="sampled")
+    assert part.estimate_error < -0.05
+    rate = int(part.tokens_per_s)  # bytes a second; a token has 4
+    slow = free.with_(wafer=free.wafer.with_(host_bytes_per_second=rate))
+    assert row_of(strategy("layer-sequential").plan(slow), fidelity="sampled").tokens_per_s == rate / 4
+
+
+@pytest.mark.parametrize(("context", "position"), [(2, 1), (3, 2), (64, 1), (64, 3)])
+def test_the_first_positions_are_simulated_where_they_are(context: int, position: int) -> None:
+    """A step at each position is another: a row of PEs has one token more from the first one on."""
+    config = replace(SMALL, n_layer=2, n_embd=12, n_inner=48, n_head=2, vocab_size=20)
+    mapping = strategy("layer-sequential").plan(
+        Problem(config=config, wafer=toy(6, 1), dtype=f32, context=context)
+    )
+    part, whole = (row_of(mapping, fidelity=f, position=position) for f in ("sampled", "exact"))
+    before = row_of(mapping, fidelity="sampled", position=position - 1)
+    steps = (before, part) if position > 1 else (part,)  # whole: the mean of two steps where there are two before
+    assert abs(whole.step_cycles - sum(row.step_cycles for row in steps) / len(steps)) < 0.002 * part.step_cycles
+    with pytest.raises(UsageError, match="a step at position 0 simulated: expected position 1 or later"):
+        row_of(mapping, fidelity="exact", position=0)
 
 
 def test_rows_do_not_depend_on_the_processes_that_they_come_from() -> None:
