@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wse_sim.errors import FitError
 from wse_sim.mapping.placement import placement
 from wse_sim.mapping.plan.checks import why_not
 from wse_sim.mapping.plan.estimate import estimate
@@ -50,10 +49,7 @@ def arrange(problem: Problem, name: str, space: Space, nothing: str) -> Mapping:
         return mapping_of(asked, name, choice, rings)
 
     def good(choice: Choice) -> bool:
-        try:
-            return not why_not(placed(choice))
-        except FitError:
-            return False
+        return not why_not(placed(choice))
 
     def rough(choice: Choice) -> float:
         return _rough_period(problem, choice) / (max(1, room_for(problem, choice)) if space.copies else 1)

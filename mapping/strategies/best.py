@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 from wse_sim.errors import FitError
@@ -14,21 +15,29 @@ ESTIMATED = 3  # candidates that the closed forms look at
 
 
 def ladder(low: int, high: int, rung: float = RUNG) -> Iterator[int]:
-    """Sizes from `low` to `high`, each some part larger than the one before."""
+    """Sizes from `low` to `high`, each some part larger than the one before; none if `high` is less."""
     size = low
     while size < high:
         yield size
         size = max(size + 1, round(size * rung))
-    yield high
+    if high >= low:
+        yield high
 
 
 def best(candidates: Iterable[T], rough: Callable[[T], float], good: Callable[[T], bool], exact: Callable[[T], float],
          nothing: str) -> T:  # fmt: skip
-    """Of the candidates that look cheapest and are good, the cheapest; FitError with `nothing` if none is good."""
-    finalists: list[T] = []
-    for candidate in sorted(candidates, key=rough):
-        if len(finalists) < ESTIMATED and good(candidate):
-            finalists.append(candidate)
+    """Of the candidates that look cheapest and are good, the cheapest; FitError with `nothing` if none is good.
+
+    `good` may raise FitError, too, for a candidate that is not.
+    """
+    finalists = [*islice((one for one in sorted(candidates, key=rough) if _is(good, one)), ESTIMATED)]
     if not finalists:
         raise FitError(nothing)
     return min(finalists, key=exact)
+
+
+def _is(good: Callable[[T], bool], candidate: T) -> bool:
+    try:
+        return good(candidate)
+    except FitError:
+        return False

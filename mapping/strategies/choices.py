@@ -36,7 +36,7 @@ def shards(problem: Problem) -> list[int]:
     """Numbers of shards that the model can be dealt to, from 2 on; one if the problem asks for it."""
     config = problem.config
     wanted = [problem.shards] if problem.shards else range(2, min(MOST_SHARDS, problem.width) + 1)
-    return [n for n in wanted if n > 1 and config.n_head % n == 0 and config.n_inner % n == 0]
+    return [n for n in wanted if 1 < n <= problem.width and config.n_head % n == 0 and config.n_inner % n == 0]
 
 
 def choices(problem: Problem, parts: int, count: int) -> list[Choice]:

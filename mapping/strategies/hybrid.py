@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from itertools import product
 
+from wse_sim.errors import FitError
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.strategies.arrange import Space, arrange
 from wse_sim.mapping.strategies.choices import shards, stages
 from wse_sim.mapping.strategies.strategy import Problem, Strategy
+from wse_sim.mapping.strategies.tensor import indivisible
 
 NAME = "hybrid"
 
@@ -15,9 +17,10 @@ NAME = "hybrid"
 def plan(problem: Problem) -> Mapping:
     """The numbers, two of them larger than 1, and the sizes with which all copies together are fastest."""
     parts = [n for n in ([problem.stages] if problem.stages else [1, *stages(problem)]) if n >= problem.sequences]
-    kinds = list(product(parts, [problem.shards] if problem.shards else [1, *shards(problem)]))
-    if problem.phase == "prefill" and not (problem.stages or problem.shards):  # whose closed forms take longer
-        kinds = [(count, dealt) for count, dealt in kinds if 1 in (count, dealt)]
+    dealt = shards(problem) if problem.shards > 1 else [1, *shards(problem)][: 1 if problem.shards else None]
+    if not dealt:
+        raise FitError(indivisible(problem))
+    kinds = [*product(parts, dealt)]
     nothing = (
         f"{problem.config.name} in {problem.dtype.name} with {problem.context:,} tokens of context: no mixture of "
         f"replicas, stages and shards fits {problem.width}x{problem.height} PEs of {problem.wafer.name}; try f16, a "

@@ -15,7 +15,7 @@ from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.model import GPTConfig, preset
 from wse_sim.mapping.plan.checks import checks, why_not
 from wse_sim.mapping.plan.estimate import estimate
-from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.mapping import Mapping, Phase
 from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.fit import bytes_needed, fit
 from wse_sim.mapping.region.layout import Layout
@@ -102,6 +102,45 @@ def test_a_strategy_goes_by_what_it_is_asked_for_or_refuses_it(name: str, option
         "replicas": mapping.replicas, "placement": mapping.placement,
     }  # fmt: skip
     assert found[option] == OPTIONS[option]
+
+
+PHASES: tuple[Phase, ...] = ("decode", "prefill")
+TINY = GPTConfig(name="tiny", n_layer=3, n_embd=12, n_head=3, n_positions=7, vocab_size=5)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("name", "parts"), [("pipeline", 4), ("hybrid", 3)])
+def test_a_column_of_pes_is_a_pipeline_of_single_ones(name: str, parts: int, phase: Phase) -> None:
+    mapping = strategy(name).plan(Problem(config=TINY, wafer=WSE2, width=1, height=7, phase=phase))
+    assert why_not(mapping) == ""
+    assert len(mapping.parts(0)) == parts
+    assert all((place.width, place.height) == (1, 1) for place in mapping.places)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_smaller_regions_are_found_beside_a_dead_column(name: str, phase: Phase) -> None:
+    dead = frozenset((5, y) for y in range(12))
+    mapping = strategy(name).plan(Problem(config=TINY, wafer=WSE2, width=12, height=12, dead=dead, phase=phase))
+    assert why_not(mapping) == ""
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("name", ["tensor-parallel", "hybrid"])
+@pytest.mark.parametrize(("width", "count"), [(2, 3), (9, 2)])
+def test_shards_that_columns_or_heads_do_not_make_are_refused(name, phase, width: int, count: int) -> None:
+    problem = Problem(config=TINY, wafer=WSE2, width=width, height=9, shards=count, phase=phase)
+    with pytest.raises(FitError, match=f"tiny has 3 heads .* 2 to 8 shards that divide both and the {width} columns"):
+        strategy(name).plan(problem)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_hybrid_has_stages_and_shards_where_no_copy_finds_room(phase: Phase) -> None:
+    config = GPTConfig(name="wide", n_layer=4, n_embd=192, n_head=2, n_positions=8, vocab_size=20)
+    mapping = strategy("hybrid").plan(Problem(config=config, wafer=WSE2, width=18, height=8, dtype=f16, phase=phase))
+    assert (mapping.replicas, mapping.places[0].shards) == (1, 2)
+    assert len(mapping.parts(0)) > 1
+    assert why_not(mapping) == ""
 
 
 def test_one_stage_is_no_pipeline_and_one_shard_not_tensor_parallel() -> None:
