@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wse_sim.errors import UsageError
 from wse_sim.kernels import rounding
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.collective.plan import plan
@@ -23,13 +24,18 @@ Floats = NDArray[np.floating[Any]]
 
 
 class RoundedGPT:
-    """One sequence; what a session with this layout must give.
+    """One sequence; what a session with this layout must give. UsageError for one in shards.
 
     hidden        (d,) residual stream of the last token
     keys, values  (tokens, d) of each layer
     """
 
     def __init__(self, layout: Layout, tensors: Weights) -> None:
+        if layout.shards > 1:
+            raise UsageError(
+                f"numbers of {layout.shards} shards outside the fabric: not written, their sums have another order; "
+                "expected 1 shard, or numbers computed on the wafer"
+            )
         self.layout, config = layout, layout.config
         self.weights = _Rounded(layout, tensors)
         lengths = (layout.width, layout.height)

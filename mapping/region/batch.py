@@ -90,10 +90,11 @@ class BatchStage:
         r, m = self.resident, self.layout
         self._norm(pe, layer.ln_1, hidden, self.rows)
         self._linear(pe, layer.qkv, r.normed, r.qkv, "qkv")
-        attention.emit(
-            pe, self._x, self._y, r.qkv, r.mixed, layer.caches[0], r.heads, self.crowd.places, r.mix_scratch,
-            rows=self.rows, scale=1 / m.config.score_divisor(i),
-        )  # fmt: skip
+        for region, inside in self.stage.shards:
+            attention.emit(
+                pe.on(region), inside, self._y, r.qkv, r.mixed, layer.caches[0], r.heads, self.crowd.places,
+                r.mix_scratch, rows=self.rows, scale=1 / m.config.score_divisor(i),
+            )  # fmt: skip
         self._linear(pe, layer.out, r.mixed, r.update, "projection")
         self._add(pe)
         self._norm(pe, layer.ln_2, hidden, self.rows)

@@ -15,6 +15,7 @@ from wse_sim.kernels.transformer.heads import head_slots
 from wse_sim.kernels.transformer.likeliest import room
 from wse_sim.mapping.region.cycles import StageCycles
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.traffic import line_of_a_shard
 
 
 def batch_cycles(layout: Layout, position: int, *, spare: bool = False) -> StageCycles:
@@ -47,7 +48,8 @@ def _layer(layout: Layout, along_x: Tree, along_y: Tree, position: int) -> dict[
         "ln_1": norm,
         "qkv": _linear(layout, along_y, hidden, 3 * features),
         "attention": attention.cost(
-            wafer, along_x, along_y, heads, many, tokens, dtype=dtype, sums=layout.accumulate
+            wafer, line_of_a_shard(layout) or along_x, along_y, heads, many, tokens, dtype=dtype,
+            sums=layout.accumulate,
         ),
         "projection": _linear(layout, along_x, features, hidden),
         "residual_1": rest,

@@ -15,6 +15,7 @@ from wse_sim.kernels.price import Price
 from wse_sim.kernels.transformer import attention, embedding, gelu, kv_cache, layernorm, likeliest, logits, residual
 from wse_sim.kernels.transformer.heads import HeadSlots, head_slots
 from wse_sim.mapping.region.layout import Layout
+from wse_sim.mapping.region.traffic import line_of_a_shard
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _layer(layout: Layout, along_x: Tree, along_y: Tree, position: int) -> dict[
     tokens = position // layout.height + 1  # on the fullest row
     rest = residual.cost(wafer, hidden, dtype=dtype)
     heads = _head_slots(layout.features, layout.config.n_head)
-    inside = along_x if layout.shards == 1 else plan(wafer, layout.width // layout.shards, groups=())
+    inside = line_of_a_shard(layout) or along_x
     return {
         "ln_1": norm,
         "qkv": _linear(layout, along_y, hidden, 3 * features),

@@ -19,6 +19,7 @@ from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.generation.turns import Progress, turns
 from wse_sim.mapping.model import GPTConfig, preset, random_weights
+from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.fit import fit, require_fit
 from wse_sim.mapping.region.layout import Layout
 
@@ -58,6 +59,21 @@ def test_each_sequence_is_as_if_alone(config, width, height, wafer, precision, s
     report = session.report()
     assert sum(found.cycles) == report.cycles
     assert report.broken_laws() == ()
+
+
+@pytest.mark.parametrize(("shards", "width"), [(2, 6), (3, 9), (6, 6)])
+def test_each_sequence_is_as_if_alone_in_shards_too(shards: int, width: int) -> None:
+    config = GPTConfig("six", n_layer=2, n_embd=24, n_head=6, n_positions=16, vocab_size=50)
+    weights, prompts = lively(config, 2), [[4, 5, 6, 7], [1], [9, 9, 3]]
+    alone = Layout(config=config, wafer=WSE3, width=width, height=4, dtype=f16, shards=shards)
+    session = BatchSession(replace(alone, batch=3), weights)
+    for one, prompt in zip(generate_batch(session, prompts, 3).sequences, prompts, strict=True):
+        expected = generate(Session(alone, weights), prompt, 3)
+        assert one.token_ids == expected.token_ids
+        assert one.logits.tobytes() == expected.logits.tobytes()
+    session.step(next(turns([Progress([3], 1) for _ in prompts])))
+    guess = batch_cycles(session.layout, 0).total
+    assert guess == pytest.approx(session.report().launches[-1], rel=0.05)
 
 
 @pytest.mark.parametrize("sampling", [None, DRAWN])

@@ -77,3 +77,10 @@ def test_precisions_that_the_machine_lacks(dtype, accumulate) -> None:
     config = GPTConfig("tiny", 1, 4, 1, n_positions=4, vocab_size=5)
     with pytest.raises(UsageError, match=r"expected f32 with f32, or f16 with f16 or f32"):
         Layout(config=config, wafer=WSE2, width=2, height=2, dtype=dtype, accumulate=accumulate)
+
+
+def test_shards_add_up_in_an_order_of_their_own_and_are_refused() -> None:
+    config = GPTConfig("two", n_layer=1, n_embd=24, n_head=2, n_positions=8, vocab_size=20)
+    layout = Layout(config=config, wafer=WSE2, width=6, height=5, shards=2)
+    with pytest.raises(UsageError, match="numbers of 2 shards outside the fabric: not written"):
+        RoundedGPT(layout, lively(config, 1))
