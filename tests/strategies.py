@@ -76,21 +76,20 @@ def programs(phases: int = 5, *, timed: bool = True) -> st.SearchStrategy[Case]:
 
 def random_case(
     rng: Random, phases: int = 5, *, timed: bool = True, plain: bool = False, grid: tuple[int, int] | None = None,
-    host: bool = False, slots: bool = False, starts: bool = False,
+    host: bool = False, slots: bool = False,
 ) -> Case:  # fmt: skip
     """A program of up to so many phases.
 
     timed  else results do not depend on how fast anything is
     plain  only main threads, one after the other: no background slots, data tasks, clocks or new routes
     slots  background slots all the same, which start no tasks
-    starts  background slots that may start tasks
     host   words come from the host, too, and filters thin colours out
     """
     width, height = grid or rng.choice(GRIDS)
     columns, rows = _sides_of_wafer(rng, width, height) if host else (width, height)
     sides = _at_the_edge(width, height, columns, rows) if host else ()
-    timed, slots = timed and not plain, slots or starts
-    draft = Draft(rng, width, height, timed=timed, plain=plain, sides=sides, slots=slots, starts=starts)
+    timed = timed and not plain
+    draft = Draft(rng, width, height, timed=timed, plain=plain, sides=sides, slots=slots)
     draft.fill(rng.randint(1, phases))
     program = draft.b.finish()
     launches = [draft.random_arguments() for _ in range(rng.choice((1, 1, 1, 2, 3)))]
@@ -192,7 +191,7 @@ class Draft:
 
     def __init__(
         self, rng: Random, width: int, height: int, *, timed: bool = True, plain: bool = False,
-        sides: tuple[Direction, ...] = (), slots: bool = False, starts: bool = False,
+        sides: tuple[Direction, ...] = (), slots: bool = False,
     ) -> None:  # fmt: skip
         self.sides = sides  # from which words of the host may come
         self.streams: dict[str, tuple[np.ndarray, int]] = {}
@@ -201,7 +200,7 @@ class Draft:
         self.timed = timed
         self.plain = plain
         self.slots = slots or not plain
-        self.starts = starts or not plain
+        self.starts = not plain
         self.b = Builder(width, height)
         self.pes = list(self.b.grid)
         self.notes: list[str] = []

@@ -7,17 +7,15 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycle.scalar import on_integers
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.origin import CONSTANT, DATA, UNSEEN, number_at, wrapped
+from wse_sim.engine.stream.origin import number_at, wrapped
 from wse_sim.engine.stream.script import write_script
 from wse_sim.engine.stream.tables import (
     C_ACTIVE,
-    C_BEGIN,
     C_BLOCKED,
     C_CUE,
     C_NEXT,
     C_NODE,
     C_WITHIN,
-    CHOOSES,
     EXACT,
     MEMORY_NODE,
     REGISTER_NODE,
@@ -52,53 +50,29 @@ def cast(stream: Stream, pe: int) -> int:
         if script < 0 or tried == MOST_TRIED:
             script = write_script(stream, pe)
     scripts.tried[code] = script
-    if script >= 0 and stream.counter[CHOOSES]:
-        learn(stream, script, pe)
     return script
-
-
-@jit
-def learn(stream: Stream, script: int, pe: int) -> None:
-    """What control knows at the end of a script, once it fits."""
-    progress, scripts = stream.progress, stream.scripts
-    fits(stream, script, pe)
-    for register in range(scripts.origin.shape[1]):
-        origin = scripts.origin[script, register]
-        if origin == UNSEEN:
-            continue
-        progress.unknown[pe, register] = origin == DATA
-        if origin == CONSTANT:
-            progress.ints[pe, register] = scripts.ints[script, register]
-        elif origin >= 0:
-            progress.ints[pe, register] = np.int32(scripts.value[origin])
 
 
 @jit
 def fits(stream: Stream, script: int, pe: int) -> bool:
     """Whether control reads on this PE what it has read where the script was written."""
-    scripts, core, control = stream.scripts, stream.state.cores.state, stream.progress.control
-    row, node, value, ints = scripts.script, scripts.node, scripts.value, stream.state.cores.ints
-    code, base = scripts.code[stream.state.cores.role[pe]], np.int64(stream.state.memory.base[pe])
-    active, blocked, within, begin = core[pe, at.ACTIVE], core[pe, at.BLOCKED], core[pe, at.WITHIN], np.int64(0)
-    unknown, place_of_unknown = scripts.stale, np.int64(code)
-    if stream.counter[CHOOSES]:
-        active, blocked, within, begin = control[pe, 0], control[pe, 1], control[pe, 2], control[pe, 3]
-        ints, unknown, place_of_unknown = stream.progress.ints, stream.progress.unknown, np.int64(pe)
+    scripts, core = stream.scripts, stream.state.cores.state
+    row, node, value = scripts.script, scripts.node, scripts.value
     if (
-        active != row[script, C_ACTIVE]
-        or blocked != row[script, C_BLOCKED]
-        or within != row[script, C_WITHIN]
-        or begin != row[script, C_BEGIN]
+        core[pe, at.ACTIVE] != row[script, C_ACTIVE]
+        or core[pe, at.BLOCKED] != row[script, C_BLOCKED]
+        or core[pe, at.WITHIN] != row[script, C_WITHIN]
     ):
         return False
+    code, base = scripts.code[stream.state.cores.role[pe]], np.int64(stream.state.memory.base[pe])
     first = row[script, C_NODE]
     for each in range(row[script + 1, C_NODE] - first):
         place = first + each
         kind = node[place, X_KIND]
         if kind == REGISTER_NODE:
-            if unknown[place_of_unknown, node[place, X_A]]:
+            if scripts.stale[code, node[place, X_A]]:
                 return False
-            found = np.int64(ints[pe, node[place, X_A]])
+            found = np.int64(stream.state.cores.ints[pe, node[place, X_A]])
         elif kind == MEMORY_NODE:
             found = number_at(stream, base, node[place, X_OP], node[place, X_A])
         else:

@@ -7,7 +7,6 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycle.tally import cross
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.choices import tasks_at
 from wse_sim.engine.stream.count_slots import add_cycles, count_slots, slots_end
 from wse_sim.engine.stream.dates import (
     arriving,
@@ -19,13 +18,12 @@ from wse_sim.engine.stream.filing import IN_SECTION
 from wse_sim.engine.stream.origin import CONSTANT, DATA
 from wse_sim.engine.stream.passed import ALL_DATES, count_crossings, count_fifo
 from wse_sim.engine.stream.router import turn_before
-from wse_sim.engine.stream.stairs import LATEST, date_of, last_date, next_ready, same
+from wse_sim.engine.stream.stairs import date_of, last_date, next_ready, same
 from wse_sim.engine.stream.tables import (
     C_CODE,
     C_COUNT,
     C_NOTE,
     C_PES,
-    CHOOSES,
     COMPONENT,
     FIRST,
     IN_SLOT,
@@ -50,7 +48,6 @@ from wse_sim.engine.stream.tables import (
     O_PACE,
     O_PE,
     OPERATIONS,
-    PICKING,
     SCRIPTS,
     U_NOTE,
     U_NOTES,
@@ -82,10 +79,7 @@ def count_component(stream: Stream) -> None:
         for index in range(parts.first[component], parts.first[component + 1]):
             count_crossings(stream, np.int64(parts.pe[index]))
     for operation in range(stream.counter[OPERATIONS]):
-        if stream.trace.operation[operation, O_PACE] == PICKING:
-            count_script(stream, stream.trace.operation[operation, O_PE], stream.trace.operation[operation, O_LEAF_A])
-            mark_after(stream, operation, np.int64(stream.trace.operation[operation, O_CUE]))
-        elif not stream.trace.due[operation] & IN_SLOT:
+        if not stream.trace.due[operation] & IN_SLOT:
             count_operation(stream, operation)
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = np.int64(parts.tree[index])
@@ -94,7 +88,7 @@ def count_component(stream: Stream) -> None:
                 count_fifo(stream, tree, node)
     for index in range(parts.first[component], parts.first[component + 1]):
         if stream.progress.script[parts.pe[index]] >= 0:
-            count_script(stream, parts.pe[index], stream.progress.begun[parts.pe[index]])
+            count_script(stream, parts.pe[index], stream.progress.script[parts.pe[index]])
             if stream.progress.slotted[parts.pe[index]]:
                 count_slots(stream, np.int64(parts.pe[index]))
     count_scripts(stream)
@@ -160,8 +154,6 @@ def end_core(stream: Stream, pe: int) -> None:
     core, end = cores.state, scripts.core
     for column in (at.MODE, at.ROW, at.PC, at.BUBBLE, at.ACTIVE, at.BLOCKED, at.LABEL, at.WITHIN):
         core[pe, column] = end[script, column]
-    if stream.counter[CHOOSES]:
-        core[pe, at.BLOCKED] = tasks_at(stream, pe, LATEST)[1]
     delay = stream.begin[0]
     if operation >= 0:
         delay += delay_until(stream, operation)
@@ -170,31 +162,13 @@ def end_core(stream: Stream, pe: int) -> None:
     if stream.progress.slotted[pe]:
         core[pe, at.SINCE] = core[pe, at.FINISH] = max(core[pe, at.FINISH], stream.begin[0] + slots_end(stream, pe))
     cross(stream.state, pe, core[pe, at.WITHIN], np.int64(-1))
-    if not stream.begin[2] and stream.counter[CHOOSES]:
-        keep_known(stream, pe)
-    elif not stream.begin[2]:
+    if not stream.begin[2]:
         code = scripts.script[script, C_CODE]
         for register in range(cores.ints.shape[1]):
             if scripts.origin[script, register] == CONSTANT:
                 cores.ints[pe, register] = scripts.ints[script, register]
             elif scripts.origin[script, register] == DATA:
                 scripts.stale[code, register] = 1
-
-
-@jit
-def keep_known(stream: Stream, pe: int) -> None:
-    """Registers, and places in memory that are as good, hold what control knows of them; the others are stale."""
-    scripts, progress, cores = stream.scripts, stream.progress, stream.state.cores
-    code, registers = scripts.code[cores.role[pe]], cores.ints.shape[1]
-    for register in range(registers):
-        scripts.stale[code, register] |= progress.unknown[pe, register]
-        cores.ints[pe, register] = progress.ints[pe, register]
-    for each in range(scripts.first_cell[code], scripts.first_cell[code + 1]):
-        register = registers + each - scripts.first_cell[code]
-        scripts.stale[code, register] |= progress.unknown[pe, register]
-        if not progress.unknown[pe, register]:
-            place = (stream.state.memory.base[pe] + scripts.cell[each]) >> 2
-            stream.state.memory.u32[place] = np.uint32(progress.ints[pe, register])
 
 
 @jit

@@ -8,6 +8,7 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.dates import (
     arriving,
+    delay_until,
     end_of,
     free_again,
     of_operation,
@@ -31,17 +32,13 @@ from wse_sim.engine.stream.tables import (
     O_LEAF_A,
     O_LEAF_B,
     O_PACE,
-    O_START,
-    PICKING,
     U_ROW,
-    U_SLOT,
     U_WITHIN,
     Stream,
 )
 from wse_sim.engine.stream.windows import (
     IDLE,
     IN_GAP,
-    S_ISSUE,
     S_OPERATION,
     W_BEFORE,
     W_BEGIN,
@@ -79,49 +76,28 @@ def slots_end(stream: Stream, pe: int) -> int:
 
 @jit
 def count_slots(stream: Stream, pe: int) -> None:
-    """Takes the cycles in which slots do groups from what they would count as else, and counts those between scripts.
+    """Takes the cycles in which slots do groups from what they would count as else, and counts those after the script.
 
     The main thread's have been counted as if there were no slots.
     """
-    record, slots, slot = stream.trace.operation, stream.state.cores.threads - 1, stream.slot
-    for k in range(slots):
-        slot[k, S_OPERATION], slot[k, S_ISSUE] = -1, stream.progress.issue[pe * slots + k]
-        operation, issue = started_before(stream, slot[k, S_ISSUE])
+    slots = stream.state.cores.threads - 1
+    for slot in range(slots):
+        stream.slot[slot, S_OPERATION] = -1
+        operation, issue = started_before(stream, np.int64(stream.progress.issue[pe * slots + slot]))
         while operation >= 0:
             count_groups(stream, pe, operation)
             operation, issue = started_before(stream, issue)
-    operation, script = np.int64(stream.progress.last[pe]), np.int64(stream.progress.script[pe])
-    begin = end_of(stream, operation) - record[operation, O_START] + stream.scripts.core[script, at.READY]
+    script = np.int64(stream.progress.script[pe])
+    begin = delay_until(stream, np.int64(stream.progress.last[pe])) + stream.scripts.core[script, at.READY]
     section = np.int64(stream.scripts.core[script, at.WITHIN])
-    count_between(stream, pe, section, begin, LATEST)
-    while operation >= 0:
-        if record[operation, O_PACE] == ISSUING:
-            slot[stream.scripts.cue[record[operation, O_CUE], U_SLOT], S_ISSUE] = record[operation, O_A]
-        elif record[operation, O_PACE] == PICKING:
-            section, begin = section_before(stream, operation), np.int64(record[operation, O_LEAF_B])
-            count_between(stream, pe, section, begin, end_of(stream, operation))
-        operation = np.int64(record[operation, O_BEFORE])
-    for k in range(slots):
-        slot[k, S_ISSUE] = stream.progress.issue[pe * slots + k]
-    stream.state.cores.state[pe, at.TURN] = turn_before(stream, pe, LATEST)
-
-
-@jit
-def count_between(stream: Stream, pe: int, section: int, begin: int, end: int) -> None:
-    """Cycles in which the main thread has nothing to do while slots are in use: the reason of the lowest counts."""
-    for slot in range(stream.state.cores.threads - 1):
-        issue = stream.slot[slot, S_ISSUE]
+    for place in range(pe * slots, pe * slots + slots):
+        issue = np.int64(stream.progress.issue[place])
         if issue >= 0:
-            until = min(end, free_again(stream, issue))
-            if until > begin:
-                count_idle(stream, pe, section, issue, begin, until)
-                begin = until
-
-
-@jit
-def section_before(stream: Stream, pick: int) -> int:
-    """Section in which the main thread was when it picked a task."""
-    return np.int64(stream.scripts.cue[stream.trace.operation[pick, O_CUE], U_WITHIN])
+            end = free_again(stream, issue)
+            if end > begin:
+                count_idle(stream, pe, section, issue, begin, end)
+                begin = end
+    stream.state.cores.state[pe, at.TURN] = turn_before(stream, pe, LATEST)
 
 
 # -- groups ---------------------------------------------------------------------------------------------
@@ -170,10 +146,9 @@ def section_of_window(stream: Stream, pe: int, before: int) -> int:
     record, window, cues = stream.trace.operation, stream.window, stream.scripts.cue
     if window[W_KIND] == IN_GAP:
         return np.int64(stream.scripts.gap[window[W_GAP] - 1, H_SECTION])
-    main = np.int64(record[before, O_AFTER])
     if window[W_KIND] == IDLE:
-        script = stream.progress.script[pe]
-        return section_before(stream, main) if main >= 0 else np.int64(stream.scripts.core[script, at.WITHIN])
+        return np.int64(stream.scripts.core[stream.progress.script[pe], at.WITHIN])
+    main = np.int64(record[before, O_AFTER])
     if record[main, O_PACE] == ISSUING:
         return np.int64(cues[record[main, O_CUE], U_WITHIN])
     return np.int64(stream.state.code.row[cues[record[main, O_CUE], U_ROW], at.SECTION])
@@ -250,9 +225,9 @@ def count_reason(stream: Stream, pe: int, section: int, label: int, begin: int, 
     if begin >= end:
         return
     record, slots, cycles = stream.trace.operation, stream.state.cores.threads - 1, end - begin
-    for slot in range(slots):
-        if stream.slot[slot, S_ISSUE] >= 0:
-            other = np.int64(record[stream.slot[slot, S_ISSUE], O_B])
+    for place in range(pe * slots, pe * slots + slots):
+        if stream.progress.issue[place] >= 0:
+            other = np.int64(record[stream.progress.issue[place], O_B])
             if other >= 0:
                 dates, count = of_operation(stream, other), np.int64(record[other, O_COUNT])
                 cycles -= words_before(stream, dates, count, end) - words_before(stream, dates, count, begin)

@@ -7,13 +7,10 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.state import Code, State
 from wse_sim.engine.stream.tables import ROUTER_FIFOS
-from wse_sim.hardware.dtypes import i32
 
 REROUTES = "meets a colour whose routes are rewritten"
-STARTS_TASKS = "has background slots that start tasks"
-TASKS_FROM_SLOTS = False  # covered in choices, but not yet exact in all random programs
 NOT_COVERED = (
-    STARTS_TASKS,
+    "has background slots that start tasks",
     REROUTES,
     "adds a stream to itself",
 )
@@ -23,8 +20,6 @@ def uncovered(state: State) -> np.ndarray:
     """Reason why the stream engine cannot run each PE, (pes,) int64, an index; -1: it can."""
     code, fabric = state.code, state.fabric
     roles = _of_roles(code, _rows(code.row))
-    if not TASKS_FROM_SLOTS:
-        roles[choosing(state)] = NOT_COVERED.index(STARTS_TASKS)
     roles[((code.trigger >= 0) & (code.entry >= 0)).any(axis=1)] = DATA_TASKS
     turned = np.unique(code.row[code.row[:, at.KIND] == at.REROUTE, at.COLOR])
     meets = (code.fifo[:, turned] >= 0).any(axis=(1, 2)) | (code.input[:, turned] >= 0).any(axis=1)
@@ -80,7 +75,7 @@ def _rows(row: np.ndarray) -> np.ndarray:
     kind = row[:, at.KIND]
     streams = (row[:, at.A + at.O_KIND] == at.STREAM) & (row[:, at.B + at.O_KIND] == at.STREAM)
     same = streams & (row[:, at.A + at.O_BASE] == row[:, at.B + at.O_BASE])
-    found = [kind == at.REROUTE, (kind == at.VECTOR) & same]
+    found = [(kind == at.VECTOR) & (row[:, at.DONE] != 0), kind == at.REROUTE, (kind == at.VECTOR) & same]
     return np.select(found, list(range(len(found))), -1)
 
 
@@ -93,26 +88,6 @@ def _of_roles(code: Code, by_row: np.ndarray) -> np.ndarray:
     by_task = np.maximum.reduceat(by_row[code.sequence], begins)
     found = np.where(code.entry >= 0, by_task[np.searchsorted(begins, code.entry)], -1)
     return found.max(axis=1, initial=-1).astype(np.int64)  # type: ignore[no-any-return]
-
-
-def choosing(state: State) -> np.ndarray:
-    """Roles on which the ends of operations in slots activate or unblock tasks, (roles,) bool."""
-    row = state.code.row
-    return _of_roles(state.code, (row[:, at.KIND] == at.VECTOR) & (row[:, at.DONE] != 0)) > 0
-
-
-def cells(state: State, role: int) -> list[int]:
-    """Whole numbers of 32 bits in a role's data area that nothing but scalar instructions writes, by their offset."""
-    row = state.code.row[_rows_of(state.code, role, _ends(state.code))]
-    row = row[row[:, at.DST + at.O_KIND] == at.MEMORY]
-    base, low, high = row[:, at.DST + at.O_BASE], row[:, at.DST + at.O_LOW], row[:, at.DST + at.O_HIGH]
-    fixed = (row[:, at.KIND] == at.SCALAR) & (row[:, at.DST + at.O_WHERE] < 0)
-    fixed &= row[:, at.DST + at.O_DTYPE] == i32.code
-    found = np.unique(base[fixed])
-    others = [(found + i32.bytes > low[k]) & (found < high[k]) for k in np.flatnonzero(~fixed)]
-    overlaps = np.diff(found, append=found[-1:] + i32.bytes) < i32.bytes
-    overlaps[1:] |= overlaps[:-1].copy()
-    return found[~np.any([overlaps, *others], axis=0)].tolist()  # type: ignore[no-any-return]
 
 
 def _ends(code: Code) -> np.ndarray:

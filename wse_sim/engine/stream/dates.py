@@ -11,9 +11,8 @@ import numpy as np
 
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
-from wse_sim.engine.stream.due import operation_due, place_due, place_of, ports_due, revise
+from wse_sim.engine.stream.due import operation_due, place_due, place_of, ports_due
 from wse_sim.engine.stream.stairs import (
-    FOREVER,
     GROUND,
     UNSET,
     Stair,
@@ -26,7 +25,6 @@ from wse_sim.engine.stream.stairs import (
     same,
 )
 from wse_sim.engine.stream.tables import (
-    CHOOSES,
     G_AFTER,
     G_BEFORE,
     G_COUNT,
@@ -54,7 +52,6 @@ from wse_sim.engine.stream.tables import (
     P_AT,
     P_SHIFT,
     P_STEPS,
-    PICKING,
     SHARES,
     U_ROW,
     Stream,
@@ -79,12 +76,11 @@ def is_leaf(stream: Stream, node: int) -> bool:
 
 @jit
 def leaving(stream: Stream, message: int, node: int) -> Stair:
-    """Dates at which a message's words leave a FIFO; where tasks are chosen, what nobody takes yet stays."""
+    """Dates at which a message's words leave a FIFO."""
     place = place_of(stream, message, node)
     at = np.int64(stream.trace.place[place, P_AT])
     if is_leaf(stream, node):
-        stair = of_operation(stream, at) if at >= 0 else UNSET
-        return FOREVER if stair[1] == 0 and stream.counter[CHOOSES] else stair
+        return of_operation(stream, at) if at >= 0 else UNSET
     return at, np.int64(stream.trace.place[place, P_STEPS]), np.int64(stream.trace.place[place, P_SHIFT])
 
 
@@ -171,8 +167,6 @@ def after_room(stream: Stream, stair: Stair, message: int, node: int) -> Stair:
 def date_operation(stream: Stream, operation: int) -> bool:
     """Dates an operation of the main thread anew; whether they have changed."""
     record = stream.trace.operation
-    if record[operation, O_PACE] == PICKING:
-        return False
     if record[operation, O_PACE] == ISSUING:
         date, before = start_of_operation(stream, operation), record[operation, O_A]
         if before >= 0:
@@ -227,8 +221,6 @@ def change_operation(stream: Stream, operation: int, stair: Stair) -> bool:
     if stream.progress.slotted[record[operation, O_PE]]:
         since = start_of_operation(stream, operation)
         slots_due(stream, operation, min(since, first_date(stream, old)) if old[1] > 0 else since)
-    if stream.counter[CHOOSES]:
-        revise(stream, np.int64(record[operation, O_PE]))
     operation_due(stream, record[operation, O_AFTER])
     if record[operation, O_PACE] == ISSUING:
         operation_due(stream, other)
@@ -271,7 +263,7 @@ def input_taken(stream: Stream, message: int, leaf: int, stair: Stair, is_first:
     parent, arrival = stream.trees.parent[leaf], arriving(stream, message, leaf)
     room = stream.trees.capacity[leaf] - stream.trees.latency[leaf]
     prompt = stair[0] == arrival[0] and stair[2] < arrival[2] + room
-    if not (is_first and prompt) or stream.counter[CHOOSES]:
+    if not (is_first and prompt):
         place_due(stream, message, parent)
     room_due(stream, message, leaf)
     if is_first and stream.trace.message[message, G_OPEN] > 0:

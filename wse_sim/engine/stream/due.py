@@ -17,7 +17,6 @@ from wse_sim.engine.stream.tables import (
     OPERATION_DUE,
     P_DUE,
     PORTS_DUE,
-    REVISED,
     Stream,
 )
 
@@ -52,12 +51,3 @@ def ports_due(stream: Stream, message: int, node: int) -> None:
     source = stream.trace.message[message, G_SOURCE]
     stream.trace.due[source] |= PORTS_DUE
     stream.counter[LOWEST_PORTS] = min(stream.counter[LOWEST_PORTS], source)
-
-
-@jit
-def revise(stream: Stream, pe: int) -> None:
-    """A core may now pick a task at another date."""
-    if not stream.progress.is_revised[pe]:
-        stream.progress.is_revised[pe] = 1
-        stream.progress.revised[stream.counter[REVISED]] = pe
-        stream.counter[REVISED] += 1

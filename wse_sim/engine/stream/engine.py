@@ -9,10 +9,9 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.shares import Left
 from wse_sim.engine.state import Cores, State, Tally
-from wse_sim.engine.stream.cover import OF_ITS_OWN, REASONS, cells, choosing, uncovered, written
+from wse_sim.engine.stream.cover import OF_ITS_OWN, REASONS, uncovered, written
 from wse_sim.engine.stream.run import begin_component, go
 from wse_sim.engine.stream.tables import (
-    BLOCKS,
     COMPONENT,
     CONTROL,
     COUNTERS,
@@ -84,7 +83,6 @@ _POOLS = {
     int(NODES): ("node",),
     int(RISKS): ("risk",),
     int(GAPS): ("gap",),
-    int(BLOCKS): ("block",),
 }
 """Arrays of the scripts that grow together, by their counter."""
 
@@ -119,9 +117,6 @@ class StreamEngine:
             pending=np.full(slots, -1, np.int32),
             slotted=np.zeros(pes, np.uint8),
             first_slot=np.zeros(pes, np.int32),
-            begun=np.full(pes, -1, np.int32),
-            picked=np.full(pes, -1, np.int32),
-            **_new_choices(pes if self._scripts.chooses.any() else 1, self._scripts.ints.shape[1]),
             contended=np.zeros(pes, np.uint8),
             turn=np.zeros(pes, np.int32),
         )
@@ -296,19 +291,6 @@ def _new_trace(draft: int, pes: int, nodes: int) -> Trace:
     )
 
 
-def _new_choices(pes: int, registers: int) -> dict[str, np.ndarray]:
-    """The arrays of `Progress` for the PEs whose tasks are chosen while dates are found, if there are any."""
-    return {
-        "control": np.zeros((pes, 4), np.int64),
-        "ints": np.zeros((pes, registers), np.int32),
-        "unknown": np.zeros((pes, registers), np.uint8),
-        "rests_until": np.full(pes, -1, np.int32),
-        "revised": np.zeros(pes, np.int32),
-        "is_revised": np.zeros(pes, np.uint8),
-        "heap": np.zeros(4 * pes + 16, np.int64),
-    }
-
-
 def _new_scripts(state: State) -> Scripts:
     ports = [part.reshape(len(part), -1) for part in (state.code.entry, state.code.input, state.code.output)]
     _, code = np.unique(np.concatenate(ports, axis=1), axis=0, return_inverse=True)
@@ -316,9 +298,7 @@ def _new_scripts(state: State) -> Scripts:
     first, ranges = written(state)
     of_code = [int(np.flatnonzero(code == each)[0]) for each in range(code.max() + 1)]
     parts = [ranges[first[role] : first[role + 1]] for role in of_code]
-    chooses = choosing(state)[of_code]
-    of_cell = [cells(state, role) if each else [] for role, each in zip(of_code, chooses, strict=True)]
-    registers = state.cores.ints.shape[1] + max(map(len, of_cell))
+    registers = state.cores.ints.shape[1]
     states, rows = state.tally.state.shape[1], len(state.code.row)
     few = len(of_code) + 16
     return Scripts(
@@ -326,9 +306,6 @@ def _new_scripts(state: State) -> Scripts:
         head=np.full(len(of_code), -1, np.int32),
         tried=np.full(len(of_code), -1, np.int32),
         stale=np.zeros((len(of_code), registers), np.uint8),
-        chooses=chooses.astype(np.uint8),
-        first_cell=np.concatenate([[0], np.cumsum([len(part) for part in of_cell])]).astype(np.int64),
-        cell=np.concatenate([np.zeros(0, np.int64), *(np.array(part, np.int64) for part in of_cell)]),
         first=np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64),
         range=np.concatenate([np.zeros((0, 2), np.int64), *parts]),
         script=np.zeros((few, SCRIPT), np.int32),
@@ -341,7 +318,6 @@ def _new_scripts(state: State) -> Scripts:
         cue=np.empty((16 * few, CUE), np.int32),
         note=np.empty((16 * few, 4), np.int32),
         gap=np.empty((16 * few, 4), np.int32),
-        block=np.empty((few, 3), np.int32),
         count=np.empty((16 * few, 4), np.int64),
         node=np.empty((16 * few, NODE), np.int64),
         risk=np.empty((few, 3), np.int32),

@@ -1,4 +1,4 @@
-"""What a script consists of, written down as it is played: cues, notes, risks, blocks and gaps."""
+"""What a script consists of, written down as it is played: cues, notes, risks and gaps."""
 
 from __future__ import annotations
 
@@ -9,10 +9,6 @@ from wse_sim.engine.cycle.main_thread import uses_fabric
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, A, B
 from wse_sim.engine.stream.tables import (
-    B_CUE,
-    B_TASK,
-    B_TIME,
-    BLOCKS,
     C_CUE,
     CUES,
     FULL,
@@ -136,19 +132,6 @@ def add_risk(stream: Stream, script: int, time: int) -> bool:
     risk[place, R_CUE], risk[place, R_TIME] = last_cue(stream, script), time
     risk[place, R_ORDINAL] = stream.counter[ORDINAL]
     stream.counter[RISKS] = place + 1
-    return True
-
-
-@jit
-def add_block(stream: Stream, script: int, row: int, time: int) -> bool:
-    """The main thread blocks a task that the end of a slot's operation may unblock."""
-    block, place = stream.scripts.block, stream.counter[BLOCKS]
-    if place == block.shape[0]:
-        fails(stream, FULL, BLOCKS)
-        return False
-    block[place, B_CUE], block[place, B_TIME] = last_cue(stream, script), time
-    block[place, B_TASK] = stream.solo.code.row[row, at.TASK]
-    stream.counter[BLOCKS] = place + 1
     return True
 
 

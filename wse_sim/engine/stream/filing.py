@@ -9,7 +9,6 @@ from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.origin import CONSTANT, DATA
 from wse_sim.engine.stream.tables import (
     C_NODE,
-    CHOOSES,
     COUNTS,
     EXACT,
     K_COLUMN,
@@ -34,7 +33,7 @@ ZERO = np.int64(0)
 def keep_counts(stream: Stream, pe: int, keeps: bool) -> bool:
     """Clears the counts of the solo machine, and files them; returns whether that was too many."""
     solo, scripts = stream.solo, stream.scripts
-    within = stream.progress.control[pe, 2] if stream.counter[CHOOSES] else stream.state.cores.state[pe, at.WITHIN]
+    within = stream.state.cores.state[pe, at.WITHIN]
     full = keep_section(stream, within, keeps)  # in which the first task was picked
     for each in range(stream.counter[TOUCHED]):
         row = np.int64(scripts.rows[each])
@@ -73,15 +72,9 @@ def keep_nodes(stream: Stream, script: int) -> bool:
     """Files the nodes that control has read, and those that they are made from; False if there is no room.
 
     The origin of each register is then that of its value at rest: CONSTANT, the same for all that the script fits;
-    UNSEEN, as it was; or DATA. Where another script follows it may also be a node.
+    UNSEEN, as it was; or DATA.
     """
     scripts, counter = stream.scripts, stream.counter
-    follows = stream.counter[CHOOSES] != 0
-    if follows:
-        for register in range(scripts.origin.shape[1]):
-            origin = np.int64(scripts.origin[script, register])
-            if origin >= 0 and scripts.scratch[origin, X_NEED] == 0:
-                scripts.scratch[origin, X_NEED] = _USED
     scratch, node, renamed = scripts.scratch, scripts.node, scripts.value
     for back in range(counter[SCRATCH]):
         each = counter[SCRATCH] - 1 - back
@@ -94,7 +87,7 @@ def keep_nodes(stream: Stream, script: int) -> bool:
         origin = np.int64(scripts.origin[script, register])
         if origin >= 0 and scratch[origin, X_NEED] == EXACT:
             scripts.origin[script, register] = CONSTANT
-        elif origin >= 0 and not follows:
+        elif origin >= 0:
             scripts.origin[script, register] = DATA
     for each in range(counter[SCRATCH]):
         if scratch[each, X_NEED] == 0:
@@ -109,8 +102,4 @@ def keep_nodes(stream: Stream, script: int) -> bool:
             if node[place, side] >= 0:
                 node[place, side] = renamed[node[place, side]]
         counter[NODES] = place + 1
-    for register in range(scripts.origin.shape[1]):
-        origin = scripts.origin[script, register]
-        if origin >= 0:
-            scripts.origin[script, register] = renamed[origin]
     return True

@@ -16,7 +16,6 @@ from wse_sim.engine.stream.due import operation_due, place_due
 from wse_sim.engine.stream.settle import look_at_message, look_at_operation
 from wse_sim.engine.stream.tables import (
     C_CUE,
-    CHOOSES,
     DATES_DUE,
     DEADLOCK,
     FINE,
@@ -368,8 +367,7 @@ def new_message(stream: Stream, tree: int, groups: int, operation: int) -> int:
     record[message, G_WORDS] = NOBODY
     record[message, G_PLACES] = stream.counter[PLACES]
     record[message, G_BEFORE], record[message, G_AFTER] = before, -1
-    record[message, G_LEFT] = trees.leaves[tree]
-    record[message, G_OPEN] = np.int64(0) if stream.counter[CHOOSES] else np.int64(trees.leaves[tree])
+    record[message, G_LEFT] = record[message, G_OPEN] = trees.leaves[tree]
     if before >= 0:
         record[before, G_AFTER] = message
     else:

@@ -25,8 +25,6 @@ from wse_sim.engine.layout import DST, EACH, A, B
 from wse_sim.engine.stream.dates import delay_until, end_of, of_operation
 from wse_sim.engine.stream.stairs import LATEST, first_date
 from wse_sim.engine.stream.tables import (
-    C_ACTIVE,
-    C_BLOCKED,
     C_RISK,
     COMPONENT,
     FINE,
@@ -41,10 +39,8 @@ from wse_sim.engine.stream.tables import (
     O_B,
     O_COUNT,
     O_CUE,
-    O_LEAF_A,
     O_OUT,
     O_PACE,
-    PICKING,
     QUEUE_LENGTH,
     R_CUE,
     R_ORDINAL,
@@ -76,8 +72,7 @@ def begin_numbers(stream: Stream) -> None:
     for back in range(end - first):
         pe = np.int64(parts.pe[end - 1 - back])
         progress.parked[pe] = 0
-        if progress.begun[pe] >= 0:
-            progress.script[pe], progress.picked[pe] = progress.begun[pe], NOBODY
+        if progress.script[pe] >= 0:
             progress.done[pe] = progress.first[pe]
             core[pe, ORDINAL] = 0
             progress.queue[counter[QUEUE_LENGTH]] = pe
@@ -107,9 +102,7 @@ def compute_core(stream: Stream, pe: int) -> bool:
         operation = np.int64(progress.done[pe])
         if operation < 0:
             return True
-        if trace.operation[operation, O_PACE] == PICKING:
-            pick(stream, pe, operation)
-        elif trace.operation[operation, O_PACE] == ISSUING:
+        if trace.operation[operation, O_PACE] == ISSUING:
             slot = stream.scripts.cue[trace.operation[operation, O_CUE], U_SLOT]
             progress.pending[pe * (state.cores.threads - 1) + slot] = trace.operation[operation, O_B]
         else:
@@ -125,24 +118,6 @@ def compute_core(stream: Stream, pe: int) -> bool:
                 go_on_after(stream, pe, operation)
                 return True
         go_on_after(stream, pe, operation)
-
-
-@jit
-def pick(stream: Stream, pe: int, operation: int) -> None:
-    """The task with which the next script begins."""
-    core, script = stream.state.cores.state, np.int64(stream.trace.operation[operation, O_LEAF_A])
-    stream.progress.script[pe], stream.progress.picked[pe] = script, operation
-    core[pe, at.ACTIVE] = stream.scripts.script[script, C_ACTIVE]
-    core[pe, at.BLOCKED] = stream.scripts.script[script, C_BLOCKED]
-    start(stream, pe, pick_task(stream.state, pe, ZERO))
-    core[pe, ORDINAL] = 0
-
-
-@jit
-def start(stream: Stream, pe: int, task: int) -> None:
-    core, code = stream.state.cores.state, stream.state.code
-    core[pe, at.ACTIVE] &= ~(ONE << task)
-    core[pe, at.MODE], core[pe, at.PC] = at.RUNNING, code.entry[stream.state.cores.role[pe], task]
 
 
 @jit
@@ -268,16 +243,16 @@ def wake_readers(stream: Stream, pe: int, message: int) -> bool:
 
 @jit
 def run_to_operation(stream: Stream, pe: int) -> None:
-    """Runs instructions up to the next stream operation, or until there is nothing to do or a script ends."""
-    state, following = stream.state, np.int64(stream.progress.done[pe])
-    ends = following >= 0 and stream.trace.operation[following, O_PACE] == PICKING
+    """Runs instructions up to the next stream operation, or until there is nothing to do."""
+    state = stream.state
     core, rows = state.cores.state, state.code.row
     while core[pe, at.MODE] != at.STREAMING:
         if core[pe, at.MODE] == at.FREE:
-            task = NOBODY if ends else pick_task(state, pe, ZERO)
+            task = pick_task(state, pe, ZERO)
             if task < 0:
                 return
-            start(stream, pe, task)
+            core[pe, at.ACTIVE] &= ~(ONE << task)
+            core[pe, at.MODE], core[pe, at.PC] = at.RUNNING, state.code.entry[state.cores.role[pe], task]
         place = core[pe, at.PC]
         row = state.code.sequence[place]
         kind = rows[row, at.KIND]
@@ -364,9 +339,7 @@ def date_of(stream: Stream, pe: int) -> int:
     for each in range(stream.scripts.script[script, C_RISK], stream.scripts.script[script + 1, C_RISK]):
         if risk[each, R_ORDINAL] == ordinal:
             date += risk[each, R_TIME]
-            operation = np.int64(stream.progress.picked[pe])
-            if operation < 0:
-                operation = np.int64(stream.progress.first[pe])
+            operation = np.int64(stream.progress.first[pe])
             for _ in range(risk[each, R_CUE]):
                 operation = np.int64(stream.trace.operation[operation, O_AFTER])
             if risk[each, R_CUE] >= 0:

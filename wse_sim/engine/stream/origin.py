@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wse_sim.engine import layout as at
-from wse_sim.engine.arithmetic import F16, F32, I32, load, reads_destination
+from wse_sim.engine.arithmetic import F16, F32, load, reads_destination
 from wse_sim.engine.cycle.main_thread import run_instruction
 from wse_sim.engine.cycle.operand import bytes_of, inside, start_of
 from wse_sim.engine.cycle.tally import begin_segment, enter_instruction, hold
@@ -156,12 +156,7 @@ def run_store(stream: Stream, script: int, row: int, time: int) -> tuple[int, bo
     rows = stream.solo.code.row
     where, origin = rows[row, DST + at.O_WHERE], operand_origin(stream, script, row, A)
     value = operand_number(stream, row, A) if origin != DATA else ZERO
-    cell = cell_of(stream, row, DST)
     pass_scalar(stream, row, time)
-    if cell >= 0:
-        stream.solo.cores.ints[ZERO, cell] = np.int32(value)
-        comes_from(stream, script, cell, origin)
-        return FINE, False
     if where >= 0 and not need(stream, script, where, EXACT):
         writes_numbers(stream, row)
         return FINE, True
@@ -180,13 +175,8 @@ def run_load(stream: Stream, script: int, row: int, time: int) -> tuple[int, boo
     solo = stream.solo
     rows = solo.code.row
     where, to = rows[row, A + at.O_WHERE], rows[row, DST + at.O_BASE]
-    dtype, cell = np.int64(rows[row, A + at.O_DTYPE]), cell_of(stream, row, A)
+    dtype = np.int64(rows[row, A + at.O_DTYPE])
     pass_scalar(stream, row, time)
-    if cell >= 0 and rows[row, DST + at.O_DTYPE] != F32:
-        origin = origin_of(stream, script, cell)
-        solo.cores.ints[ZERO, to] = solo.cores.ints[ZERO, cell]
-        comes_from(stream, script, to, origin)
-        return FINE, False
     if where >= 0 and not need(stream, script, where, EXACT):
         comes_from(stream, script, to, DATA)
         return FINE, True
@@ -216,20 +206,6 @@ def offset_of(stream: Stream, row: int, operand: int) -> int:
     if where >= 0:
         low += np.int64(stream.solo.cores.ints[ZERO, where]) * bytes_of(rows[row, operand + at.O_DTYPE])
     return low
-
-
-@jit
-def cell_of(stream: Stream, row: int, operand: int) -> int:
-    """The column of a place in memory that is as good as a register; -1: it is not."""
-    rows, scripts = stream.solo.code.row, stream.scripts
-    if rows[row, operand + at.O_WHERE] >= 0 or rows[row, operand + at.O_DTYPE] != I32:
-        return np.int64(-1)
-    code, registers = scripts.code[stream.solo.cores.role[ZERO]], stream.state.cores.ints.shape[1]
-    first = scripts.first_cell[code]
-    for each in range(scripts.first_cell[code + 1] - first):
-        if scripts.cell[first + each] == rows[row, operand + at.O_BASE]:
-            return np.int64(registers + each)
-    return np.int64(-1)
 
 
 @jit

@@ -21,9 +21,6 @@ from wse_sim.engine.stream.tables import (
     N_SECTION,
     N_TIME,
     O_AFTER,
-    O_LEAF_A,
-    O_PACE,
-    PICKING,
     Stream,
 )
 
@@ -74,24 +71,12 @@ def waited(stream: Stream, own: Stair, arrival: Stair, before: int, words: int) 
 @jit
 def count_crossings(stream: Stream, pe: int) -> None:
     """What the FIFOs of a PE pass while its core is in a measured phase; before anything else of it is counted."""
-    script, operation = np.int64(stream.progress.begun[pe]), np.int64(stream.progress.first[pe])
+    scripts, measured = stream.scripts, stream.state.tally.measured
+    script, operation = np.int64(stream.progress.script[pe]), np.int64(stream.progress.first[pe])
     if script < 0:
         return
-    within = np.int64(stream.scripts.script[script, C_WITHIN])
+    within, cue, delay = np.int64(scripts.script[script, C_WITHIN]), np.int64(-1), np.int64(0)
     cross(stream.state, pe, within, np.int64(1))  # what it was before this launch
-    within = cross_notes(stream, pe, script, within, operation)
-    while operation >= 0:
-        if stream.trace.operation[operation, O_PACE] == PICKING:
-            within = cross_notes(stream, pe, np.int64(stream.trace.operation[operation, O_LEAF_A]), within, operation)
-        operation = np.int64(stream.trace.operation[operation, O_AFTER])
-    cross_fifos(stream, pe, within, ALL_DATES, np.int64(1))
-
-
-@jit
-def cross_notes(stream: Stream, pe: int, script: int, within: int, operation: int) -> int:
-    """Goes through the sections of a script, from its first operation and from a section on; returns the last one."""
-    scripts, measured = stream.scripts, stream.state.tally.measured
-    cue, delay = np.int64(-1), np.int64(0)
     for note in range(scripts.script[script, C_NOTE], scripts.script[script + 1, C_NOTE]):
         while cue < scripts.note[note, N_CUE]:
             operation = operation if cue < 0 else np.int64(stream.trace.operation[operation, O_AFTER])
@@ -104,7 +89,7 @@ def cross_notes(stream: Stream, pe: int, script: int, within: int, operation: in
             cross_fifos(stream, pe, within, scripts.note[note, N_TIME] + delay, np.int64(1))
             cross_fifos(stream, pe, section, scripts.note[note, N_TIME] + delay, np.int64(-1))
         within = section
-    return within
+    cross_fifos(stream, pe, within, ALL_DATES, np.int64(1))
 
 
 @jit

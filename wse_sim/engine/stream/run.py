@@ -7,24 +7,21 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.stream.cast import cast, cues_of
-from wse_sim.engine.stream.choices import choose, tasks_at
 from wse_sim.engine.stream.count import count_component, end_core
 from wse_sim.engine.stream.count_slots import slots_end
 from wse_sim.engine.stream.dates import delay_until
 from wse_sim.engine.stream.flow import enqueue, next_open_slot, run_round
 from wse_sim.engine.stream.numbers import begin_numbers, compute_numbers
 from wse_sim.engine.stream.settle import NOTHING, settle
-from wse_sim.engine.stream.stairs import DRAFTS, GROUND, LATEST, draft_size, free_pace
+from wse_sim.engine.stream.stairs import DRAFTS, GROUND, draft_size, free_pace
 from wse_sim.engine.stream.tables import (
     ACTING,
     CASTING,
-    CHOOSES,
     COMPONENT,
     COMPUTING,
     DEADLOCK,
     FINE,
     FIRST,
-    HEAPED,
     LAG,
     LOWEST,
     LOWEST_PORTS,
@@ -36,7 +33,6 @@ from wse_sim.engine.stream.tables import (
     PLACES,
     QUEUE_FIRST,
     QUEUE_LENGTH,
-    REVISED,
     SCRIPTS,
     SCRIPTS_BEFORE,
     SINGULAR,
@@ -72,11 +68,6 @@ def begin_component(stream: Stream) -> None:
     counter = stream.counter
     counter[QUEUE_FIRST] = counter[QUEUE_LENGTH] = counter[WOKEN] = 0
     counter[PHASE], counter[PLACE_IN], counter[SCRIPTS_BEFORE] = CASTING, 0, counter[SCRIPTS]
-    counter[CHOOSES] = counter[REVISED] = counter[HEAPED] = 0
-    parts, component = stream.components, counter[COMPONENT]
-    for index in range(parts.first[component], parts.first[component + 1]):
-        code = stream.scripts.code[stream.state.cores.role[parts.pe[index]]]
-        counter[CHOOSES] |= np.int64(stream.scripts.chooses[code])
 
 
 @jit
@@ -115,13 +106,11 @@ def cast_component(stream: Stream) -> None:
     while first + counter[PLACE_IN] < parts.first[component + 1]:
         pe = np.int64(parts.pe[first + counter[PLACE_IN]])
         script = np.int64(-1)
-        if counter[CHOOSES]:
-            begin_control(stream, pe)
         if core[pe, at.ACTIVE] != 0:
             script = cast(stream, pe)
             if script < 0:
                 return
-        progress.script[pe] = progress.begun[pe] = script
+        progress.script[pe] = script
         progress.queued[pe] = 0
         if script >= 0 and cues_of(stream, script) > 0:
             enqueue(stream, pe)
@@ -139,25 +128,6 @@ def cast_component(stream: Stream) -> None:
 
 
 @jit
-def begin_control(stream: Stream, pe: int) -> None:
-    """What control knows of a PE when the launch begins."""
-    state, scripts, progress = stream.state, stream.scripts, stream.progress
-    control, core, code = progress.control, state.cores.state, scripts.code[state.cores.role[pe]]
-    control[pe, 0], control[pe, 1] = core[pe, at.ACTIVE], core[pe, at.BLOCKED]
-    control[pe, 2], control[pe, 3] = core[pe, at.WITHIN], 0
-    for register in range(progress.unknown.shape[1]):
-        progress.unknown[pe, register] = scripts.stale[code, register]
-    registers = state.cores.ints.shape[1]
-    for register in range(registers):
-        progress.ints[pe, register] = state.cores.ints[pe, register]
-    for each in range(scripts.first_cell[code + 1] - scripts.first_cell[code]):
-        place = (state.memory.base[pe] + scripts.cell[scripts.first_cell[code] + each]) >> 2
-        progress.ints[pe, registers + each] = np.int32(state.memory.u32[place])
-    progress.picked[pe] = progress.rests_until[pe] = -1
-    progress.is_revised[pe] = 0
-
-
-@jit
 def act(stream: Stream, rounds: int) -> None:
     """Does operations of the current component and dates them, until no core can go on; then counts."""
     for _ in range(rounds):
@@ -165,10 +135,7 @@ def act(stream: Stream, rounds: int) -> None:
         if stream.failed[0] != FINE:
             return
         if stream.counter[QUEUE_LENGTH] == 0 and stream.counter[WOKEN] == 0:
-            if stream.counter[CHOOSES] and choose(stream):
-                continue
-            if stream.failed[0] == FINE:
-                end_acts(stream)
+            end_acts(stream)
             return
         run_round(stream)
         if stream.failed[0] != FINE:
@@ -231,8 +198,6 @@ def is_at_rest(stream: Stream) -> bool:
         if progress.script[pe] >= 0 and progress.done[pe] < cues_of(stream, np.int64(progress.script[pe])):
             return False
         if progress.slotted[pe] and next_open_slot(stream, np.int64(pe), np.int64(0)) >= 0:
-            return False
-        if stream.counter[CHOOSES] and progress.script[pe] >= 0 and tasks_at(stream, np.int64(pe), LATEST)[0] != 0:
             return False
     for index in range(parts.first_tree[component], parts.first_tree[component + 1]):
         tree = parts.tree[index]

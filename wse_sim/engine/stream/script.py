@@ -26,17 +26,12 @@ from wse_sim.engine.cycle.tally import begin_segment, count_work, cross, enter_i
 from wse_sim.engine.cycle.tasks import pick_task, start_task
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST, EACH, A, B
-from wse_sim.engine.stream.entries import add_block, add_cue, add_gap, add_note, add_risk, fails
+from wse_sim.engine.stream.entries import add_cue, add_gap, add_note, add_risk, fails
 from wse_sim.engine.stream.filing import keep_counts, keep_nodes
 from wse_sim.engine.stream.origin import DATA, UNSEEN, comes_from, need, place_of_data, run_scalar
 from wse_sim.engine.stream.stores import writes_numbers
 from wse_sim.engine.stream.tables import (
-    AWAITED,
-    AWAITS,
-    BLOCKS,
     C_ACTIVE,
-    C_BEGIN,
-    C_BLOCK,
     C_BLOCKED,
     C_CODE,
     C_COUNT,
@@ -48,7 +43,6 @@ from wse_sim.engine.stream.tables import (
     C_PES,
     C_RISK,
     C_WITHIN,
-    CHOOSES,
     CONTROL,
     COUNTS,
     CUES,
@@ -62,7 +56,6 @@ from wse_sim.engine.stream.tables import (
     NOTES,
     OPEN,
     ORDINAL,
-    PICKING,
     RISKS,
     SCRATCH,
     SCRIPTS,
@@ -70,19 +63,6 @@ from wse_sim.engine.stream.tables import (
     TOO_LONG,
     TOUCHED,
     TRUTH,
-    U_A,
-    U_B,
-    U_GAP,
-    U_GAPS,
-    U_GROUPS,
-    U_LAST,
-    U_NOTE,
-    U_NOTES,
-    U_OUT,
-    U_PACE,
-    U_ROW,
-    U_SLOT,
-    U_START,
     U_WITHIN,
     Stream,
 )
@@ -102,11 +82,9 @@ def write_script(stream: Stream, pe: int) -> int:
     if script + 1 >= scripts.script.shape[0]:
         return fails(stream, FULL, SCRIPTS)
     begin_script(stream, script, pe)
-    why = begin_with_pick(stream, script, pe) if begins_later(stream, pe) else FINE
-    if why == FINE:
-        why = play(stream, script)
+    why = play(stream, script)
     row = np.int64(stream.solo.cores.state[ZERO, at.ROW])
-    if why == FINE and stream.solo.cores.state[ZERO, at.ACTIVE] != 0 and counter[AWAITS] == 0:
+    if why == FINE and stream.solo.cores.state[ZERO, at.ACTIVE] != 0:
         why = DEADLOCK
     full = keep_counts(stream, pe, why == FINE)
     if why == FINE and full:
@@ -129,17 +107,10 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
     for column in range(core.shape[1]):
         core[ZERO, column] = state.cores.state[pe, column]
     core[ZERO, at.READY] = core[ZERO, at.OCCUPIED] = core[ZERO, at.SINCE] = core[ZERO, at.FINISH] = 0
-    ints, unknown, place, place_of_unknown = state.cores.ints, scripts.stale, np.int64(pe), np.int64(scripts.code[role])
-    if counter[CHOOSES]:
-        control = stream.progress.control
-        core[ZERO, at.ACTIVE], core[ZERO, at.BLOCKED] = control[pe, 0], control[pe, 1]
-        core[ZERO, at.WITHIN] = control[pe, 2]
-        core[ZERO, at.MODE], core[ZERO, at.LABEL] = at.FREE, _IDLE
-        ints, unknown, place_of_unknown = stream.progress.ints, stream.progress.unknown, np.int64(pe)
-    for register in range(ints.shape[1]):
-        solo.cores.ints[ZERO, register] = ints[place, register]
-    for register in range(unknown.shape[1]):
-        scripts.origin[script, register] = DATA if unknown[place_of_unknown, register] else UNSEEN
+    code = scripts.code[role]
+    for register in range(scripts.origin.shape[1]):
+        solo.cores.ints[ZERO, register] = state.cores.ints[pe, register]
+        scripts.origin[script, register] = DATA if scripts.stale[code, register] else UNSEEN
     solo.cores.role[ZERO], solo.memory.base[ZERO] = role, state.memory.base[pe]
     solo.fabric.first[ZERO], solo.fabric.queue[ZERO] = state.fabric.first[pe], state.fabric.queue[pe]
     for column in range(solo.tally.state.shape[1]):
@@ -151,38 +122,10 @@ def begin_script(stream: Stream, script: int, pe: int) -> None:
             solo.tally.passed[phase, ZERO, column] = 0
     solo.tally.fault[ZERO, 0] = 0
     counter[SCRATCH] = counter[TOUCHED] = counter[ORDINAL] = 0
-    counter[OPEN] = counter[STORED] = counter[AWAITS] = 0
+    counter[OPEN] = counter[STORED] = 0
     row = scripts.script
     counter[CUES], counter[NOTES], counter[RISKS] = row[script, C_CUE], row[script, C_NOTE], row[script, C_RISK]
     counter[COUNTS], counter[NODES], counter[GAPS] = row[script, C_COUNT], row[script, C_NODE], row[script, C_GAP]
-    counter[BLOCKS] = row[script, C_BLOCK]
-
-
-@jit
-def begins_later(stream: Stream, pe: int) -> bool:
-    return stream.counter[CHOOSES] != 0 and stream.progress.control[pe, 3] != 0
-
-
-@jit
-def begin_with_pick(stream: Stream, script: int, pe: int) -> int:
-    """The script begins with a task that its core picks when slots may be in use."""
-    solo, counter = stream.solo, stream.counter
-    cue, place = stream.scripts.cue, counter[CUES]
-    if place == cue.shape[0]:
-        fails(stream, FULL, CUES)
-        return FULL
-    for column in (U_START, U_LAST, U_NOTES, U_GAPS):
-        cue[place, column] = 0
-    for column in (U_A, U_B, U_OUT, U_SLOT):
-        cue[place, column] = -1
-    cue[place, U_GROUPS], cue[place, U_PACE] = 1, PICKING
-    cue[place, U_NOTE], cue[place, U_GAP] = counter[NOTES], counter[GAPS]
-    cue[place, U_WITHIN], counter[CUES] = solo.cores.state[ZERO, at.WITHIN], place + 1
-    counter[OPEN], counter[AWAITS] = -1, stream.progress.control[pe, 3] & AWAITED
-    start_task(solo, ZERO, pick_task(solo, ZERO, ZERO), ZERO, ZERO)
-    cue[place, U_ROW] = solo.code.sequence[solo.cores.state[ZERO, at.PC]]
-    why = enter_task(stream, script)
-    return FINE if why == FINE and add_gap(stream, ZERO) else FULL
 
 
 @jit
@@ -194,15 +137,11 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
     row[script, C_CODE], row[script, C_NEXT], row[script, C_PES] = code, scripts.head[code], 0
     scripts.head[code] = script
     row[script, C_ACTIVE], row[script, C_BLOCKED] = core[pe, at.ACTIVE], core[pe, at.BLOCKED]
-    row[script, C_WITHIN], row[script, C_BEGIN] = core[pe, at.WITHIN], 0
-    if counter[CHOOSES]:
-        control = stream.progress.control
-        row[script, C_ACTIVE], row[script, C_BLOCKED] = control[pe, 0], control[pe, 1]
-        row[script, C_WITHIN], row[script, C_BEGIN] = control[pe, 2], control[pe, 3]
+    row[script, C_WITHIN] = core[pe, at.WITHIN]
     row[script + 1, C_CUE], row[script + 1, C_NOTE] = counter[CUES], counter[NOTES]
     row[script + 1, C_RISK] = counter[RISKS]
     row[script + 1, C_COUNT], row[script + 1, C_NODE] = counter[COUNTS], counter[NODES]
-    row[script + 1, C_GAP], row[script + 1, C_BLOCK] = counter[GAPS], counter[BLOCKS]
+    row[script + 1, C_GAP] = counter[GAPS]
     for column in range(scripts.core.shape[1]):
         scripts.core[script, column] = solo.cores.state[ZERO, column]
     for register in range(scripts.ints.shape[1]):
@@ -223,10 +162,7 @@ def end_script(stream: Stream, script: int, pe: int) -> None:
 
 @jit
 def play(stream: Stream, script: int) -> int:
-    """Runs the PE until it rests, or picks a task while slots that start tasks are in use.
-
-    Returns FINE or what was in the way.
-    """
+    """Runs the PE until it rests; FINE or what was in the way."""
     solo = stream.solo
     core, record = solo.cores.state, solo.cores.thread
     while True:
@@ -235,7 +171,7 @@ def play(stream: Stream, script: int) -> int:
             return TOO_LONG
         why = FINE
         if mode == at.FREE:
-            task = pick_task(solo, ZERO, time) if stream.counter[AWAITS] == 0 else np.int64(-1)
+            task = pick_task(solo, ZERO, time)
             if task < 0:
                 set_label(solo, ZERO, time, ZERO, _IDLE)
                 return FINE
@@ -312,9 +248,6 @@ def run_row(stream: Stream, script: int, row: int, kind: int, time: int) -> int:
             return CONTROL
         if kind == at.LOOP:
             comes_from(stream, script, rows[row, A + at.O_BASE], np.int64(-1))
-    elif kind == at.BLOCK and stream.counter[CHOOSES]:
-        if not add_block(stream, script, row, time):
-            return FULL
     elif kind == at.WHEN and not need(stream, script, rows[row, A + at.O_BASE], TRUTH):
         return CONTROL
     return FINE if run_instruction(solo, ZERO, time, True, ZERO) else FAULT
@@ -375,8 +308,6 @@ def issue_slot(stream: Stream, script: int, row: int, count: int, time: int, wit
     if count > 0:
         stream.counter[OPEN] |= ONE << slot
     begin_segment(stream.solo, ZERO, time, ZERO, _OVERHEAD, rows[row, at.FREE_AFTER])
-    if rows[row, at.DONE] != 0:
-        stream.counter[AWAITS] = 1
     if rows[row, DST + at.O_KIND] == at.REGISTER:
         comes_from(stream, script, rows[row, DST + at.O_BASE], DATA)
     for operand in (DST, A, B):

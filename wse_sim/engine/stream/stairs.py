@@ -13,10 +13,8 @@ from wse_sim.engine.stream.tables import FIRST, FULL, LAG, PACE, STEPS, Stream
 
 Stair = tuple[int, int, int]
 NEVER, LATEST = np.int64(-(1 << 40)), np.int64(1 << 40)
-FAR = np.int64(1 << 28)  # a date after all that is certain
 UNSET = (np.int64(0), np.int64(0), np.int64(0))
 GROUND = np.int64(1)  # the staircase of lag 0, its header at 0
-FOREVER = (GROUND, np.int64(1), FAR)
 DRAFTS = np.int64(2)  # where the drafts begin
 
 

@@ -9,7 +9,7 @@ from wse_sim.engine.arithmetic import I32
 from wse_sim.engine.cycle.operand import bytes_of
 from wse_sim.engine.jit import jit
 from wse_sim.engine.layout import DST
-from wse_sim.engine.stream.tables import CHOOSES, S_LOW, S_ORIGIN, S_VALUE, STORED, TOUCHED, Stream
+from wse_sim.engine.stream.tables import S_LOW, S_ORIGIN, S_VALUE, STORED, TOUCHED, Stream
 
 NUMBERS = np.uint8(2)  # bit of `touched`: the instruction has written what only numbers tell
 ZERO = np.int64(0)
@@ -65,14 +65,13 @@ def store_at(stream: Stream, low: int, dtype: int) -> int:
 def is_written(stream: Stream, low: int, high: int) -> bool:
     """Whether any of these bytes may no longer hold what the launch found there.
 
-    Without numbers, memory that the code writes holds what earlier launches left out; where tasks are chosen, an
-    earlier script may have written there.
+    Without numbers, memory that the code writes holds what earlier launches left out.
     """
     scripts, rows, code = stream.scripts, stream.solo.code.row, stream.scripts.code[stream.solo.cores.role[ZERO]]
     ever = False
     for each in range(scripts.first[code], scripts.first[code + 1]):
         ever |= scripts.range[each, 0] < high and low < scripts.range[each, 1]
-    if not ever or not stream.begin[2] or stream.counter[CHOOSES]:
+    if not ever or not stream.begin[2]:
         return ever
     for each in range(stream.counter[STORED]):
         if scripts.stored[each, S_LOW] < high and low < scripts.stored[each, S_LOW] + bytes_of(I32):

@@ -16,12 +16,8 @@ from wse_sim.engine.state import State
 
 # -- columns of a script: what the main threads of a kind of PEs do ---------------------------------------
 C_CODE, C_NEXT, C_ACTIVE, C_BLOCKED, C_WITHIN, C_PES = map(np.int64, range(6))
-C_CUE, C_NOTE, C_COUNT, C_NODE, C_RISK, C_GAP, C_BLOCK = map(np.int64, range(6, 13))  # first; end: the next script's
-C_BEGIN = np.int64(13)
-SCRIPT = 14
-PICKED, AWAITED = map(np.int64, (1, 2))
-"""Bits of C_BEGIN: it begins with a task that is picked later than the launch; slots are then still in use that start
-tasks."""
+C_CUE, C_NOTE, C_COUNT, C_NODE, C_RISK, C_GAP = map(np.int64, range(6, 12))  # first; end: the next script's
+SCRIPT = 12
 
 # -- columns of a cue: a script's next stream operation; of a note: a section begins or is left ------------
 U_ROW, U_GROUPS, U_START, U_A, U_B, U_OUT, U_PACE, U_LAST, U_NOTE, U_NOTES = map(np.int64, range(10))
@@ -29,9 +25,6 @@ U_SLOT, U_WITHIN, U_GAP, U_GAPS = map(np.int64, range(10, 14))
 CUE = 14  # U_A, U_B, U_OUT: local input queues and router FIFO, -1: none; U_NOTE, U_GAP: the first after it
 # U_SLOT: -1: of the main thread; U_WITHIN: section in which the main thread waits for the slot
 N_CUE, N_SECTION, N_TIME, N_LEAVES = map(np.int64, range(4))  # N_CUE: the one before; -1: none
-
-# -- columns of a block: the main thread blocks a task -----------------------------------------------------
-B_CUE, B_TIME, B_TASK = map(np.int64, range(3))
 
 # -- columns of a gap: cycles between stream operations in which the main thread leaves the issue slot free ---
 H_BEGIN, H_END, H_LABEL, H_SECTION = map(np.int64, range(4))  # what they count as; filed while slots are in use
@@ -53,10 +46,9 @@ R_CUE, R_TIME, R_ORDINAL = map(np.int64, range(3))  # R_ORDINAL: which of the sc
 O_PE, O_CUE, O_COUNT, O_START, O_BEFORE, O_AFTER, O_A, O_B = map(np.int64, range(8))
 O_OUT, O_AT, O_STEPS, O_SHIFT, O_LEAF_A, O_LEAF_B, O_PACE, O_LAST = map(np.int64, range(8, 16))
 OPERATION = 16
-ISSUING, PICKING = map(np.int64, (-1, -2))
+ISSUING = np.int64(-1)
 """O_PACE where the main thread starts a slot's operation: O_A is where it did so before on that slot, O_OUT where it
-does so next, O_B the operation, -1: none. O_PACE where it picks a task: O_LEAF_A is the script from there on, O_LEAF_B
-the date from which on it was free."""
+does so next, O_B the operation, -1: none."""
 
 # -- columns of a message ------------------------------------------------------------------------------
 G_TREE, G_COUNT, G_SOURCE, G_WORDS, G_PLACES, G_BEFORE, G_AFTER, G_LEFT, G_OPEN = map(np.int64, range(9))
@@ -82,10 +74,8 @@ SCRATCH, TOUCHED, ORDINAL = map(np.int64, range(11, 14))  # of the script in the
 QUEUE_FIRST, QUEUE_LENGTH, LOWEST, LOWEST_PORTS, COMPONENT, PHASE, PLACE_IN = map(np.int64, range(14, 21))
 WOKEN, TRACED, SCRIPTS_BEFORE = map(np.int64, range(21, 24))  # TRACED: the component whose trace is whole; -1: none
 GAPS, OPEN = map(np.int64, range(24, 26))  # of the scripts, in use; of the script in the making: slots in use, bits
-BLOCKS, AWAITS = map(np.int64, range(26, 28))  # of the scripts, in use; whether the one in the making waits for slots
-CHOOSES, REVISED, HEAPED = map(np.int64, range(28, 31))  # of the component: whether tasks are chosen; see choices
-STORED = np.int64(31)  # of the script in the making: known numbers in memory
-COUNTERS = 32
+STORED = np.int64(26)  # of the script in the making: known numbers in memory
+COUNTERS = 27
 
 # -- phases of a component ---------------------------------------------------------------------------------
 CASTING, ACTING, COMPUTING = map(np.int64, range(3))
@@ -149,15 +139,6 @@ class Progress(NamedTuple):
     pending: np.ndarray  # (pes * slots,) int32: a slot's operation whose numbers wait for words; -1: none
     slotted: np.ndarray  # (pes,) uint8: whether it has started a slot
     first_slot: np.ndarray  # (pes,) int32: slot that is asked first, when the launch began
-    begun: np.ndarray  # (pes,) int32: script of the launch's begin; -1: none
-    control: np.ndarray  # (pes, 4) int64: of a core that picks a task: tasks active, blocked, section, C_BEGIN
-    ints: np.ndarray  # (pes, registers + cells) int32: what control knows there
-    unknown: np.ndarray  # (pes, registers + cells) uint8: what it does not know
-    picked: np.ndarray  # (pes,) int32: operation with which the script begins; -1: the launch
-    rests_until: np.ndarray  # (pes,) int32: date at which it will pick a task, as far as is known; -1: not known
-    revised: np.ndarray  # (pes,) int32: list of cores whose dates have changed
-    is_revised: np.ndarray  # (pes,) uint8: whether it is in that list
-    heap: np.ndarray  # (n,) int64: dates of rests_until and PEs, the earliest on top
     contended: np.ndarray  # (pes,) uint8: routers that have refused a word
     turn: np.ndarray  # (pes,) int32: of routers, when the launch began
 
@@ -181,23 +162,19 @@ class Scripts(NamedTuple):
     code: np.ndarray  # (roles,) int32: the same for roles that run the same and number their FIFOs alike
     head: np.ndarray  # (codes,) int32: first script of each; -1: none
     tried: np.ndarray  # (codes,) int32: script that fitted last; -1: none
-    stale: np.ndarray  # (codes, registers + cells) uint8: those whose values were not computed
-    chooses: np.ndarray  # (codes,) uint8: whether slots start tasks
-    first_cell: np.ndarray  # (codes + 1,) int64: index into cell
-    cell: np.ndarray  # (n,) int64: places of the data area that only scalar instructions write: as good as registers
+    stale: np.ndarray  # (codes, registers) uint8: those whose values were not computed
     first: np.ndarray  # (codes + 1,) int64: index into range
     range: np.ndarray  # (n, 2) int64: bytes of a PE's data area that each code writes, begin and end
     script: np.ndarray  # (n, SCRIPT) int32
     core: np.ndarray  # (n, layout.CORE) int64: at rest; cycles of the launch, without stream operations
-    ints: np.ndarray  # (n, registers + cells) int32: at rest
-    origin: np.ndarray  # (n, registers + cells) int32: where they come from, see origin
+    ints: np.ndarray  # (n, registers) int32: at rest
+    origin: np.ndarray  # (n, registers) int32: where they come from, see origin
     states: np.ndarray  # (n, states) int64: cycles
     work: np.ndarray  # (n, 4) int64
     passed: np.ndarray  # (n, phases, states + 4) int64: of both, what each measured phase has
     cue: np.ndarray  # (n, CUE) int32: stream operations in order
     note: np.ndarray  # (n, 4) int32
     gap: np.ndarray  # (n, 4) int32
-    block: np.ndarray  # (n, 3) int32
     count: np.ndarray  # (n, 4) int64
     node: np.ndarray  # (n, NODE) int64
     risk: np.ndarray  # (n, 3) int32

@@ -8,7 +8,6 @@ from wse_sim.engine import layout as at
 from wse_sim.engine.jit import jit
 from wse_sim.engine.state import Fabric
 from wse_sim.engine.stream.tables import (
-    CHOOSES,
     COMPONENT,
     G_LEFT,
     G_TREE,
@@ -78,8 +77,6 @@ def is_twin(stream: Stream) -> bool:
     parts, progress, component = stream.components, stream.progress, stream.counter[COMPONENT]
     if component == 0 or stream.counter[TRACED] != component - 1 or parts.twin[component] == 0:
         return False
-    if stream.counter[CHOOSES]:
-        return False  # control may go other ways later
     first, other = parts.first[component], parts.first[component - 1]
     for place in range(parts.first[component + 1] - first):
         pe, twin = parts.pe[first + place], parts.pe[other + place]

@@ -22,11 +22,9 @@ from wse_sim.engine.stream.tables import (
     O_AFTER,
     O_B,
     O_CUE,
-    O_LEAF_B,
     O_PACE,
     O_PE,
     O_START,
-    PICKING,
     U_GAP,
     U_GAPS,
     U_SLOT,
@@ -40,12 +38,12 @@ W_BEFORE, W_GAP, W_WORD, W_STEP = map(np.int64, range(3, 7))
 after it; if it is waiting in its next operation, for which word, at which step."""
 IN_GAP, WAITING, IDLE = map(np.int64, range(3))  # kinds
 
-S_OPERATION, S_UNTIL, S_INDEX, S_READY, S_STEPS, S_LAG, S_FREE, S_FREE_STEPS, S_PAUSE, S_LISTED, S_ISSUE = map(
-    np.int64, range(11)
+S_OPERATION, S_UNTIL, S_INDEX, S_READY, S_STEPS, S_LAG, S_FREE, S_FREE_STEPS, S_PAUSE, S_LISTED = map(
+    np.int64, range(10)
 )
 """Columns of a slot that takes turns: its operation and the last one; next group, when it may be done; of the staircase
 in the making: steps, last lag; of the dates with words and room: step at the next group, steps; groups between pauses;
-the first operation that was listed; the operation that was started last."""
+the first operation that was listed."""
 
 
 @jit
@@ -79,10 +77,6 @@ def next_window(stream: Stream) -> None:
         window[W_BEGIN] = stream.scripts.gap[gap, H_BEGIN] + delay
         window[W_END] = stream.scripts.gap[gap, H_END] + delay
         window[W_KIND], window[W_GAP] = IN_GAP, gap + 1
-        return
-    if following >= 0 and record[following, O_PACE] == PICKING:
-        window[W_BEGIN], window[W_END], window[W_KIND] = record[following, O_LEAF_B], end_of(stream, following), IDLE
-        pass_operation(stream, following)
         return
     dates = of_operation(stream, following) if following >= 0 else UNSET
     window[W_WORD] = 0
