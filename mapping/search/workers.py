@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
 from typing import TypeVar
 
 from wse_sim.errors import RunError, UsageError
@@ -36,7 +37,8 @@ def each(work: Callable[[T], R], tasks: Sequence[T], *, workers: int = 0, schedu
 def _in_processes(work: Callable[[T], R], tasks: Sequence[T], count: int) -> Iterator[tuple[T, R]]:
     left = list(enumerate(tasks))
     for _ in range(ATTEMPTS):
-        pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent)
         waiting: dict[Future[R], int] = {}
         try:
             waiting = {pool.submit(work, task): index for index, task in left}
@@ -58,6 +60,18 @@ def _in_processes(work: Callable[[T], R], tasks: Sequence[T], count: int) -> Ite
         f"a worker process died {ATTEMPTS} times with {len(left)} tasks left: expected memory enough for each; "
         "try fewer --workers"
     )
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is killed would wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _on_cluster(work: Callable[[T], R], tasks: Sequence[T], scheduler: str) -> Iterator[tuple[T, R]]:

@@ -13,6 +13,12 @@ def square(task: int) -> tuple[int, int]:
     return task * task, os.getpid()
 
 
+def note_and_wait(folder: str, task: int) -> None:
+    """Leaves a file with the number of its process, and goes on for long."""
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600 + task)
+
+
 def dies_once(folder: str, task: int) -> int:
     """Ends its process the first time that task 3 is tried."""
     mark = Path(folder) / "died"

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -145,6 +149,35 @@ def test_processes_share_the_work_and_one_that_dies_loses_nothing(tmp_path: Path
     assert sorted(again) == [(n, -n) for n in range(6)]
     with pytest.raises(RunError, match="a worker process died 3 times with 2 tasks left: expected memory enough"):
         list(each(dies, range(2), workers=2))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks the kernel for the state of processes")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    code = "from place.search_work import note_and_wait; from functools import partial; " \
+        "from wse_sim.mapping.search.workers import each; " \
+        f"list(each(partial(note_and_wait, {str(tmp_path)!r}), range(2), workers=2))"  # fmt: skip
+    paths = os.pathsep.join(sys.path)
+    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}) as parent:
+        found = wait_for(lambda: [int(path.name) for path in tmp_path.iterdir()], lambda pids: len(pids) == 2)
+        parent.kill()
+    wait_for(lambda: [pid for pid in found if is_running(pid)], lambda left: not left)
+
+
+def wait_for(look: Callable[[], list[int]], done: Callable[[list[int]], bool]) -> list[int]:
+    for _ in range(600):
+        found = look()
+        if done(found):
+            return found
+        time.sleep(0.1)
+    pytest.fail(f"waited for a minute: {found}")
+
+
+def is_running(pid: int) -> bool:
+    """Neither gone nor waiting to be buried."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_estimates_do_not_depend_on_the_processes_that_they_come_from() -> None:

@@ -155,6 +155,17 @@ def test_few_pes_that_compute_without_a_pause_hold_the_link_up(side, sequences, 
     assert guess.cycles == pytest.approx(period, rel=0.05)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("dtype", [f16, f32])
+@pytest.mark.parametrize("wafer", [WSE2, WSE3])
+def test_rows_of_many_pes_are_not_held_up(wafer: Wafer, dtype: DType, whole: bool) -> None:
+    """In the wafer's corner, and on a wafer cut to the region's size, with the whole link."""
+    for side, sequences in ((24, 1), (24, 4), (40, 1)):
+        cut = streamed(SMALL, side, side, wafer=wafer, sequences=sequences, dtype=dtype)
+        guess = estimate(replace(cut, wafer=wafer) if whole else cut)
+        assert guess.cycles == max(guess.link, guess.turns[0].busy)
+
+
 def test_every_layer_waits_in_a_section_of_its_own() -> None:
     mapping = with_pace(streamed(SMALL, 6, 6), 0.02)
     _, report = steady(mapping)
