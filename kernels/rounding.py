@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from wse_sim.errors import UsageError
 
 Floats = NDArray[np.floating[Any]]
+_quiet = np.errstate(all="ignore")  # infinite and undefined results go on without a word, as on the machine
 
 
+@_quiet
 def rounded(x: ArrayLike, dtype: DTypeLike) -> Floats:
     """Numbers in float64, rounded to an element type; what is too large becomes infinite, as on the machine."""
-    with np.errstate(over="ignore"):
-        result: Floats = np.asarray(x).astype(dtype)
+    result: Floats = np.asarray(x).astype(dtype)
     return result
 
 
@@ -43,32 +44,37 @@ def number(x: float) -> float:
     return float(np.float32(x))
 
 
+@_quiet
 def add(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
     """a + b"""
     return rounded(wide(a) + wide(b), dtype)
 
 
+@_quiet
 def sub(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
     """a - b"""
     return rounded(wide(a) - wide(b), dtype)
 
 
+@_quiet
 def mul(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
     """a * b"""
     return rounded(wide(a) * wide(b), dtype)
 
 
+@_quiet
 def div(a: ArrayLike, b: ArrayLike, dtype: DTypeLike = np.float32) -> Floats:
     """a / b"""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return rounded(wide(a) / wide(b), dtype)
+    return rounded(wide(a) / wide(b), dtype)
 
 
+@_quiet
 def mac(to: Floats, a: ArrayLike, b: ArrayLike) -> Floats:
     """to + a * b, in the type of `to`."""
     return rounded(wide(to) + wide(a) * wide(b), to.dtype)
 
 
+@_quiet
 def total(x: Floats) -> Floats:
     """The sum over the last axis in a register, element after element."""
     result: Floats = np.add.accumulate(x.astype(np.float32), axis=-1)[..., -1]
@@ -83,6 +89,7 @@ def dot(a: Floats, b: Floats) -> Floats:
     return found
 
 
+@_quiet
 def rsqrt(x: ArrayLike) -> Floats:
     """1 / the square root, of float32."""
     return rounded(1 / np.sqrt(wide(x)), np.float32)

@@ -63,8 +63,12 @@ def run(
         str | None, typer.Option(help="Token ids that end the text, or none. Default: what the checkpoint says.")
     ] = None,
     temperature: Annotated[float, typer.Option(help="Draw tokens at this temperature. 0: the likeliest.", min=0)] = 0.0,
-    top_k: Annotated[int, typer.Option(help="Candidates of a draw, found and drawn from on the wafer.", min=1)] = 50,
-    top_p: Annotated[float, typer.Option(help="Keep the likeliest candidates that reach this share.")] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(help="Candidates of a draw, found and drawn from on the wafer. Default: 50.", min=1)
+    ] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw from the likeliest candidates that reach this share. Default: 1, all.")
+    ] = None,
     wafer: Annotated[str, typer.Option(help="wse1, wse2 or wse3.")] = "wse2",
     grid: Annotated[str | None, typer.Option(help="Rectangle of PEs, as 16x16. Default: chosen to fit.")] = None,
     context: Annotated[

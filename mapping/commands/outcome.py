@@ -144,6 +144,8 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     for text, one in zip(outcome.texts, generation.sequences, strict=True):
         shown = text if text is not None else " ".join(map(str, one.token_ids))
         if shown:
+            if text is None:
+                console.print("token ids ", end="")
             console.print(shown, style="bold", markup=False, highlight=False)
             console.print()
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -176,11 +178,14 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "batch", f"{layout.batch} sequences, {sum(len(one.cycles) for one in generation.sequences):,} tokens fed"
     if outcome.sampling is not None:
         yield "sampling", outcome.sampling.describe()
-    yield "cycles", f"{report.cycles:,} in {len(generation.cycles)} steps, {generation.cycles[-1]:,} in the last"
+    steps = len(generation.cycles)
+    yield "cycles", f"{report.cycles:,} in {steps} step{'s' * (steps != 1)}, {generation.cycles[-1]:,} in the last"
     at_once = generation.sequences[0].at_once
     if at_once:
         yield "prefill", f"{at_once:,} tokens of the prompt at once, in {generation.cycles[0]:,} cycles"
-    yield "speed", f"{outcome.tokens_per_second:,.0f} tokens/s at {clock:g} GHz"
+    rate = outcome.tokens_per_second
+    each = f", {layout.wafer.clock_hz / rate:,.0f} cycles a token" if rate else ""
+    yield "speed", f"{rate:,.0f} tokens/s at {clock:g} GHz{each}"
     yield "fabric", f"{int(report.links.wavelets.sum()):,} wavelets over links; busiest links {links or 'none'}"
     yield "SRAM", f"{int(report.sram.peak.max()):,} of {report.sram.limit:,} bytes on the fullest PE"
     if outcome.max_abs_error is not None:
@@ -202,7 +207,7 @@ def _state_table(report: Report) -> Table:
 
 def _breakdown_table(report: Report, title: str, lines: list[Line]) -> Table:
     """Cycles of an average PE: the lines add up to the run."""
-    table = Table(title, box=None, pad_edge=False)
+    table = Table(title, box=None, pad_edge=False, collapse_padding=True)  # 80 columns are enough
     for name in ("cycles", "share", *COLUMNS.values(), "wavelets"):
         table.add_column(name, justify="right")
     for line in lines:

@@ -37,8 +37,8 @@ class Request:
     tokens: int
     stop: str | None
     temperature: float
-    top_k: int
-    top_p: float
+    top_k: int | None
+    top_p: float | None
     wafer: str
     grid: str | None
     context: int | None
@@ -74,6 +74,11 @@ class Request:
             raise UsageError(f"{names} are both given: expected one of them")
         if self.values and self.fidelity == "exact":
             raise UsageError("--values belongs to --fidelity sampled: an exact run computes all numbers anyway")
+        for option, share in (("--top-k", self.top_k), ("--top-p", self.top_p)):
+            if share is not None and self.temperature == 0:
+                raise UsageError(f"{option} belongs to draws: expected a --temperature above 0 beside it")
+        if self.stop not in (None, "none") and self.fidelity == "sampled" and not self.values:
+            raise UsageError("--stop needs tokens, and --fidelity sampled computes none: expected --values beside it")
         if self.trace is not None and (self.out is None or self.fidelity == "sampled"):
             raise UsageError("--trace belongs to an exact run with --out: expected a folder to write the recording to")
 
@@ -92,6 +97,11 @@ def prompts_of(request: Request, checkpoint: Checkpoint) -> list[list[int]]:
     if request.random_prompt or (request.model is not None and not request.prompt):
         random, vocabulary = np.random.default_rng(request.seed), checkpoint.config.vocab_size
         return [random.integers(vocabulary, size=count).tolist() for count in request.random_prompt or [1]]
+    if request.model is not None:
+        raise UsageError(
+            f"--prompt: {checkpoint.config.name} has random weights and no tokenizer: expected token ids; try --ids "
+            "5,17,9 or --random-prompt 16"
+        )
     if checkpoint.text is None:
         raise CheckpointError(
             f"{checkpoint.folder or checkpoint.config.name} has no tokenizer: expected tokenizer.json, or vocab.json "
@@ -116,7 +126,12 @@ def stop_of(request: Request, checkpoint: Checkpoint) -> frozenset[int]:
         return checkpoint.stop
     if request.stop == "none":
         return frozenset()
-    return frozenset(_ids(request.stop, "--stop"))
+    ids, vocabulary = frozenset(_ids(request.stop, "--stop")), checkpoint.config.vocab_size
+    outside = [token for token in ids if not 0 <= token < vocabulary]
+    if outside or not ids:
+        found = f"{outside[0]:,}" if outside else repr(request.stop)
+        raise UsageError(f"--stop {found}: expected token ids from 0 to {vocabulary - 1:,}, or none")
+    return ids
 
 
 def _ids(text: str, option: str) -> list[int]:
@@ -130,9 +145,10 @@ def sampling_of(request: Request) -> Sampling | None:
     """None where the temperature is 0."""
     if request.temperature == 0:
         return None
-    return Sampling(
-        temperature=request.temperature, top_k=request.top_k, top_p=request.top_p, seed=request.seed
-    )
+    how = Sampling(temperature=request.temperature, seed=request.seed)
+    if request.top_k is not None:
+        how = replace(how, top_k=request.top_k)
+    return how if request.top_p is None else replace(how, top_p=request.top_p)
 
 
 def layout_of(request: Request, checkpoint: Checkpoint, batch: int) -> Layout:
@@ -160,6 +176,11 @@ def with_prefill(request: Request, layout: Layout, prompts: Sequence[Sequence[in
     ids = prompts[0]
     if request.prefill == "off" or (request.prefill == "auto" and (layout.batch > 1 or layout.tight or len(ids) < 2)):
         return layout
+    if layout.batch > 1:
+        raise UsageError(
+            f"--prefill on for a batch of {layout.batch} prompts: expected one prompt; a batch takes its prompts token "
+            "by token, try --prefill auto"
+        )
     at_once = replace(layout, prompt=len(ids), tight=False)
     if request.prefill == "on":
         return comfortable(at_once) if request.grid is None else at_once

@@ -10,7 +10,15 @@ import numpy as np
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.generation.sampling import Sampling
-from wse_sim.mapping.generation.session import NO_STOP, Floats, Generation, OnStep, check_length, with_candidates
+from wse_sim.mapping.generation.session import (
+    NO_STOP,
+    Floats,
+    Generation,
+    OnStep,
+    check_length,
+    finite,
+    with_candidates,
+)
 from wse_sim.mapping.generation.turns import Progress, Turn, turns
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.batch import BatchDecoder
@@ -126,7 +134,7 @@ def generate_batch(
         wanted = [turn for turn in step if turn.wanted]
         logits, tokens = session.logits(len(wanted)), session.tokens()
         for turn, row in zip(wanted, logits, strict=True):
-            kept[turn.sequence].append((turn.position, row))
+            kept[turn.sequence].append((turn.position, finite(row, session.layout, turn.position)))
         for turn in step:
             one = progress[turn.sequence]
             one.fed += 1

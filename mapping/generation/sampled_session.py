@@ -15,7 +15,7 @@ from wse_sim.mapping.generation.rounded import RoundedGPT
 from wse_sim.mapping.generation.sampled import Make, Step, sampled
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
-from wse_sim.mapping.generation.session import NO_STOP, Floats, Generation, OnStep, with_candidates
+from wse_sim.mapping.generation.session import NO_STOP, Floats, Generation, OnStep, finite, with_candidates
 from wse_sim.mapping.generation.turns import Progress, turns
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.batch import BatchDecoder
@@ -163,7 +163,7 @@ def _compute(
             model.step(chosen[-1] if launch.token == OWN_TOKEN else launch.token)
         if launch.sample:
             positions.append(launch.position)
-            logits.append(model.logits().astype(np.float32))
+            logits.append(finite(model.logits().astype(np.float32), model.layout, positions[-1]))
         if launch.chooses:
             chosen.append(model.token(sampling, sequence=sequence))
         if chosen and chosen[-1] in stop:

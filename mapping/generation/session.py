@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
-from wse_sim.errors import UsageError
+from wse_sim.errors import RunError, UsageError
+from wse_sim.hardware import f32
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
 from wse_sim.mapping.model.reference import Weights
@@ -156,6 +157,7 @@ def generate(
     As much of the prompt as the layout takes at once begins a new session; the rest goes token by token.
     stop            tokens after which it ends
     every_position  computes logits at each prompt position, not only at the last
+    errors          RunError where logits are not finite: the token that follows means nothing
     """
     check_length(session.layout, prompt_ids, new_tokens, used=session.position)
     at_once = takes_at_once(session.layout, prompt_ids, session.position)
@@ -169,7 +171,7 @@ def generate(
         cycles.append(_run(session, launch, prompt_ids))
         if launch.sample:
             positions.append(start + launch.position)
-            logits.append(session.logits())
+            logits.append(finite(session.logits(), session.layout, positions[-1]))
         if launch.chooses:
             chosen.append(session.token())
         if on_step is not None:
@@ -185,6 +187,19 @@ def generate(
         stopped=bool(chosen) and chosen[-1] in stop,
         at_once=at_once,
         looked_back=at_once if every_position else 0,
+    )
+
+
+def finite(logits: Floats, layout: Layout, position: int) -> Floats:
+    """The logits (vocabulary,) after a position; RunError if a number on their way left its type's range."""
+    bad = int((~np.isfinite(logits)).sum())
+    if not bad:
+        return logits
+    dtype = layout.dtype
+    cure = "smaller weights" if dtype is f32 else "f32" if layout.accumulate is f32 else "sums in f32, or all in f32"
+    raise RunError(
+        f"position {position}: {bad:,} of {logits.size:,} logits are NaN or infinite, as a number outgrew "
+        f"{dtype.name}, {np.finfo(dtype.numpy).max:g} at most: expected finite ones; try {cure}"
     )
 
 

@@ -77,10 +77,17 @@ def random_checkpoint(name: str, seed: int) -> Checkpoint:
 
 
 def _stop(settings: Mapping[str, object], config: GPTConfig) -> frozenset[int]:
-    """eos_token_id: a token, a list of them, or null."""
+    """eos_token_id: a token, a list of them, or null; small vocabularies come with the id of a large one, which never
+    comes up.
+    """
     found = settings.get("eos_token_id")
-    listed = found if isinstance(found, list) else [found]
-    return frozenset(token for token in listed if type(token) is int and 0 <= token < config.vocab_size)
+    listed = found if isinstance(found, list) else [] if found is None else [found]
+    tokens = [token for token in listed if type(token) is int]
+    if len(tokens) < len(listed):
+        raise CheckpointError(
+            f"{config.name}: eos_token_id in config.json is {found!r}: expected a token id, a list of them, or null"
+        )
+    return frozenset(token for token in tokens if 0 <= token < config.vocab_size)
 
 
 def _text(folder: Path, config: GPTConfig) -> Text | None:

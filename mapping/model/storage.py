@@ -60,7 +60,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path.parent}: no {path.name}: expected a Hugging Face GPT-2 checkpoint folder")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or too deep
         raise CheckpointError(f"{path}: not JSON ({error}): expected an object; try downloading it again") from error
     if not isinstance(found, dict):
         raise CheckpointError(f"{path}: holds a JSON {type(found).__name__}: expected an object")

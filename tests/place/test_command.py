@@ -189,7 +189,8 @@ BAD = [
     (("run", "--ids", "5", "--random-prompt", "3"), r"--ids and --random-prompt are both given"),
     (("run", "--model", "gpt5"), r"no model preset 'gpt5': expected one of cerebras-gpt-111m,"),
     (("run", "--model", "gpt2", "--checkpoint", "."), r"--checkpoint and --model are both given"),
-    (("run", "--model", "gpt2", "--prompt", "Alice"), r"gpt2 has no tokenizer: .*--ids 5,17,9"),
+    (("run", "--model", "gpt2", "--prompt", "Alice"), r"gpt2 has random weights and no tokenizer: .*--ids 5,17,9"),
+    (("run", "--prefill", "on", "--ids", "5", "--ids", "6"), r"--prefill on for a batch of 2 .*try --prefill auto"),
     (("run", "--model", "gpt2", "--random-prompt", "2000"), r"need 2,023 positions, but the context has 1,024"),
     (("run", "--model", "gpt2", "--grid", "3x3"), r"needs [\d,]+ bytes a PE, [\d,]+ more than .* would fit"),
     (("run", "--model", "cerebras-gpt-13b", "--tokens", "1"), r"bytes of weights, but all of WSE-2 holds [\d,]+"),
@@ -199,7 +200,13 @@ BAD = [
     (("run", "--temperature", "0.5", "--top-k", "510"), r"510 candidates .* alice has 509 tokens.*smaller --top-k"),
     (("run", "--temperature", "0.5", "--top-p", "0"), r"top_p 0: expected more than 0"),
     (("run", "--temperature", "1e-9"), r"temperature 1e-09: expected 0.001 to 1000"),
+    (("run", "--top-k", "3"), r"--top-k belongs to draws: expected a --temperature above 0"),
+    (("run", "--top-p", "1.5"), r"--top-p belongs to draws: expected a --temperature above 0"),
     (("run", "--stop", "a"), r"--stop 'a': expected token ids"),
+    (("run", "--stop", "3,509"), r"--stop 509: expected token ids from 0 to 508, or none"),
+    (("run", "--stop", "-1"), r"--stop -1: expected token ids from 0 to 508, or none"),
+    (("run", "--stop", ""), r"--stop '': expected token ids from 0 to 508, or none"),
+    (("run", "--stop", "3", "--fidelity", "sampled"), r"--stop needs tokens, .*expected --values"),
     (("run", "--tokens", "many"), r"'--tokens'.*integer.*try wse-sim run --help"),
     (("run", "--seed", "-1"), r"'--seed'.*try wse-sim run --help"),
     (("run", "--frobnicate"), r"--frobnicate; try wse-sim run --help"),
@@ -263,6 +270,12 @@ def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
         assert call(monkeypatch, "run", *given) == 2
         error = capsys.readouterr().err
         assert re.fullmatch(rf"wse-sim: .*{re.escape(name.removeprefix('transformer.'))}.*65504.*\n", error), error
+    for nesting in ("[" * 100_000, '{"a":' * 100_000):
+        (folder / "config.json").write_text(nesting)
+        assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2
+        error = capsys.readouterr().err
+        assert re.fullmatch(r"wse-sim: .*config\.json: not JSON .*\n", error), error
+    shutil.copy(SHIPPED / "config.json", folder)
     whole = (SHIPPED / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2
@@ -272,6 +285,32 @@ def test_broken_checkpoints(monkeypatch, capsys, folder) -> None:
     (folder / "config.json").write_text(json.dumps(other))
     assert call(monkeypatch, "run", "--checkpoint", str(folder)) == 2
     assert "llama" in capsys.readouterr().err.lower()
+
+
+@pytest.mark.parametrize("how", [("--ids", "5,6"), ("--ids", "5", "--ids", "6"), ("--fidelity", "sampled", "--values")])
+def test_numbers_beyond_f16_end_the_run(monkeypatch, capsys, folder, how) -> None:
+    """Each weight fits f16, the products do not."""
+    weights = load_file(folder / "model.safetensors")
+    name = next(n for n in weights if n.endswith("h.1.mlp.c_proj.weight"))
+    weights[name] = np.full_like(weights[name], 6e4)
+    save_file(weights, folder / "model.safetensors")
+    given = ("--checkpoint", str(folder), "--tokens", "2", "--grid", "10x10", *how)
+    assert call(monkeypatch, "run", *given, "--dtype", "f16") == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"wse-sim: position \d: 509 of 509 logits are NaN or .* outgrew f16, 65504 .*; try f32", error)
+    assert call(monkeypatch, "run", *given) == 0
+
+
+def test_text_fits_a_line_of_80(monkeypatch, capsys, folder) -> None:
+    (folder / "tokenizer.json").unlink()
+    monkeypatch.setenv("COLUMNS", "80")
+    given = ("--checkpoint", str(folder), "--ids", "5", "--tokens", "1", "--dtype", "f16")
+    assert call(monkeypatch, "run", *given) == 0
+    printed = capsys.readouterr().out
+    assert re.match(r"token ids \d+\n", printed)
+    assert re.search(r"^cycles +[\d,]+ in 1 step, ", printed, re.MULTILINE)
+    assert re.search(r"^speed +[\d,]+ tokens/s at 0.85 GHz, [\d,]+ cycles a token", printed, re.MULTILINE)
+    assert re.search(r"^attention/softmax +[\d,]+ +\d", printed, re.MULTILINE)
 
 
 def _interrupted(child: subprocess.Popen[str]) -> tuple[str, str]:

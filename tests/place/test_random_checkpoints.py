@@ -56,9 +56,53 @@ def case(seed: int, side: int = 0) -> Case:
         )  # fmt: skip
         if has_room(layout) and has_room(replace(layout, prompt=0, batch=2)):
             break
-    weights = {n: (0.5 * w).astype(dtype.numpy).astype(np.float32) for n, w in lively(config, seed).items()}
-    prompt, other = (rng.integers(config.vocab_size, size=n).tolist() for n in (length, 1 + length // 2))
-    return Case(layout, weights, prompt, other, BOUNDS[number])
+    return _filled(layout, rng, seed)
+
+
+LARGE = (
+    # features, heads, layers, width and height of the grid, index of the precision, tokens of the prompt
+    (256, 8, 2, 32, 32, 0, 64),
+    (256, 4, 4, 24, 16, 2, 64),
+    (192, 8, 3, 17, 13, 1, 48),
+    (250, 5, 2, 29, 31, 0, 37),
+    (217, 7, 3, 32, 20, 2, 64),
+    (256, 1, 4, 32, 32, 1, 23),
+    (255, 3, 4, 32, 27, 0, 1),
+    (161, 7, 1, 2, 32, 1, 40),
+    (256, 2, 1, 32, 3, 2, 33),
+    (200, 8, 4, 13, 32, 0, 16),
+)
+"""Sizes that small grids have no room for, most of them not divisible by the grid; all that is not here is drawn."""
+
+
+def large(number: int) -> Case:
+    """A model of LARGE, its variant drawn."""
+    features, heads, layers, width, height, precision, length = LARGE[number]
+    rng = np.random.default_rng(number)
+    config = GPTConfig(
+        "large", layers, features, heads, n_inner=int(rng.integers(1, 4 * features + 1)), n_positions=length + NEW,
+        vocab_size=int(rng.integers(20, 300)), activation=str(rng.choice(["gelu", "gelu_new"])),  # type: ignore[arg-type]
+        tie_word_embeddings=bool(rng.integers(2)), scale_attn_weights=bool(rng.integers(4)),
+        scale_attn_by_inverse_layer_idx=bool(rng.integers(2)), scale_qk_dot_by_d=bool(rng.integers(2)),
+        width_scale=float(rng.choice([1.0, 0.3])), embeddings_scale=float(rng.choice([1.0, 7.1])),
+    )  # fmt: skip
+    dtype, accumulate = PRECISIONS[precision]
+    layout = Layout(
+        config=config, wafer=(WSE2, WSE3)[number % 2], width=width, height=height, dtype=dtype, accumulate=accumulate,
+        prompt=length,
+    )  # fmt: skip
+    assert all(has_room(one) for one in (layout, replace(layout, prompt=0, batch=2)))
+    return _filled(layout, rng, number)
+
+
+def _filled(layout: Layout, rng: np.random.Generator, seed: int) -> Case:
+    """With weights, and with a prompt of as many tokens as the layout takes at once and another half as long."""
+    config, dtype = layout.config, layout.dtype.numpy
+    weights = {n: (0.5 * w).astype(dtype).astype(np.float32) for n, w in lively(config, seed).items()}
+    prompt, other = (
+        rng.integers(config.vocab_size, size=n).tolist() for n in (layout.prompt, 1 + layout.prompt // 2)
+    )
+    return Case(layout, weights, prompt, other, BOUNDS[PRECISIONS.index((layout.dtype, layout.accumulate))])
 
 
 def is_close(one: Generation, found: Case) -> None:
@@ -120,3 +164,9 @@ def test_many(seed: int) -> None:
 @pytest.mark.parametrize(("seed", "side"), [(0, 24), (1, 24), (2, 32), (3, 32)])
 def test_large_grids(seed: int, side: int) -> None:
     check(case(seed, side))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(LARGE)))
+def test_large_models(number: int) -> None:
+    check(large(number))

@@ -322,6 +322,27 @@ def test_a_slow_sender_is_found() -> None:
     assert cure.count(State.MATH.cure) == 1
 
 
+def test_a_kernel_of_all_layers_is_found() -> None:
+    """Each time less than at the end, but together more."""
+    build = Builder(3, 1, name="layers")
+    red, grid, x = build.color("red"), build.grid, build.buffer("x", f32, 60, init=1.0)
+    build.route(red, grid[0, :], RAMP >> EAST)
+    build.route(red, grid[1, :], WEST >> (RAMP | EAST))
+    build.route(red, grid[2, :], WEST >> RAMP)
+    for name, words in (("layer 0/hand on", 40), ("layer 1/hand on", 40), ("head/last", 60)):
+        with build.section(name):
+            build.main(grid[0, :]).vector("exp", red, x[:words])
+            build.main(grid[1:, :]).mov(x[:words], red)
+    report = run(build.finish())
+    sections = report.sections
+    waits = dict(zip(sections.names, sections.cycles[:, State.INPUT_WAIT].tolist(), strict=True))
+    layers = [waits[f"layer {i}/hand on"] for i in range(2)]
+    assert max(layers) < waits["head/last"] < sum(layers)
+    found = report.bottleneck()
+    assert (found.section, found.sections, found.state) == ("hand on", 2, State.INPUT_WAIT)
+    assert "in the 2 sections of 'hand on', mainly on PEs x 1..2, y 0" in report.explain()
+
+
 def test_a_slow_receiver_is_found() -> None:
     found = run(chain(6, n=200)).bottleneck()
     assert (found.state, found.section) == (State.OUTPUT_BLOCKED, "pass on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wse_sim.hardware.states import BUSY, FABRIC, WEIGHTS, State
+from wse_sim.report.breakdown import kernel_of
 from wse_sim.report.grids import Box, box_around
 
 if TYPE_CHECKING:
@@ -29,9 +31,10 @@ class Bottleneck:
 
     state          the one with most PE-cycles; IDLE only if more than two thirds of all are idle
     share          part of all PE-cycles in it
-    section        part of the program in which it was met most
+    section        part of the program in which it was met most: a kernel, where several sections are of one kernel
+    sections       how many those are
     section_share  part of the state's PE-cycles met there
-    box            rectangle around the PEs of that section which were in the state for long
+    box            rectangle around the PEs of those sections which were in the state for long
     second         the next state, if it took a tenth of all PE-cycles or more
     idle_share     part of all PE-cycles that were idle
     worker         PE that worked most; of a report in tiles, that tile
@@ -43,6 +46,7 @@ class Bottleneck:
     state: State
     share: float
     section: str
+    sections: int
     section_share: float
     box: Box
     second: State | None
@@ -67,14 +71,16 @@ def find_bottleneck(report: Report) -> Bottleneck:
         others.insert(0, State.IDLE)
     state = others[0]
     second = others[1] if len(others) > 1 and report.share(others[1]) >= _WORTH_NAMING else None
-    section = int(np.argmax(report.sections.cycles[:, state]))
+    cycles = report.sections.cycles[:, state]
+    name, chosen = _kernel(report.sections.names, cycles)
     worker, worker_share, worker_state = _worker(report)
     return Bottleneck(
         state=state,
         share=report.share(state),
-        section=report.sections.names[section],
-        section_share=int(report.sections.cycles[section, state]) / max(report.totals[state], 1),
-        box=_where(report, state, section),
+        section=name,
+        sections=len(chosen),
+        section_share=int(cycles[chosen].sum()) / max(report.totals[state], 1),
+        box=_where(report, state, chosen),
         second=second,
         second_share=0.0 if second is None else report.share(second),
         idle_share=report.share(State.IDLE),
@@ -85,10 +91,19 @@ def find_bottleneck(report: Report) -> Bottleneck:
     )
 
 
-def _where(report: Report, state: State, section: int) -> Box:
-    """Rectangle around the PEs that were in the state for long, of those that have code in the section."""
+def _kernel(names: Sequence[str], cycles: npt.NDArray[np.int64]) -> tuple[str, list[int]]:
+    """The kernel with most of the cycles (sections,), and its sections; of one section the whole name."""
+    kernels: dict[str, list[int]] = {}
+    for section in np.flatnonzero(cycles).tolist() or range(len(names)):
+        kernels.setdefault(kernel_of(names[section]), []).append(section)
+    kernel, chosen = max(kernels.items(), key=lambda item: int(cycles[item[1]].sum()))
+    return (names[chosen[0]] if len(chosen) == 1 else kernel), chosen
+
+
+def _where(report: Report, state: State, sections: list[int]) -> Box:
+    """Rectangle around the PEs that were in the state for long, of those that have code in the sections."""
     shares = report.shares(state)
-    inside = _cells(report, report.sections.boxes[section].tolist())
+    inside = np.any([_cells(report, report.sections.boxes[section].tolist()) for section in sections], axis=0)
     if not shares[inside].any():
         inside = np.ones_like(inside)
     most = shares[inside].max()

@@ -43,7 +43,8 @@ def wavelets_text(number: int) -> str:
 def _bound(report: Report, found: Bottleneck) -> str:
     """What took the time, in which section, on which PEs, and who was waited for."""
     when = "after" if found.state is State.IDLE else "in"
-    where = f"{when} section {found.section!r}"
+    several = f"the {found.sections} sections of " if found.sections > 1 else "section "
+    where = f"{when} {several}{found.section!r}"
     if len(report.sections.names) > 1 and found.section_share < 1:
         where = f"{percent(found.section_share)} of it {where}"
     text = f"{found.state.name} ({found.state.meaning}) took {percent(found.share)} of all PE-cycles, {where}, "
