@@ -189,16 +189,14 @@ def count_idle(stream: Stream, pe: int, section: int, issue: int, begin: int, en
             continue
         if word > 0:
             rests = word - 1 + step[dates[0] + k - 1, LAG] + dates[2] + 1
-            if rests >= end:
-                return
             ready = ready_at(stream, operation, k)
-            count_rest(stream, pe, section, operation, k - 1, max(begin, rests), min(ready, end))
+            count_rest(stream, pe, section, operation, k - 1, max(begin, rests), ready)
         there = min(max(all_there(stream, operation, word), ready), date)
-        count_reason(stream, pe, section, _INPUT_WAIT, max(begin, ready), min(there, end))
-        count_reason(stream, pe, section, _OUTPUT_BLOCKED, max(begin, there), min(date, end))
+        count_reason(stream, pe, section, _INPUT_WAIT, max(begin, ready), there)
+        count_reason(stream, pe, section, _OUTPUT_BLOCKED, max(begin, there), date)
     last = count - 1 + step[dates[0] + dates[1] - 1, LAG] + dates[2]
     ready = end_of(stream, operation)
-    count_rest(stream, pe, section, operation, dates[1] - 1, max(begin, last + 1), min(ready, end))
+    count_rest(stream, pe, section, operation, dates[1] - 1, max(begin, last + 1), ready)
     count_reason(stream, pe, section, _OVERHEAD, max(begin, ready), end)
 
 

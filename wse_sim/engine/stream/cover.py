@@ -102,13 +102,13 @@ def _rows_of(code: Code, role: int, ends: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([np.zeros(0, np.int64), *rows]))
 
 
-def written(state: State) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes that each role may write: (roles + 1,) first index into (n, 2) begin and end, even."""
+def written(state: State, roles: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes that each of some roles may write: (roles + 1,) first index into (n, 2) begin and end, even."""
     code = state.code
     row = code.row
     stores = row[:, at.DST + at.O_KIND] == at.MEMORY
     first, ranges, ends = [0], [], _ends(code)
-    for role in range(len(code.entry)):
+    for role in roles:
         used = _rows_of(code, role, ends)
         used = used[stores[used]]
         ranges += _union(row[used][:, [at.DST + at.O_LOW, at.DST + at.O_HIGH]])

@@ -266,7 +266,7 @@ def input_taken(stream: Stream, message: int, leaf: int, stair: Stair, is_first:
     if not (is_first and prompt):
         place_due(stream, message, parent)
     room_due(stream, message, leaf)
-    if is_first and stream.trace.message[message, G_OPEN] > 0:
+    if is_first:
         stream.trace.message[message, G_OPEN] -= 1
         if stream.trace.message[message, G_OPEN] == 0:
             close_message(stream, message)

@@ -122,7 +122,7 @@ class StreamEngine:
         )
         longest = int(state.code.row[:, at.LENGTH].max(initial=0)) + 2
         self._trace = _new_trace(max(DRAFT, longest), self._most_pes(), nodes)
-        self._solo = _solo(state, self._scripts.ints.shape[1])
+        self._solo = _solo(state)
         self._counter = np.zeros(COUNTERS, np.int64)
         self._kept: int | None = None  # scripts of the first launch
         self._most = np.zeros(int(STEPS) + 1, np.int64)  # records of the trace at most in use
@@ -295,9 +295,8 @@ def _new_scripts(state: State) -> Scripts:
     ports = [part.reshape(len(part), -1) for part in (state.code.entry, state.code.input, state.code.output)]
     _, code = np.unique(np.concatenate(ports, axis=1), axis=0, return_inverse=True)
     code = code.ravel().astype(np.int32)
-    first, ranges = written(state)
     of_code = [int(np.flatnonzero(code == each)[0]) for each in range(code.max() + 1)]
-    parts = [ranges[first[role] : first[role + 1]] for role in of_code]
+    first, ranges = written(state, of_code)
     registers = state.cores.ints.shape[1]
     states, rows = state.tally.state.shape[1], len(state.code.row)
     few = len(of_code) + 16
@@ -306,8 +305,8 @@ def _new_scripts(state: State) -> Scripts:
         head=np.full(len(of_code), -1, np.int32),
         tried=np.full(len(of_code), -1, np.int32),
         stale=np.zeros((len(of_code), registers), np.uint8),
-        first=np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64),
-        range=np.concatenate([np.zeros((0, 2), np.int64), *parts]),
+        first=first,
+        range=ranges,
         script=np.zeros((few, SCRIPT), np.int32),
         core=np.empty((few, at.CORE), np.int64),
         ints=np.empty((few, registers), np.int32),
@@ -329,13 +328,10 @@ def _new_scripts(state: State) -> Scripts:
     )
 
 
-def _solo(state: State, columns: int) -> State:
-    """A machine of one PE with the code and the memory of all.
-
-    columns  of its registers, with those for places in memory that are as good
-    """
+def _solo(state: State) -> State:
+    """A machine of one PE with the code and the memory of all."""
     threads, registers = state.cores.threads, state.cores.ints.shape[1]
-    ints = np.zeros((1, max(registers, columns)), np.int32)
+    ints = np.zeros((1, registers), np.int32)
     sections, states, rows = *state.tally.section.shape[1:], len(state.code.row)
     return state._replace(
         fabric=state.fabric._replace(first=np.zeros(2, np.int64), queue=np.zeros(2, np.int64)),
