@@ -68,9 +68,9 @@ LARGE = (
     (217, 7, 3, 32, 20, 2, 64),
     (256, 1, 4, 32, 32, 1, 23),
     (255, 3, 4, 32, 27, 0, 1),
-    (161, 7, 1, 2, 32, 1, 40),
+    (161, 7, 1, 3, 32, 1, 40),
     (256, 2, 1, 32, 3, 2, 33),
-    (200, 8, 4, 13, 32, 0, 16),
+    (200, 8, 4, 14, 32, 0, 16),
 )
 """Sizes that small grids have no room for, most of them not divisible by the grid; all that is not here is drawn."""
 
