@@ -158,7 +158,9 @@ def show(wafer: Annotated[str, typer.Argument(help="wse1, wse2 or wse3.")]) -> N
 @app.command()
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Small grids only.")] = False,
-    engine: Annotated[str | None, typer.Option(help="cycle or stream. Default: both, side by side.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="cycle, stream, or timing: stream without numbers. Default: all, side by side.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Measures the engines: active PE-cycles and wavelet-hops per CPU-second, and what an idle PE costs."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from wse_sim.errors import UsageError
 from wse_sim.mapping.commands.problem import Asked, problem_of
 from wse_sim.mapping.plan.checks import checks, why_not
 from wse_sim.mapping.plan.estimate import estimate
@@ -58,5 +59,9 @@ def _draw(mapping: Mapping, path: Path) -> None:
     plt.switch_backend("Agg")
     figure = mapping.draw().get_figure(root=True)
     assert figure is not None
-    figure.savefig(path, dpi=150, bbox_inches="tight")
-    plt.close(figure)
+    try:
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+    except ValueError as error:  # an ending that matplotlib does not know
+        raise UsageError(f"--picture {path}: {error}; expected a name that ends in .png") from None
+    finally:
+        plt.close(figure)

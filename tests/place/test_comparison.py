@@ -216,6 +216,7 @@ def test_compare_and_map_as_text(capsys, monkeypatch, tmp_path) -> None:
         (["map", "--model", "alice", "--dead", "9999,3"], "dead PE (9999, 3) on WSE-2: expected one of its"),
         (["map", "--model", "alice", "--dtype", "f8"], "--dtype f8: expected f32 or f16"),
         (["map", "--model", "alice", "--phase", "sleep", "--grid", "30x30"], "phase 'sleep'"),
+        (["map", "--model", "alice", "--grid", "30x30", "--picture", "map.foo"], "--picture map.foo: Format 'foo'"),
         (["map", "--model", "gpt2", "--grid", "5x5"], "bytes of SRAM on each of 5x5 PEs"),
     ],
 )

@@ -229,6 +229,17 @@ def test_json_of_something_else_is_refused(report: Report) -> None:
         report.to_json(cells=0)
     with pytest.raises(UsageError, match="a report with states"):
         Report.from_json(report.to_json().replace('"MAC"', '"MACS"', 1))
+    document = json.loads(report.to_json())
+    for name, broken, message in (
+        ("links", None, "no whole report: 'links' is missing"),
+        ("state_names", None, "a report with states None: expected"),
+        ("sections", 3, "no whole report: 'int' object is not subscriptable; expected what was written"),
+        ("states", document["states"] | {"values": [1]}, "no whole report: cannot reshape array of size 1"),
+        ("wafer", {}, "no whole report: 'name' is missing"),
+    ):
+        changed = {k: v for k, v in document.items() if k != name} | ({} if broken is None else {name: broken})
+        with pytest.raises(UsageError, match=message):
+            Report.from_json(json.dumps(changed))
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------

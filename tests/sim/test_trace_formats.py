@@ -300,6 +300,13 @@ def test_a_recording_comes_back_from_its_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "array.npz", x=np.zeros(3))
     with pytest.raises(UsageError, match="its format is None, expected 'wse_sim recording 1'"):
         Recording.load(tmp_path / "array.npz")
+    np.save(tmp_path / "bare.npy", np.zeros(3))
+    with pytest.raises(UsageError, match=r"bare.npy is no recording"):
+        Recording.load(tmp_path / "bare.npy")
+    with np.load(path) as file:
+        np.savez(tmp_path / "part.npz", header=file["header"], role=file["role"])
+    with pytest.raises(UsageError, match=r"no whole recording in .*part.npz: 'stays.pe' is missing"):
+        Recording.load(tmp_path / "part.npz")
 
 
 def test_tables_say_what_happened() -> None:

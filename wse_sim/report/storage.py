@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
 from functools import cache
@@ -69,10 +70,22 @@ def from_json(text: str) -> Report:
     if found != FORMAT:
         raise UsageError(f"no report: the format is {found!r}, expected {FORMAT!r}; write it again with to_json")
     names = [state.name for state in State]
-    if document["state_names"] != names:
-        raise UsageError(f"a report with states {document['state_names']}: expected {names}")
-    report: Report = value_of(Report, {name: document[name] for name in _types(Report)})
+    if document.get("state_names") != names:
+        raise UsageError(f"a report with states {document.get('state_names')}: expected {names}")
+    with whole("report"):
+        report: Report = value_of(Report, {name: document[name] for name in _types(Report)})
     return report
+
+
+@contextmanager
+def whole(what: str) -> Iterator[None]:
+    """UsageError if what is read inside lacks something, or holds values of another shape."""
+    try:
+        yield
+    except KeyError as error:
+        raise UsageError(f"no whole {what}: {error} is missing; expected what was written; write it again") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(f"no whole {what}: {error}; expected what was written; write it again") from None
 
 
 # -- values to JSON and back ------------------------------------------------------------------------------

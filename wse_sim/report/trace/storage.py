@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import numpy as np
 from wse_sim.errors import UsageError
 from wse_sim.hardware.geometry import Region
 from wse_sim.hardware.wafer import Wafer
-from wse_sim.report.storage import plain, value_of
+from wse_sim.report.storage import plain, value_of, whole
 from wse_sim.report.trace.code import CodeLine
 from wse_sim.report.trace.events import Slices, Spans, Stays
 
@@ -50,20 +51,22 @@ def read_recording(path: Path) -> Recording:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError):
+        header = json.loads(str(arrays["header"])) if "header" in arrays else {}
+    except (TypeError, ValueError, zipfile.BadZipFile, zlib.error, EOFError):
         raise UsageError(f"{path} is no recording: expected a file that Recording.save wrote") from None
-    header = json.loads(str(arrays["header"])) if "header" in arrays else {}
-    if header.get("format") != FORMAT:
-        raise UsageError(f"{path} is no recording: its format is {header.get('format')!r}, expected {FORMAT!r}")
-    tables = {
-        name: kind(**{f.name: arrays[f"{name}.{f.name}"] for f in fields(kind)}) for name, kind in _TABLES.items()
-    }
-    return Recording(
-        **{name: header[name] for name in _NUMBERS},
-        region=Region(*(range(*part) for part in header["region"])),
-        colors=tuple(header["colors"]),
-        code=value_of(tuple[CodeLine, ...], header["code"]),
-        wafer=value_of(Wafer, header["wafer"]),
-        **{name: arrays[name] for name in _ARRAYS},
-        **tables,
-    )
+    found = header.get("format") if isinstance(header, dict) else None
+    if found != FORMAT:
+        raise UsageError(f"{path} is no recording: its format is {found!r}, expected {FORMAT!r}")
+    with whole(f"recording in {path}"):
+        tables = {
+            name: kind(**{f.name: arrays[f"{name}.{f.name}"] for f in fields(kind)}) for name, kind in _TABLES.items()
+        }
+        return Recording(
+            **{name: header[name] for name in _NUMBERS},
+            region=Region(*(range(*part) for part in header["region"])),
+            colors=tuple(header["colors"]),
+            code=value_of(tuple[CodeLine, ...], header["code"]),
+            wafer=value_of(Wafer, header["wafer"]),
+            **{name: arrays[name] for name in _ARRAYS},
+            **tables,
+        )
