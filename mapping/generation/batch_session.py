@@ -17,11 +17,13 @@ from wse_sim.mapping.generation.session import (
     OnStep,
     check_length,
     finite,
+    require_resident,
     with_candidates,
 )
 from wse_sim.mapping.generation.turns import Progress, Turn, turns
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.batch import BatchDecoder
+from wse_sim.mapping.region.decode import OWN_TOKEN
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.resident import Crowd
 from wse_sim.report.report import Report
@@ -77,13 +79,20 @@ class BatchSession:
         self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, engine: str = "auto",
         threads: int = 1, trace: Trace | None = None,
     ) -> None:  # fmt: skip
+        require_resident(layout)
+        if layout.batch == 1:
+            raise UsageError("a batch of 1 sequence: expected 2 or more; take a Session")
         self.layout, self.sampling = with_candidates(layout, sampling), sampling
         self.decoder = BatchDecoder(self.layout)
         self.machine = Machine(self.decoder.program, layout.wafer, engine=engine, threads=threads, trace=trace)
         self.decoder.load(self.machine, tensors)
+        self._chose: set[int] = set()  # sequences whose last turn chose a token
 
     def step(self, step: Sequence[Turn]) -> int:
         """One token of each sequence that has a turn, those that want logits first; returns the cycles."""
+        self._require(step)
+        for turn in step:
+            (self._chose.add if turn.wanted else self._chose.discard)(turn.sequence)
         return step_of(self.decoder.crowd, step, self.sampling).run(self.machine)
 
     def logits(self, wanted: int) -> Floats:
@@ -97,6 +106,30 @@ class BatchSession:
     def report(self) -> Report:
         """Everything since the session began."""
         return self.machine.report()
+
+    def _require(self, step: Sequence[Turn]) -> None:
+        layout, numbers = self.layout, [turn.sequence for turn in step]
+        if not step or len({*numbers}) < len(numbers) or not {*numbers} <= {*range(layout.batch)}:
+            raise UsageError(
+                f"a step with turns of sequences {numbers}: expected one turn or more, of different ones from 0 to "
+                f"{layout.batch - 1}"
+            )
+        if [turn.wanted for turn in step] != sorted((turn.wanted for turn in step), reverse=True):
+            raise UsageError(f"a step with turns of sequences {numbers}: expected those that want logits first")
+        for turn in step:
+            if not 0 <= turn.position < layout.context:
+                raise UsageError(
+                    f"position {turn.position} of sequence {turn.sequence}: expected 0 to {layout.context - 1}"
+                )
+            if turn.token == OWN_TOKEN and turn.sequence not in self._chose:
+                raise UsageError(
+                    f"the token chosen last of sequence {turn.sequence}, whose turn before chose none: expected a "
+                    "token, or one wanted there"
+                )
+            if not OWN_TOKEN <= turn.token < layout.config.vocab_size:
+                raise UsageError(
+                    f"token {turn.token} of sequence {turn.sequence}: expected 0 to {layout.config.vocab_size - 1}"
+                )
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wse_sim.engine.machine import Machine
-from wse_sim.errors import RunError, UsageError
-from wse_sim.hardware import f32
+from wse_sim.errors import UsageError
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.decode import HEAD, OWN_TOKEN, Decoder
+from wse_sim.mapping.region.finite import outgrown
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
@@ -67,6 +67,9 @@ class Session:
         self, layout: Layout, tensors: Weights, *, sampling: Sampling | None = None, sequence: int = 0,
         engine: str = "auto", threads: int = 1, trace: Trace | None = None,
     ) -> None:  # fmt: skip
+        require_resident(layout)
+        if layout.batch > 1:
+            raise UsageError(f"a session for a batch of {layout.batch}: expected one sequence; take a BatchSession")
         self.layout = with_candidates(layout, sampling)
         self.sampling, self.sequence = sampling, sequence
         self.decoder = Decoder(self.layout)
@@ -74,10 +77,12 @@ class Session:
         self.decoder.load(self.machine, tensors)
         self.position = 0
         self._prompt = 0  # tokens of the last prompt whose hidden states are still there
+        self._chose = False  # whether the last launch chose a token
 
     def step(self, token: int = OWN_TOKEN, *, sample: bool = True) -> int:
         """Runs one token at the next position; returns its cycles.
 
+        token   OWN_TOKEN: the one that the launch before chose
         sample  whether logits and the next token are computed, too
         """
         if self.position >= self.layout.context:
@@ -87,6 +92,11 @@ class Session:
             )
         if not OWN_TOKEN <= token < self.layout.config.vocab_size:
             raise UsageError(f"token {token}: expected 0 to {self.layout.config.vocab_size - 1}")
+        if token == OWN_TOKEN and not self._chose:
+            raise UsageError(
+                f"a step at position {self.position} with the token chosen last, but the launch before chose none: "
+                "expected a token, or sample=True there"
+            )
         cycles = self._launch(Launch(token, self.position, sample))
         self.position += 1
         self._prompt = 0
@@ -119,6 +129,7 @@ class Session:
         return self._launch(Launch(OWN_TOKEN, position, True, prompt_tokens=HEAD))
 
     def _launch(self, launch: Launch) -> int:
+        self._chose = launch.sample
         return self.machine.launch(launch.arguments(self.layout, self.sampling, sequence=self.sequence))
 
     def logits(self) -> Floats:
@@ -136,6 +147,16 @@ class Session:
     def recording(self) -> Recording:
         """What was recorded since the session began. Raises UsageError without a trace."""
         return self.machine.recording()
+
+
+def require_resident(layout: Layout) -> None:
+    """UsageError unless all of the model lies on the layout, and stays there."""
+    if layout.streamed or not layout.whole:
+        held = "weights that are streamed" if layout.streamed else "a part of a model"
+        raise UsageError(
+            f"a session with {held}: expected all of {layout.config.name}, resident; for the rest take a Flight of a "
+            "mapping"
+        )
 
 
 def with_candidates(layout: Layout, sampling: Sampling | None) -> Layout:
@@ -193,14 +214,9 @@ def generate(
 def finite(logits: Floats, layout: Layout, position: int) -> Floats:
     """The logits (vocabulary,) after a position; RunError if a number on their way left its type's range."""
     bad = int((~np.isfinite(logits)).sum())
-    if not bad:
-        return logits
-    dtype = layout.dtype
-    cure = "smaller weights" if dtype is f32 else "f32" if layout.accumulate is f32 else "sums in f32, or all in f32"
-    raise RunError(
-        f"position {position}: {bad:,} of {logits.size:,} logits are NaN or infinite, as a number outgrew "
-        f"{dtype.name}, {np.finfo(dtype.numpy).max:g} at most: expected finite ones; try {cure}"
-    )
+    if bad:
+        raise outgrown(f"position {position}: {bad:,} of {logits.size:,} logits", layout)
+    return logits
 
 
 def _run(session: Session, launch: Launch, prompt_ids: Sequence[int]) -> int:

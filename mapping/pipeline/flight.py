@@ -13,6 +13,7 @@ from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.pipeline.program import Pipeline
 from wse_sim.mapping.pipeline.streaming import Streaming
 from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.region.finite import require_finite
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.report.report import Report
 from wse_sim.report.trace import Recording, Trace
@@ -57,7 +58,11 @@ class Flight:
         return self.mapping.replicas * self.mapping.sequences
 
     def generate(self, prompts: Prompts, new_tokens: int) -> Flown:
-        """Goes on from a prompt for each sequence; shorter prompts begin to choose while longer ones are still read."""
+        """Goes on from a prompt for each sequence; shorter prompts begin to choose while longer ones are still read.
+
+        All sequences take as many steps: what shorter prompts choose beyond `new_tokens` is in their caches, too.
+        errors  RunError where numbers are not finite, as far as `require_finite` finds it: the tokens mean nothing
+        """
         self._require(prompts, new_tokens)
         longest = max(map(len, prompts))
         shape = (self.mapping.replicas, self.mapping.sequences)
@@ -75,6 +80,7 @@ class Flight:
             rounds = min(left, MOST_ROUNDS)
             launches.append((rounds, self.run(rounds)))
             self._note(chosen, rounds, [True] * len(prompts))
+        require_finite(self.machine, self.pipeline.stages)
         return Flown(tuple(tuple(tokens[:new_tokens]) for tokens in chosen), tuple(launches))
 
     def run(self, rounds: int, *, sample: bool = True) -> int:
@@ -93,6 +99,8 @@ class Flight:
 
     def go_to(self, position: int) -> None:
         """All sequences go on there, over what their caches hold."""
+        if not 0 <= position <= self.mapping.context:
+            raise UsageError(f"position {position}: expected 0 to {self.mapping.context}, the tokens of the context")
         self.pipeline.go_to(self.machine, position)
         self.position = position
 
@@ -122,3 +130,10 @@ class Flight:
             for token in prompt:
                 if not 0 <= token < vocabulary:
                     raise UsageError(f"token {token}: expected 0 to {vocabulary - 1}")
+        needed = self.position + max(map(len, prompts)) + max(new_tokens - 1, 0)
+        if needed > self.mapping.context:
+            raise UsageError(
+                f"prompts of up to {max(map(len, prompts)):,} tokens and {new_tokens:,} new ones at position "
+                f"{self.position:,} need {needed:,} positions, but the context has {self.mapping.context:,}: expected "
+                "shorter prompts, or fewer tokens"
+            )

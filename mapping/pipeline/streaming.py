@@ -87,6 +87,11 @@ class Streaming:
 
     # -- host side --------------------------------------------------------------------------------
 
+    @property
+    def stages(self) -> list[Stage]:
+        """The region."""
+        return [self.stage]
+
     def load(self, machine: Machine, tensors: Weights) -> None:
         """Writes what stays into SRAM, and keeps the matrices to send them."""
         self.stage.load(machine, tensors)

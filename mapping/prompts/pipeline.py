@@ -168,6 +168,11 @@ class PromptPipeline(Rings[Ring]):
 
     # -- host side --------------------------------------------------------------------------------
 
+    @property
+    def stages(self) -> list[Stage]:
+        """The regions."""
+        return [stop.stage for ring in self.rings for stop in ring.stops]
+
     def load(self, machine: Machine, tensors: Weights) -> None:
         """Writes all parameters into SRAM."""
         for ring in self.rings:

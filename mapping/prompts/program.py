@@ -174,6 +174,11 @@ class Prompts:
 
     # -- host side --------------------------------------------------------------------------------
 
+    @property
+    def stages(self) -> list[Stage]:
+        """The regions."""
+        return [each.stage for pair in self.replicas for each in pair if each is not None]
+
     def load(self, machine: Machine, tensors: Weights) -> None:
         """Writes all parameters into SRAM."""
         for taking, decoding in self.replicas:

@@ -12,6 +12,7 @@ from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.prompts.pipeline import PromptPipeline
 from wse_sim.mapping.prompts.program import Prompts
 from wse_sim.mapping.prompts.streaming import PromptStreaming
+from wse_sim.mapping.region.finite import require_finite
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.report.report import Report
 
@@ -52,7 +53,10 @@ class Serving:
         return self.mapping.replicas * (1 if isinstance(self.program, Prompts) else self.mapping.sequences)
 
     def serve(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> Served:
-        """`new_tokens` for each prompt, request after request on each replica."""
+        """`new_tokens` for each prompt, request after request on each replica.
+
+        errors  RunError where numbers are not finite, as far as `require_finite` finds it after each round of requests
+        """
         self._require(prompts, new_tokens)
         slots, waiting = self.slots, list(enumerate(prompts))
         found: list[list[int]] = [[] for _ in prompts]
@@ -64,6 +68,7 @@ class Serving:
             here = [number for number, _ in coming] if self.decodes and new_tokens > 1 else []
             for (number, _), token in zip(coming, self.program.first(self.machine), strict=False):
                 found[number].append(token)
+            require_finite(self.machine, self.program.stages)
         return Served(tuple(map(tuple, found)), tuple(launches))
 
     def launch(self, prompts: list[list[int]], rounds: list[int]) -> int:

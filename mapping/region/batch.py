@@ -179,12 +179,7 @@ class BatchDecoder:
 
     def logits(self, machine: Machine, wanted: int) -> NDArray[np.float32]:
         """Logits (wanted, vocabulary) of the last step, in the order of its sequences."""
-        head = self.stage.resident.head
-        assert head is not None
-        rows = head.table.rows
-        row = machine.read(head.logits)[self.stage.along_y.root].reshape(self.layout.width, self.layout.batch, -1)
-        found: NDArray[np.float32] = rows.join(row[:, :wanted, : rows.size].swapaxes(0, 1)).astype(np.float32)
-        return found
+        return self.stage.all_logits(machine)[:wanted]
 
     def chosen(self, machine: Machine) -> list[int]:
         """The token chosen last of each sequence of the cache."""

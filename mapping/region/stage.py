@@ -190,10 +190,16 @@ class Stage:
 
     def logits(self, machine: Machine) -> NDArray[np.float32]:
         """Logits (vocabulary,) of the last token that was chosen here, from the row that holds their sums."""
+        found: NDArray[np.float32] = self.all_logits(machine)[0]
+        return found
+
+    def all_logits(self, machine: Machine) -> NDArray[np.float32]:
+        """The same (batch, vocabulary) of all sequences that a step works on."""
         head = self.resident.head
         assert head is not None
-        row = machine.read(head.logits)[self.along_y.root, :, : head.table.rows.size]
-        found: NDArray[np.float32] = head.table.rows.join(row)
+        rows = head.table.rows
+        row = machine.read(head.logits)[self.along_y.root].reshape(self.layout.width, self.layout.batch, -1)
+        found: NDArray[np.float32] = rows.join(row[:, :, : rows.size].swapaxes(0, 1)).astype(np.float32)
         return found
 
     def token(self, machine: Machine) -> int:

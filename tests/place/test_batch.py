@@ -17,9 +17,10 @@ from wse_sim.mapping.generation.batch_session import BatchSession, generate_batc
 from wse_sim.mapping.generation.sampled_session import generate_sampled
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.session import Session, generate
-from wse_sim.mapping.generation.turns import Progress, turns
+from wse_sim.mapping.generation.turns import Progress, Turn, turns
 from wse_sim.mapping.model import GPTConfig, preset, random_weights
 from wse_sim.mapping.region.batch_cycles import batch_cycles
+from wse_sim.mapping.region.decode import OWN_TOKEN
 from wse_sim.mapping.region.fit import fit, require_fit
 from wse_sim.mapping.region.layout import Layout
 
@@ -132,6 +133,17 @@ def test_messages() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             generate_batch(session, prompts, 2)
+    for turns_of_a_step, message in (
+        ([], r"turns of sequences \[\]: expected one turn or more"),
+        ([Turn(0, 1, 0, wanted=True), Turn(0, 2, 0, wanted=True)], r"turns of sequences \[0, 0\]: .* different ones"),
+        ([Turn(2, 1, 0, wanted=True)], "different ones from 0 to 1"),
+        ([Turn(0, 1, 0, wanted=False), Turn(1, 1, 0, wanted=True)], "expected those that want logits first"),
+        ([Turn(0, 1, 3, wanted=True)], "position 3 of sequence 0: expected 0 to 2"),
+        ([Turn(0, 5, 0, wanted=True)], "token 5 of sequence 0: expected 0 to 4"),
+        ([Turn(1, OWN_TOKEN, 0, wanted=True)], "chosen last of sequence 1, whose turn before chose none"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            session.step(turns_of_a_step)
     with pytest.raises(UsageError, match="a batch of 0 sequences"):
         replace(layout, batch=0)
     large = Layout(config=preset("gpt2"), wafer=WSE2, width=110, height=110, dtype=f16)

@@ -13,6 +13,7 @@ from place.small_models import lively, settings_of, small_models
 
 from wse_sim import WSE2, WSE3, DType, f16, f32
 from wse_sim.errors import FitError, UsageError
+from wse_sim.mapping.generation.batch_session import BatchSession
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
@@ -140,3 +141,22 @@ def test_a_tight_layout_and_one_on_its_side_fit_where_others_do_not() -> None:
 def test_a_grid_chosen_for_the_user_fits() -> None:
     for name in ("gpt2", "cerebras-gpt-111m", "cerebras-gpt-1.3b"):
         assert fit(comfortable(Layout(config=preset(name), wafer=WSE2, width=1, height=1))).fits
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": range(1)}, "a session with a part of a model: expected all of two, resident"),
+        ({"head": False}, "a session with a part of a model"),
+        ({"streamed": True}, r"a session with weights that are streamed: .* take a Flight"),
+        ({"batch": 2}, "a session for a batch of 2: expected one sequence; take a BatchSession"),
+    ],
+)
+def test_a_session_is_for_all_of_a_model_and_one_sequence(changes: dict[str, object], message: str) -> None:
+    config = GPTConfig("two", n_layer=2, n_embd=8, n_head=2, n_positions=4, vocab_size=9)
+    layout = Layout(config=config, wafer=WSE2, width=2, height=2)
+    with pytest.raises(UsageError, match=message):
+        Session(replace(layout, **changes), random_weights(config, 0))
+    if "batch" not in changes:
+        with pytest.raises(UsageError, match=message):
+            BatchSession(replace(layout, batch=2, **changes), random_weights(config, 0))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from naive.gpt import naive_greedy
 from place.small_models import has_room, lively, settings_of, small_models
 
-from wse_sim import WSE2, WSE3, toy
-from wse_sim.errors import FitError, UsageError
+from wse_sim import WSE2, WSE3, f16, f32, toy
+from wse_sim.errors import FitError, RunError, UsageError
 from wse_sim.hardware.states import State
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped
@@ -204,6 +204,27 @@ def test_shards_are_a_wider_region_whose_scores_stay_inside() -> None:
     assert cycles[0] > cycles[1] > cycles[2]
 
 
+def outgrowing(config: GPTConfig) -> dict[str, np.ndarray]:
+    """Weights that f16 can hold, with sums that it cannot."""
+    return {n: v * np.float32(9e3 if n.endswith("proj.weight") else 1) for n, v in lively(config, 3).items()}
+
+
+def test_numbers_that_outgrow_their_type_are_no_tokens() -> None:
+    half = {"dtype": f16, "accumulate": f16}
+    for mapping in (ring(CONFIG, [0, 2, 4], side=4, **half), ring(CONFIG, [0, 4], side=4, **half)):
+        prompts = [[1, 2]] * mapping.sequences
+        flight = Flight(mapping, outgrowing(CONFIG))
+        with pytest.raises(RunError, match=r"keys and values are NaN or infinite, as a number outgrew f16, 65504 at"):
+            flight.generate(prompts, 2)
+        assert Flight(replace(mapping, dtype=f32, accumulate=f32), outgrowing(CONFIG)).generate(prompts, 2)
+    last = {n: v / np.float32(9e3) if n.startswith(("h.0.", "h.1.", "h.2.")) and "proj" in n else v
+            for n, v in outgrowing(CONFIG).items()}  # fmt: skip
+    flight = Flight(mapping, last)  # only after the last layer's keys and values
+    with pytest.raises(RunError, match="50 of 50 logits are NaN or infinite"):
+        flight.generate([[1]], 1)
+    assert flight.report().work.host_bytes_out < 10_000  # what was looked at is no copy of the run
+
+
 def test_messages() -> None:
     weights = lively(CONFIG, 0)
     with pytest.raises(UsageError, match="3 sequences in flight over 2 regions"):
@@ -229,6 +250,11 @@ def test_messages() -> None:
         flight.generate([[1], []], 1)
     with pytest.raises(UsageError, match="token 50: expected 0 to 49"):
         flight.generate([[1], [50]], 1)
+    with pytest.raises(UsageError, match=r"2 tokens and 24 new ones at position 0 need 25 positions, but .* 24"):
+        flight.generate([[1], [2, 3]], 24)
+    with pytest.raises(UsageError, match="position 25: expected 0 to 24, the tokens of the context"):
+        flight.go_to(25)
+    assert flight.report().launches == ()
     with pytest.raises(UsageError, match="33 rounds in a launch: expected 1 to 32"):
         flight.run(33)
     with pytest.raises(UsageError, match="25 tokens more at position 0, but the context has 24"):

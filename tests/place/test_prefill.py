@@ -229,7 +229,9 @@ def test_messages() -> None:
     session.prefill([1, 2])
     with pytest.raises(UsageError, match="at once at position 2: expected"):
         session.prefill([1])
-    session.step()
+    session.step(sample=False)
+    with pytest.raises(UsageError, match="at position 3 with the token chosen last, but the launch before chose none"):
+        session.step()
     with pytest.raises(UsageError, match=r"of the 0 tokens .* a step uses the room"):
         session.look_back(0)
     small = Layout(config=preset("gpt2"), wafer=WSE2.crop(40, 40), width=30, height=30, dtype=f16, prompt=1000)

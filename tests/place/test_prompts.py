@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from naive.gpt import naive_greedy
 from place.small_models import lively, settings_of, small_models
+from place.test_flight import outgrowing
 
 from wse_sim import WSE2, WSE3, f16, f32
-from wse_sim.errors import UsageError
+from wse_sim.errors import RunError, UsageError
 from wse_sim.hardware import DType
 from wse_sim.mapping.generation.rounded import RoundedGPT
 from wse_sim.mapping.generation.session import Session, generate
@@ -138,6 +139,12 @@ def test_the_hand_over_takes_what_the_closed_form_says(wafer, widths, tokens) ->
     assert abs(cycles - cache_cycles(taking, decoding, 3, tokens)) < 0.1 * cycles
     sent_by_cores = sum(int(sections.wavelets[i].sum()) for i in there)
     assert sent_by_cores == wavelets_of_cache(taking, decoding, 0, tokens)  # the routers in the gap send no more
+
+
+def test_numbers_that_outgrow_their_type_are_no_tokens() -> None:
+    serving = Serving(apart(CONFIG, 5, 5, 6, dtype=f16, accumulate=f16), outgrowing(CONFIG))
+    with pytest.raises(RunError, match=r"NaN or infinite, as a number outgrew f16, 65504 at most: .* sums in f32"):
+        serving.serve([[1, 2]], 2)
 
 
 def test_what_is_refused() -> None:
