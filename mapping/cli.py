@@ -182,13 +182,17 @@ def validate(
         float,
         typer.Option(help="About how long it may take, compiling aside; rows that do not fit are listed as skipped.")
     ] = SECONDS,
+    fidelity: Annotated[
+        str,
+        typer.Option(help="sampled: GEMMs on large grids are composed of launches on fewer PEs; exact: all run whole.")
+    ] = "sampled",
     json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the errors by source, as Markdown.")] = False,
 ) -> None:
     """Compares simulated cycles with published ones: every figure, its error, and the errors by source."""
     from wse_sim.mapping.commands.validate import validate_command
 
-    validate_command(data=data, max_seconds=max_seconds, as_json=json, as_markdown=markdown)
+    validate_command(data=data, max_seconds=max_seconds, fidelity=fidelity, as_json=json, as_markdown=markdown)
 
 
 Model = Annotated[

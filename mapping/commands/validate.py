@@ -13,6 +13,7 @@ from rich.table import Table
 
 from wse_sim.errors import UsageError
 from wse_sim.mapping.validation.compare import Compared, Summary, Validation, compare
+from wse_sim.mapping.validation.composed import fidelity_of
 from wse_sim.mapping.validation.harness import BESIDE
 from wse_sim.mapping.validation.rows import read_rows, shipped_rows
 
@@ -28,10 +29,13 @@ TITLES = {
     "relay": "tile relay, vendor's WSE-3 simulator",
 }
 """What the sources that ship are, for a table that stands alone."""
-LEGEND = "*: this row sized a number, of the machine or beside it, so its error is a fit's; `not used`: all other rows"
+FITTED = "*: this row sized a number, of the machine or beside it, so its error is a fit's; `not used`: all other rows"
+COMPOSED = "~: composed of launches on fewer PEs, as its steps are alike; --fidelity exact simulates the whole grid"
 
 
-def validate_command(*, data: Path | None, max_seconds: float, as_json: bool, as_markdown: bool = False) -> None:
+def validate_command(
+    *, data: Path | None, max_seconds: float, fidelity: str, as_json: bool, as_markdown: bool = False
+) -> None:
     """Compares and prints."""
     if not max_seconds > 0:
         raise UsageError(f"--max-seconds is {max_seconds:g}: expected more than 0")
@@ -40,7 +44,7 @@ def validate_command(*, data: Path | None, max_seconds: float, as_json: bool, as
     rows = shipped_rows() if data is None else read_rows(data)
     if not rows:
         raise UsageError(f"{data} has no rows below its header: expected one or more")
-    found = compare(rows, max_seconds=max_seconds)
+    found = compare(rows, max_seconds=max_seconds, fidelity=fidelity_of(fidelity))
     if as_json:
         _print_json(found)
     elif as_markdown:
@@ -69,6 +73,7 @@ def _as_dict(row: Compared) -> dict[str, str | float | list[str]]:
         "simulated": row.simulated,
         "error": row.error,
         "used_for": list(row.used),
+        "fidelity": row.fidelity,
     }
 
 
@@ -77,16 +82,16 @@ def _as_dict(row: Compared) -> dict[str, str | float | list[str]]:
 
 def markdown(found: Validation) -> str:
     """The errors by source as a table."""
-    lines = ["| source | rows | mean error | largest | rows not used | mean | largest | left out |", "|---" * 8 + "|"]
+    columns = ("source", "rows", "composed", "mean error", "largest", "rows not used", "mean", "largest", "left out")
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     lines += ["| " + " | ".join([TITLES.get(name, name), *_cells(s)]) + " |" for name, s in found.sources.items()]
     return "\n".join(lines) + "\n"
 
 
 def _cells(s: Summary) -> list[str]:
     unseen = (_percent(s.unseen_mean_abs_error), _percent(s.unseen_max_abs_error))
-    return [
-        str(s.rows), _percent(s.mean_abs_error), _percent(s.max_abs_error), str(s.unseen_rows), *unseen, str(s.skipped)
-    ]  # fmt: skip
+    every = (_percent(s.mean_abs_error), _percent(s.max_abs_error))
+    return [str(s.rows), str(s.composed or ""), *every, str(s.unseen_rows), *unseen, str(s.skipped)]
 
 
 # -- text ---------------------------------------------------------------------------------------------
@@ -100,7 +105,9 @@ def _print_text(found: Validation) -> None:
         console.print(table)
     console.print(_sources(found.sources))
     if any(row.in_sample for row in found.rows):
-        console.print(LEGEND)
+        console.print(FITTED)
+    if any(row.fidelity == "sampled" for row in found.rows):
+        console.print(COMPOSED)
     _print_beside(console, list(found.sources))
 
 
@@ -113,7 +120,7 @@ def _rows(found: Validation) -> Table:
     table.add_column("")
     for row in found.rows:
         error = f"{100 * row.error:+.1f} %"
-        mark = "*" if row.in_sample else ""
+        mark = ("*" if row.in_sample else "") + ("~" if row.fidelity == "sampled" else "")
         table.add_row(row.source, row.configuration, _number(row.measured), _number(row.simulated), error, mark)
     return table
 
@@ -141,7 +148,7 @@ def _skipped(found: Validation) -> Iterator[Table]:
 def _sources(sources: dict[str, Summary]) -> Table:
     table = Table(title="errors by source", box=None)
     table.add_column("source", no_wrap=True)
-    for column in ("rows", "mean", "max", "not used", "mean", "max", "skipped"):
+    for column in ("rows", "composed", "mean", "max", "not used", "mean", "max", "skipped"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, summary in sources.items():
         table.add_row(name, *_cells(summary))

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from wse_sim.errors import ProgramError, UsageError
 from wse_sim.hardware import WSE2, WSE3, Wafer
 from wse_sim.hardware.presets import WSE3_SIMULATOR
-from wse_sim.kernels.published import mesh_gemm, mesh_gemv, ring_shift
+from wse_sim.kernels.published import mesh_gemv, ring_shift
+from wse_sim.kernels.published.mesh_gemm import Tiles
 from wse_sim.mapping.validation import collectives, cost
+from wse_sim.mapping.validation.composed import Fidelity, Steps
 from wse_sim.mapping.validation.figures import micro_of, relayed
 from wse_sim.mapping.validation.given import Given, Job
 from wse_sim.mapping.validation.grammar import parse_sizes
-from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, launched, longest, spread
-from wse_sim.mapping.validation.kernels import kernel_of
+from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, launched, longest, on_one_die, spread
+from wse_sim.mapping.validation.kernels import kernel_of, mesh_gemm_job
 from wse_sim.mapping.validation.left_out import never, why_not
 from wse_sim.mapping.validation.machine import cycles_of, dtype_of, is_simulated, is_time, value_of, wafer_of
 from wse_sim.mapping.validation.rows import FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, number, positive
 from wse_sim.mapping.validation.used import used_by
+from wse_sim.program.program import Program
 
 LISTED = 32  # values that a formula is compared at, of each size
 
@@ -33,6 +36,8 @@ class Case:
     used     constants of the machine or of kernels that this very figure sized
     same     names the measurement, where another row may give it again
     derived  whether the row gives it as the distance of a model from it
+    steps    how to compose it where the whole simulation takes long; None: it cannot be composed
+    fidelity  what `simulate` is
     """
 
     source: str
@@ -43,6 +48,8 @@ class Case:
     used: tuple[str, ...] = ()
     same: str = ""
     derived: bool = False
+    steps: Steps | None = None
+    fidelity: Fidelity = "exact"
 
     def __post_init__(self) -> None:
         positive(self.measured, "the published number")
@@ -83,10 +90,10 @@ def _mesh_gemv(row: Row) -> list[Case | Skipped]:
 
 
 def _mesh_gemm(row: Row) -> list[Case | Skipped]:
-    t = mesh_gemm.Tiles(_side(row), *(row.integer(name) for name in ("Mt", "Kt", "Nt")))
+    t = Tiles(_side(row), *(row.integer(name) for name in ("Mt", "Kt", "Nt")))
     if t.side < 2:
         return [_skipped(row, f"a ring of {t.side} PEs: expected 2 or more")]
-    return [_case(row, cost.gemm(t), lambda: spread(mesh_gemm.make(t), WSE3, mesh_gemm.ARGUMENTS))]
+    return [_job(row, mesh_gemm_job(t), WSE3, cost.gemm(t), spread)]
 
 
 def _ring_shift(row: Row) -> list[Case | Skipped]:
@@ -197,17 +204,27 @@ def _kernel(row: Row) -> Case | Skipped | None:
         return _skipped(row, f"dtype is {given.dtype.name}: the published kernel is in {kernel.dtype.name}")
     _fits(given, wafer)
     job, measured = kernel.job(given), cycles_of(row)
-    simulated = is_simulated(row.cells["hardware"])
     seconds = cost.kernel(given.pes, measured) if job.seconds is None else job.seconds
-    beside = 0 if simulated else kernel.beside
-    return _case(row, seconds, lambda: _run(job, wafer, simulated) + beside, measured)
+    if is_simulated(row.cells["hardware"]):
+        return _job(row, job, wafer, seconds, longest, measured=measured)
+    return _job(row, job, wafer, seconds, spread, measured=measured, beside=kernel.beside)
 
 
-def _run(job: Job, wafer: Wafer, simulated: bool) -> int:
-    program = job.program()
-    if simulated:
-        return longest(program, wafer, job.arguments)
-    return spread(program, wafer, job.arguments)
+def _job(
+    row: Row, job: Job, wafer: Wafer, seconds: float, cycles: Callable[[Program, Wafer, Mapping[str, float]], int], *,
+    measured: float | None = None, beside: int = 0,
+) -> Case:  # fmt: skip
+    """A program's launch, whose `cycles` are taken from its clocks."""
+    case = _case(row, seconds, lambda: cycles(job.program(), wafer, job.arguments) + beside, measured)
+    square = job.square
+    if square is None or (wafer.die_crossing_cycles and square.crossings is None):
+        return case
+
+    def on_side(side: int) -> int:
+        return cycles(square.make(side), on_one_die(wafer), job.arguments) + beside
+
+    crossings = partial(square.crossings, wafer) if square.crossings else int
+    return replace(case, steps=Steps(square.side, on_side, square.seconds, crossings))
 
 
 def _micro(row: Row) -> Case | None:

@@ -1,9 +1,9 @@
-"""Simulates what fits in the time given, and sums up the errors by source."""
+"""Simulates or composes what fits in the time given, and sums up the errors by source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from time import monotonic
 
@@ -12,6 +12,7 @@ from wse_sim.errors import WseError
 from wse_sim.hardware import WSE2, WSE3
 from wse_sim.kernels.published import mesh_gemm, two_phase
 from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
+from wse_sim.mapping.validation.composed import Fidelity
 from wse_sim.mapping.validation.rows import Row
 
 
@@ -19,7 +20,8 @@ from wse_sim.mapping.validation.rows import Row
 class Compared:
     """A published figure beside the simulator's; `error` is relative to the published one.
 
-    used  numbers that this figure sized: what agrees is then a fit
+    used      numbers that this figure sized: what agrees is then a fit
+    fidelity  exact: a launch was simulated whole; sampled: composed of launches on fewer PEs
     """
 
     source: str
@@ -27,6 +29,7 @@ class Compared:
     measured: float
     simulated: float
     used: tuple[str, ...] = ()
+    fidelity: Fidelity = "exact"
 
     @property
     def error(self) -> float:
@@ -41,12 +44,14 @@ class Compared:
 class Summary:
     """A source's errors, None if no row of it was simulated.
 
-    unseen  rows that sized no number, and their errors
+    composed  rows whose launch was not simulated whole
+    unseen    rows that sized no number, and their errors
     """
 
     mean_abs_error: float | None
     max_abs_error: float | None
     rows: int
+    composed: int
     skipped: int
     unseen_rows: int
     unseen_mean_abs_error: float | None
@@ -70,7 +75,8 @@ class Validation:
         errors = [abs(row.error) for row in self.rows if row.source == source]
         unseen = [abs(row.error) for row in self.rows if row.source == source and not row.in_sample]
         skipped = sum(row.source == source for row in self.skipped)
-        return Summary(*_both(errors), len(errors), skipped, len(unseen), *_both(unseen))
+        composed = sum(row.source == source and row.fidelity == "sampled" for row in self.rows)
+        return Summary(*_both(errors), len(errors), composed, skipped, len(unseen), *_both(unseen))
 
 
 def _both(errors: Sequence[float]) -> tuple[float | None, float | None]:
@@ -79,15 +85,18 @@ def _both(errors: Sequence[float]) -> tuple[float | None, float | None]:
 
 
 def compare(
-    rows: Iterable[Row], *, max_seconds: float, progress: Callable[[Compared], None] | None = None,
-    clock: Callable[[], float] = monotonic,
+    rows: Iterable[Row], *, max_seconds: float, fidelity: Fidelity = "sampled",
+    progress: Callable[[Compared], None] | None = None, clock: Callable[[], float] = monotonic,
 ) -> Validation:  # fmt: skip
     """Sources share `max_seconds`, their cheapest rows first; what does not fit is skipped.
 
     Rows are chosen by their estimated times, and fewer where the computer is slower than those. The engines are
     compiled before, which is not counted.
+
+    fidelity  sampled: kernels on large squares are composed of launches on smaller ones, where their steps are alike;
+              exact: every launch is simulated whole
     """
-    found = _once([case for row in rows for case in cases_of(row)])
+    found = [_at(fidelity, case) for case in _once([case for row in rows for case in cases_of(row)])]
     if any(isinstance(case, Case) for case in found):
         _compile()
     results: dict[int, Compared | Skipped] = {}
@@ -110,6 +119,13 @@ def compare(
         tuple(result for result in ordered if isinstance(result, Compared)),
         tuple(result for result in ordered if isinstance(result, Skipped)),
     )
+
+
+def _at(fidelity: Fidelity, case: Case | Skipped) -> Case | Skipped:
+    """The case as it is simulated at a fidelity."""
+    if isinstance(case, Skipped) or fidelity == "exact" or case.steps is None or not case.steps.too_many:
+        return case
+    return replace(case, seconds=case.steps.composed_seconds, simulate=case.steps.composed, fidelity="sampled")
 
 
 def _once(found: Sequence[Case | Skipped]) -> list[Case | Skipped]:
@@ -158,6 +174,7 @@ def _seconds(case: Case | Skipped) -> float:
 def _run(case: Case) -> Compared | Skipped:
     """The comparison, or why the configuration cannot be run at all."""
     try:
-        return Compared(case.source, case.configuration, case.measured, float(case.simulate()), case.used)
+        simulated = float(case.simulate())
     except WseError as error:
         return Skipped(case.source, case.configuration, f"it does not run: {error}")
+    return Compared(case.source, case.configuration, case.measured, simulated, case.used, case.fidelity)

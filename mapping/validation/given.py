@@ -84,15 +84,37 @@ class Given:
 
 
 @dataclass(frozen=True)
+class Square:
+    """A kernel that takes as many steps, all alike, as its square has PEs on a side.
+
+    make       the program of a side
+    seconds    about what a side takes to simulate
+    crossings  cycles that the edges of a machine's dies add; None: not known without a launch of the whole square
+    """
+
+    side: int
+    make: Callable[[int], Program]
+    seconds: Callable[[int], float]
+    crossings: Callable[[Wafer], int] | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """A program and what its launch is given.
 
     seconds  about what it takes to simulate; None: as `cost.kernel` says
+    square   None if the steps of the kernel are not alike
     """
 
     program: Callable[[], Program]
     arguments: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
+    square: Square | None = None
+
+    @classmethod
+    def of_square(cls, square: Square, arguments: Mapping[str, float]) -> Job:
+        """The whole square's."""
+        return cls(lambda: square.make(square.side), arguments, square.seconds(square.side), square)
 
 
 def share(total: int, parts: int) -> int:

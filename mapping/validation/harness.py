@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -48,6 +49,11 @@ def spread(program: Program, wafer: Wafer, arguments: Mapping[str, float] = NO_A
     times = machine.read("times")
     first, last = times[..., 0], times[..., 1]
     return int(last.max() - first[first > 0].min())
+
+
+def on_one_die(wafer: Wafer) -> Wafer:
+    """The machine without edges of dies."""
+    return replace(wafer, die_columns=(), die_rows=())
 
 
 INPUTS = ("x", "y", "a", "b", "q", "k", "keys", "values", "w", "weight", "added")

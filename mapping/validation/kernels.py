@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from math import prod
 
 from wse_sim.errors import UsageError
@@ -25,8 +25,8 @@ from wse_sim.kernels.published import (
 )
 from wse_sim.kernels.published.mesh_scores import Tiles as ScoreTiles
 from wse_sim.mapping.validation import cost
-from wse_sim.mapping.validation.given import Given, Job, share
-from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP
+from wse_sim.mapping.validation.given import Given, Job, Square, share
+from wse_sim.mapping.validation.harness import MESH_GEMV_LOOP, on_one_die, spread
 from wse_sim.program.program import Program
 
 
@@ -91,14 +91,33 @@ def _mesh_gemm(g: Given) -> Job:
         tile = tuple(share(size, side) for size in g.product())
     if len(tile) != 3:
         raise UsageError(f"size gives a tile of {len(tile)} sizes: expected three, m, k and n")
-    tiles = mesh_gemm.Tiles(side, *tile)
-    return Job(lambda: mesh_gemm.make(tiles), mesh_gemm.ARGUMENTS, cost.gemm(tiles))
+    return mesh_gemm_job(mesh_gemm.Tiles(side, *tile))
+
+
+def mesh_gemm_job(t: mesh_gemm.Tiles) -> Job:
+    """Its steps are alike but for the edges of dies, which the shifts before them wait at."""
+
+    def make(side: int) -> Program:
+        return mesh_gemm.make(replace(t, side=side))
+
+    def seconds(side: int) -> float:
+        return cost.gemm(replace(t, side=side))
+
+    return Job.of_square(Square(t.side, make, seconds, partial(skew_crossings, t.side)), mesh_gemm.ARGUMENTS)
+
+
+@cache
+def skew_crossings(side: int, wafer: Wafer) -> int:
+    """Cycles that edges of dies add to half a ring of shifts, of any tile: those of the shifts by themselves."""
+    program = ring_shift.make(side, 1, side // 2)
+    whole, one_die = (spread(program, w, ring_shift.ARGUMENTS) for w in (wafer, on_one_die(wafer)))
+    return whole - one_die
 
 
 def _summa(g: Given) -> Job:
     side, tile, in_memory = g.side, g.square_tile(g.side), in_memory_on(g.wafer)
-    make = partial(summa.make, side, tile, descriptors_in_memory=in_memory)
-    return Job(make, summa.ARGUMENTS, cost.summa(side, tile))
+    make = partial(summa.make, t=tile, descriptors_in_memory=in_memory)
+    return Job.of_square(Square(side, make, partial(cost.summa, tile=tile)), summa.ARGUMENTS)
 
 
 def _summa_step(g: Given) -> Job:

@@ -21,7 +21,6 @@ from typer.testing import CliRunner
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware import WSE2, WSE3, f16
-from wse_sim.kernels.published import summa
 from wse_sim.mapping.cli import SECONDS, app
 from wse_sim.mapping.commands.validate import TITLES, markdown
 from wse_sim.mapping.model import preset
@@ -29,8 +28,9 @@ from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
 from wse_sim.mapping.validation.compare import compare
+from wse_sim.mapping.validation.composed import FIDELITIES
 from wse_sim.mapping.validation.grammar import parse_sizes
-from wse_sim.mapping.validation.harness import BESIDE, spread
+from wse_sim.mapping.validation.harness import BESIDE
 from wse_sim.mapping.validation.machine import cycles_of
 from wse_sim.mapping.validation.rows import COLUMNS, FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, read_rows, shipped_rows
 from wse_sim.mapping.validation.used import FIGURES, TABLES, used_by
@@ -41,27 +41,21 @@ SHIPPED = shipped_rows()
 
 BOUNDS = {  # source: rows that are run, and of all of them and of those that sized no number: how many, mean, maximum
     "MeshGEMV": (slice(None, None, 2), (94, 0.0082, 0.045), (52, 0.003, 0.01)),
-    "MeshGEMM": (slice(None, None, 2), (32, 0.022, 0.09), (24, 0.021, 0.08)),
+    "MeshGEMM": (slice(None, None, 7), (77, 0.022, 0.09), (74, 0.021, 0.09)),
     "FYN": (slice(None), (5, 0.005, 0.01), (5, 0.005, 0.01)),
-    "SUMMA": (slice(None), (6, 0.024, 0.042), (5, 0.028, 0.042)),
+    "SUMMA": (slice(None), (32, 0.029, 0.08), (24, 0.034, 0.08)),
     "FABSIL": (slice(None), (18, 0.028, 0.09), (8, 0.023, 0.06)),
     "FABSIL (simulator)": (slice(None), (5, 0.0, 0.0), (0, 0, 0)),
     "FABSIM": (slice(None), (44, 0.022, 0.112), (28, 0.028, 0.112)),
     "MIMD": (slice(None), (17, 0.053, 0.212), (10, 0.037, 0.094)),
     "relay": (slice(None), (26, 0.08, 0.161), (26, 0.08, 0.161)),
 }
-AFFORDABLE = {"MeshGEMM": {"P": ("16",)}, "SUMMA": {"size": ("tile 4x4x4; M=K=N=128",), "grid_x": tuple("12345")}}
-
-
-def _affordable(row: Row) -> bool:
-    wanted = AFFORDABLE.get(row.source)
-    return wanted is None or any(row.cells[column] in values for column, values in wanted.items())
 
 
 @pytest.mark.parametrize("source", BOUNDS)
 def test_published_figures_are_met(source: str) -> None:
     chosen, met, unseen = BOUNDS[source]
-    rows = [row for row in SHIPPED if row.source == source and _affordable(row)][chosen]
+    rows = [row for row in SHIPPED if row.source == source][chosen]
     found = compare(rows, max_seconds=1000).sources[source]
     every = (found.rows, found.mean_abs_error, found.max_abs_error)
     others = (found.unseen_rows, found.unseen_mean_abs_error or 0, found.unseen_max_abs_error or 0)
@@ -77,37 +71,62 @@ def test_every_source_has_bounds() -> None:
     assert set(BOUNDS) == {row.source for row in SHIPPED}
 
 
-@pytest.mark.parametrize(("tile", "within"), [(2, 0.03), (4, 0.01), (8, 0.034), (16, 0.022), (32, 0.08), (46, 0.024)])
-def test_steps_of_summa_take_as_long_on_any_grid(tile: int, within: float) -> None:
-    """A step's cycles do not depend on the grid, here and in the published rows: those of 512 x 512 PEs say so."""
-    published = [
-        float(row.cells["value"]) / float(row.cells["grid_x"])
-        for row in SHIPPED
-        if row.source == "SUMMA" and row.cells["size"].startswith(f"tile {tile}x") and row.cells["grid_x"] == "512"
-    ]
-    cycles = [spread(summa.make(side, tile), WSE2, summa.ARGUMENTS) for side in (3, 4)]
-    assert [cycles[1] - cycles[0]] == pytest.approx(published, rel=within)
-
-
-def test_nothing_was_fitted_to_the_larger_grids() -> None:
-    """MeshGEMM's cycles are linear in P, in the published table and here: the rows of 16 and 80 PEs a side say so."""
-    published = {row.cells["P"]: float(row.cells["cycles"]) for row in SHIPPED if _is_tile(row, "1", "1", "1")}
-    simulated = {side: _simulated(side) for side in (8, 12, 16)}
-    slope = (simulated[16] - simulated[8]) / 8
-    assert simulated[12] == pytest.approx(simulated[8] + 4 * slope, rel=0.002)
-    for side in ("80", "272", "400", "656"):
-        predicted = simulated[16] + (int(side) - 16) * slope
-        assert predicted == pytest.approx(published[side], rel=0.03)
-
-
-def _is_tile(row: Row, m: str, k: str, n: str) -> bool:
-    return row.kind == MESH_GEMM and (row.cells["Mt"], row.cells["Kt"], row.cells["Nt"]) == (m, k, n)
-
-
-def _simulated(side: int) -> float:
-    (case,) = cases_of(Row(MESH_GEMM, {"P": str(side), "Mt": "1", "Kt": "1", "Nt": "1", "cycles": "1"}))
+def gemm(side: int, tile: tuple[int, int, int]) -> Case:
+    sizes = zip(("Mt", "Kt", "Nt"), map(str, tile), strict=True)
+    (case,) = cases_of(Row(MESH_GEMM, {"P": str(side), **dict(sizes), "cycles": "1"}))
     assert isinstance(case, Case)
-    return case.simulate()
+    return case
+
+
+def composed(case: Case) -> float:
+    assert case.steps is not None
+    return case.steps.composed()
+
+
+@given(side=st.integers(36, 46), tile=st.tuples(*[st.integers(1, 3)] * 3))
+@settings(max_examples=8, deadline=None)
+def test_composed_cycles_are_those_of_the_whole_square(side: int, tile: tuple[int, int, int]) -> None:
+    case = gemm(side, tile)
+    assert composed(case) == case.simulate()
+
+
+@pytest.mark.parametrize(
+    "side", [64, pytest.param(144, marks=pytest.mark.slow), pytest.param(209, marks=pytest.mark.slow)]
+)
+def test_composed_cycles_hold_the_edges_of_dies(side: int) -> None:
+    """One die's edge, two and three: columns 60, 123 and 187 of a WSE-3, and row 167."""
+    case = gemm(side, (1, 1, 1))
+    assert composed(case) == case.simulate()
+
+
+@pytest.mark.parametrize(("tile", "side"), [(1, 48), (3, 24), (4, 40)])
+def test_composed_cycles_of_summa_are_close(tile: int, side: int) -> None:
+    """Its broadcasts take a little longer on larger squares, until they are as far apart as the steps."""
+    (case,) = cases_of(figure(
+        workload="SUMMA GEMM", hardware="CS-2 silicon", size=f"tile {tile}x{tile}x{tile}", value="1",
+        grid_x=str(side), grid_y=str(side),
+    ))  # fmt: skip
+    assert isinstance(case, Case)
+    assert composed(case) == pytest.approx(case.simulate(), rel=0.003)
+
+
+def test_squares_with_dies_are_composed_only_if_their_edges_are_known() -> None:
+    sizes = {"size": "tile 4x4x4", "value": "1", "grid_x": "60", "grid_y": "60"}
+    (silicon,) = cases_of(figure(workload="SUMMA GEMM", hardware="CS-3 silicon", **sizes))
+    (simulator,) = cases_of(figure(workload="SUMMA GEMM", **sizes))
+    assert isinstance(silicon, Case)
+    assert isinstance(simulator, Case)
+    assert silicon.steps is None
+    assert simulator.steps is not None
+
+
+def test_exact_simulates_every_launch_whole() -> None:
+    rows = [Row(MESH_GEMM, {"P": p, "Mt": "1", "Kt": "1", "Nt": "1", "cycles": "9"}) for p in ("16", "80")]
+    sampled, exact = (compare(rows, max_seconds=100, fidelity=fidelity) for fidelity in FIDELITIES[::-1])
+    assert [row.fidelity for row in sampled.rows] == ["exact", "sampled"]
+    assert [row.fidelity for row in exact.rows] == ["exact", "exact"]
+    assert [row.simulated for row in sampled.rows] == [row.simulated for row in exact.rows]
+    assert (sampled.sources["MeshGEMM"].composed, exact.sources["MeshGEMM"].composed) == (1, 0)
 
 
 def test_hops_are_timed_by_clocks_that_a_signal_from_the_west_has_set() -> None:
@@ -166,7 +185,7 @@ def test_the_accuracy_table_is_what_the_command_prints() -> None:
 def test_the_readme_is_not_better_than_the_bounds(source: str) -> None:
     """What CI runs of a source is a part of the table's rows, so the table's largest errors are at least as large."""
     (line,) = (line for line in _table().splitlines() if line.startswith(f"| {TITLES[source]} |"))
-    rows, mean, largest, unseen, unseen_mean, unseen_largest, _ = (part.strip() for part in line.split("|")[2:-1])
+    rows, _, mean, largest, unseen, unseen_mean, unseen_largest, _ = (part.strip() for part in line.split("|")[2:-1])
     _, met, others = BOUNDS[source]
     for number, (typical, most), bounds in (
         (rows, (mean, largest), met), (unseen, (unseen_mean, unseen_largest), others),
@@ -265,7 +284,7 @@ def test_any_text_in_a_figure_gives_a_result_or_a_reason(row: Row, data: st.Data
     clock = count(100)
     stubs = (
         "figures.first_to_last", "figures._latency_of", "figures.relayed", "cases.relayed", "cases.spread",
-        "cases.longest", "cases.launched", "compare._compile",
+        "cases.longest", "cases.launched", "kernels.spread", "compare._compile",
     )  # fmt: skip
     with ExitStack() as stack:
         path = Path(stack.enter_context(TemporaryDirectory())) / "mine.csv"
@@ -484,12 +503,13 @@ def test_rows_left_out_for_their_cost_say_what_used_the_time_up() -> None:
 def test_json_of_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("P,Mt,Kt,Nt,cycles\n4,1,1,1,500\n1,1,1,1,100\n600,8,8,8,400000\n", "utf-8")
-    done = CliRunner().invoke(app, ["validate", "--data", str(path), "--max-seconds", "30", "--json"])
+    options = ["--max-seconds", "30", "--fidelity", "exact", "--json"]
+    done = CliRunner().invoke(app, ["validate", "--data", str(path), *options])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert set(found) == {"rows", "skipped", "sources"}
     (row,) = found["rows"]
-    assert set(row) == {"source", "configuration", "measured", "simulated", "error", "used_for"}
+    assert set(row) == {"source", "configuration", "measured", "simulated", "error", "used_for", "fidelity"}
     assert row["error"] == pytest.approx(row["simulated"] / 500 - 1)
     assert [(s["configuration"], s["reason"].split(":")[0]) for s in found["skipped"]] == [
         ("P=1 Mt=1 Kt=1 Nt=1", "a ring of 1 PEs"), ("P=600 Mt=8 Kt=8 Nt=8", "cost"),
@@ -498,7 +518,7 @@ def test_json_of_a_file(tmp_path: Path) -> None:
     unseen = {"unseen_rows": 0, "unseen_mean_abs_error": None, "unseen_max_abs_error": None}
     assert row["used_for"]
     assert found["sources"] == {
-        "MeshGEMM": {"mean_abs_error": error, "max_abs_error": error, "rows": 1, "skipped": 2, **unseen}
+        "MeshGEMM": {"mean_abs_error": error, "max_abs_error": error, "rows": 1, "composed": 0, "skipped": 2, **unseen}
     }
 
 
@@ -533,6 +553,21 @@ def test_what_is_added_to_kernels_is_printed(tmp_path: Path) -> None:
     assert "MIMD: descriptors_in_memory = 2" in printed
     assert "MIMD: SCALE = 1" in printed
     assert "TWO_CLOCKS" not in printed
+
+
+def test_rows_that_were_composed_are_marked(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("P,Mt,Kt,Nt,cycles\n720,1,1,1,114748\n", "utf-8")
+    done = CliRunner().invoke(app, ["validate", "--data", str(path)])
+    assert done.exit_code == 0, done.output
+    assert re.search(r"% +\*?~", done.stdout)
+    assert "~: composed of launches on fewer PEs" in " ".join(done.stdout.split())
+
+
+def test_other_fidelities_are_refused() -> None:
+    done = CliRunner().invoke(app, ["validate", "--fidelity", "estimate"])
+    assert isinstance(done.exception, UsageError)
+    assert str(done.exception) == "--fidelity is 'estimate': expected exact or sampled"
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan"])
