@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import groupby
 from typing import TypeVar
 
 import numpy as np
@@ -62,18 +63,19 @@ def _work(long: Work, short: Work, times: int) -> Work:
 
 def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tuple[str, ...]) -> Sections:
     sections = long.sections
-    repeated = [i for i, name in enumerate(sections.names) if phase_of(name) == phases[0]]
-    before, after = range(repeated[-1] + 1), range(repeated[-1] + 1, len(sections.names))
-    index = np.array([*before, *repeated * (len(phases) - 1), *after])
-    added = [np.full(len(before), 0), *(np.full(len(repeated), i) for i in range(1, len(phases)))]
-    moved = np.concatenate([*added, np.full(len(after), len(phases) - 1)])  # phases that are new before each section
+    repeated = {i for i, name in enumerate(sections.names) if phase_of(name) == phases[0]}
+    places = []  # of each section: that in `long`, and how many of the new phases are before it
+    for run in _runs(len(sections.names), repeated):
+        times = range(len(phases)) if run[0] in repeated else [(run[0] > max(repeated)) * (len(phases) - 1)]
+        places += [(i, count) for count in times for i in run]
+    index, moved = np.array(places).T
     names = [sections.names[i] for i in index]
-    for place, (i, count) in enumerate(zip(index, moved, strict=True)):
+    for place, (i, count) in enumerate(places):
         if i in repeated:
             names[place] = names[place].replace(phases[0], phases[count], 1)
 
     def later(cycles: Counts) -> Counts:
-        begun_before_it = (moved == 0) & (cycles[index] > cycles[repeated].max())  # and goes on after the phase
+        begun_before_it = (moved == 0) & (cycles[index] > cycles[list(repeated)].max())  # and goes on after the phase
         added = np.where(begun_before_it, len(phases) - 1, moved)
         return _later(cycles[index], added, np.array(long.launches), np.array(short.launches), np.array(launches))
 
@@ -88,6 +90,11 @@ def _sections(long: Report, short: Report, launches: tuple[int, ...], phases: tu
         last=later(sections.last),
         boxes=sections.boxes[index],
     )
+
+
+def _runs(length: int, chosen: set[int]) -> list[list[int]]:
+    """Numbers below a length, cut where chosen ones begin or end."""
+    return [list(run) for _, run in groupby(range(length), chosen.__contains__)]
 
 
 def _later(cycles: Counts, added: Counts, long: Counts, short: Counts, launches: Counts) -> Counts:
