@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from wse_sim.hardware import DType, Wafer
 from wse_sim.hardware.operations import VECTOR_OPERATIONS
+from wse_sim.program.builder import ALIGNMENT
 
-BANKS = 16  # bytes after which the banks repeat
+BANKS = ALIGNMENT  # bytes after which the banks repeat
 
 
 def clashes(wafer: Wafer, first: int, second: int, n: int, to: DType, source: DType) -> int:

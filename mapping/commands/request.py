@@ -145,10 +145,12 @@ def sampling_of(request: Request) -> Sampling | None:
     """None where the temperature is 0."""
     if request.temperature == 0:
         return None
-    how = Sampling(temperature=request.temperature, seed=request.seed)
-    if request.top_k is not None:
-        how = replace(how, top_k=request.top_k)
-    return how if request.top_p is None else replace(how, top_p=request.top_p)
+    return Sampling(
+        temperature=request.temperature,
+        top_k=Sampling.top_k if request.top_k is None else request.top_k,
+        top_p=Sampling.top_p if request.top_p is None else request.top_p,
+        seed=request.seed,
+    )
 
 
 def layout_of(request: Request, checkpoint: Checkpoint, batch: int) -> Layout:

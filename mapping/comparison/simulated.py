@@ -98,18 +98,26 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
             f"a step at position {position} simulated: expected position 1 or later, in a context of 2 or more, for a "
             "step is what a launch takes more than one that ends before it; or take the estimate"
         )
-    flight, reports = Flight(mapping, None), []
-    for rounds in (few, more):
+    flight = Flight(mapping, None)
+
+    def launch(rounds: int) -> Report:
         flight.go_to(position + 1 - more)
         flight.run(rounds)
-        reports.append(flight.report())
+        return flight.report()
+
     steps = more - few
-    return found_in(beyond(*reports), mapping, steps=steps, tokens=steps * mapping.sequences * mapping.replicas)
+    return found_in(
+        beyond(launch, few, more), mapping, steps=steps, tokens=steps * mapping.sequences * mapping.replicas
+    )
 
 
-def beyond(first: Report, both: Report) -> Report:
-    """What the second of two launches did more than the first, which began alike and ended earlier."""
-    second = both - first
+def beyond(launch: Callable[[int], Report], few: int, more: int) -> Report:
+    """What a launch of `more` steps does more than one of `few`, which begins alike and ends earlier.
+
+    launch  of so many steps; gives the report of all launches so far
+    """
+    first = launch(few)
+    second = launch(more) - first
     return replace(
         second,
         cycles=second.cycles - first.cycles,

@@ -71,12 +71,13 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
     if len(workers(mapping)) == 1 and not mapping.places[0].streamed:
         serving.launch(prompts, [0] * mapping.replicas)
         return found_in(serving.report(), mapping, steps=1, tokens=tokens * serving.slots)
-    reports = []
-    for times in TIMES:
+
+    def launch(times: int) -> Report:
         serving.take(prompts, times=times)
-        reports.append(serving.report())
+        return serving.report()
+
     steps = TIMES[1] - TIMES[0]
-    return found_in(beyond(*reports), mapping, steps=steps, tokens=steps * tokens * serving.slots)
+    return found_in(beyond(launch, *TIMES), mapping, steps=steps, tokens=steps * tokens * serving.slots)
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ def lower_bound(floor: Floor) -> Costs:
     for link, (a, b) in enumerate(floor.links):
         source, target = floor.blocks[a], floor.blocks[b]
         least = _nearest(
-            floor.wafer, floor.total, floor.dtype, floor.flow(link), (source.width, source.height),
+            floor.wafer, floor.elements(link), floor.dtype, floor.flow(link), (source.width, source.height),
             (target.width, target.height),
         )  # fmt: skip
         latency += least.cycles
@@ -46,7 +46,7 @@ def _nearest(
 ) -> LinkCost:
     """Fewest cycles and least traffic over all offsets along y, and one hop if that puts them side by side."""
     (_, high), (_, deep) = size, other
-    mine, theirs = (Blocks(flow.total if flow else total, rows) for rows in (high, deep))
+    mine, theirs = (Blocks(total, rows) for rows in (high, deep))
     rows = rows_of(mine, theirs)
     first, last = np.array([r.start for r in rows]), np.array([r.stop - 1 for r in rows])
     starts, offsets = np.arange(len(rows)), np.arange(-deep, high + 1)[:, None]

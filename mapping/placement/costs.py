@@ -54,26 +54,25 @@ class LinkCost:
 
 def laid(floor: Floor, link: int, source: Region, target: Region) -> Lanes:
     """The lanes of a link between two places."""
-    flow = floor.flow(link)
-    return lanes(source, target, flow.total if flow else floor.total, dead=floor.dead, within=floor.grid)
+    return lanes(source, target, floor.elements(link), dead=floor.dead, within=floor.grid)
 
 
 def lane_wavelets(floor: Floor, link: int, source: Region) -> int:
     """On each lane of a hand-over."""
     flow = floor.flow(link)
-    return flow.words if flow else wavelets(Blocks(floor.total, source.height).size, floor.dtype)
+    return flow.words if flow else wavelets(Blocks(floor.elements(link), source.height).size, floor.dtype)
 
 
 def link_cost(floor: Floor, link: int, source: Region, target: Region) -> LinkCost | None:
     """None if no lanes can be laid. Where no dead PE is near only the offset between the two counts."""
-    x, y, flow = source.xs[0], source.ys[0], floor.flow(link)
+    x, y, flow, total = source.xs[0], source.ys[0], floor.flow(link), floor.elements(link)
     if floor.dead:
         xs = range(min(x, target.xs[0]), max(source.xs.stop, target.xs.stop))
         ys = range(min(y, target.ys[0]), max(source.ys.stop, target.ys.stop))
         if not floor.alive(Region(xs, ys)):
-            return _cost(floor.wafer, floor.total, floor.dtype, flow, source, laid(floor, link, source, target))
+            return _cost(floor.wafer, total, floor.dtype, flow, source, laid(floor, link, source, target))
     return relative_cost(
-        floor.wafer, floor.total, floor.dtype, flow, (source.width, source.height), (target.width, target.height),
+        floor.wafer, total, floor.dtype, flow, (source.width, source.height), (target.width, target.height),
         (target.xs[0] - x, target.ys[0] - y),
     )  # fmt: skip
 
@@ -83,10 +82,10 @@ def relative_cost(
     wafer: Wafer, total: int, dtype: DType, flow: Flow | None, size: tuple[int, int], other: tuple[int, int],
     offset: tuple[int, int],
 ) -> LinkCost | None:  # fmt: skip
-    """From a rectangle to another whose corner is so far away, nothing dead near."""
+    """From a rectangle to another whose corner is so far away, nothing dead near; `total` elements along y."""
     source = Region(range(size[0]), range(size[1]))
     target = Region(range(offset[0], offset[0] + other[0]), range(offset[1], offset[1] + other[1]))
-    return _cost(wafer, total, dtype, flow, source, lanes(source, target, flow.total if flow else total))
+    return _cost(wafer, total, dtype, flow, source, lanes(source, target, total))
 
 
 def _cost(

@@ -106,6 +106,11 @@ class Floor:
         """Of a link by its number."""
         return self.flows[link] if self.flows else None
 
+    def elements(self, link: int) -> int:
+        """Along y that the lanes of a link are laid for: of tiles, or of the vector."""
+        flow = self.flow(link)
+        return flow.total if flow else self.total
+
     @property
     def grid(self) -> Region:
         """All PEs."""

@@ -1,4 +1,4 @@
-"""Mappings as JSON: what `wse-sim map --out` writes and other commands read."""
+"""Mappings as JSON: what `wse-sim map --out` writes, and Python reads again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DTYPES = {dtype.name: dtype for dtype in DTYPES}
 
 
 def save(mapping: Mapping, path: Path) -> None:
-    """Writes a mapping; `load` reads an equal one."""
+    """Writes a mapping; `load` reads an equal one, whose wafer calls what was cropped set by the user."""
     path.write_text(json.dumps(to_dict(mapping), indent=1) + "\n", "utf-8")
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware.checks import numbers
+from wse_sim.hardware.frozen import FrozenMap
 from wse_sim.hardware.geometry import Grid
 from wse_sim.hardware.origin import Origin
 from wse_sim.hardware.presets import PRESETS, WSE1, WSE2, WSE3, WSE3_SIMULATOR, by_name, toy
@@ -178,6 +182,15 @@ def test_wafers_are_frozen_values() -> None:
     assert again == WSE3
     assert hash(again) == hash(WSE3)
     assert WSE3.with_(hop_cycles=3) != WSE3
+
+
+def test_a_frozen_map_hashes_as_its_equals_do_in_other_processes_too() -> None:
+    """Texts have another hash in each process, so none may come along."""
+    made = FrozenMap({"fmacs": (1, 2)})
+    assert hash(made) == hash(FrozenMap({"fmacs": (1, 2)}))
+    check = f"import pickle; x = pickle.loads({pickle.dumps(made)!r}); assert hash(x) == hash(type(x)(dict(x)))"
+    for seed in "12":
+        subprocess.run([sys.executable, "-c", check], env={**os.environ, "PYTHONHASHSEED": seed}, check=True)
 
 
 # -- presets and text -----------------------------------------------------------------------------

@@ -30,5 +30,8 @@ class FrozenMap(Mapping[K, V]):
             self._hash = hash(frozenset(self._items.items()))
         return self._hash
 
+    def __reduce__(self) -> tuple[type[FrozenMap[K, V]], tuple[dict[K, V]]]:
+        return FrozenMap, (self._items,)  # without the hash: texts have another one in other processes
+
     def __repr__(self) -> str:
         return repr(self._items)
