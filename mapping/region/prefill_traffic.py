@@ -6,80 +6,30 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from wse_sim.hardware import DType, f32, i32
 from wse_sim.kernels.blocks import Blocks
 from wse_sim.kernels.collective.plan import plan
-from wse_sim.kernels.collective.timing import wavelets
-from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt
 from wse_sim.kernels.matrix.gemm_panels import filled
 from wse_sim.kernels.prefill import causal_work, embedding
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_work import products
-from wse_sim.mapping.region.traffic import (
-    Traffic,
-    along_y_of_head,
-    hops_of,
-    line_of_a_shard,
-    loads_of_sum,
-    loads_outwards,
-)
-
-Loads = NDArray[np.int64]  # [towards higher, towards lower positions; link of a line]
-
-
-class _Lines:
-    """Lines along an axis: hops of all of them, and loads of the links of one with most to do."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree, self.hops = tree, 0
-        self.loads: Loads = np.zeros((2, tree.length - 1), np.int64)
-
-    def sum(self, elements: int, dtype: DType, lines: int, *, times: int = 1, busiest: bool = True) -> None:
-        """An all-reduce on so many lines."""
-        words = times * wavelets(elements, dtype)
-        self.hops += lines * words * hops_of(self.tree)
-        self.loads += busiest * words * loads_of_sum(self.tree)
-
-    def spread(self, elements: int, dtype: DType, lines: int, *, times: int = 1, busiest: bool = True) -> None:
-        """A broadcast from the root."""
-        words = times * wavelets(elements, dtype)
-        self.hops += lines * words * (self.tree.length - 1)
-        self.loads += busiest * words * loads_outwards(self.tree)
-
-    def bring(
-        self, owners: range, elements: int, dtype: DType, lines: int, *, times: int = 1, busiest: bool = True
-    ) -> None:
-        """A tile of each owner to the root, on the wires of the tree."""
-        words, before = times * wavelets(elements, dtype), _ways(self.tree)
-        towards = before[owners.stop] - before[owners.start]
-        self.hops += lines * words * int(towards.sum())
-        self.loads += busiest * words * towards
-
-    @property
-    def busiest(self) -> int:
-        """Of the link that carries most."""
-        return int(self.loads.max(initial=0))
+from wse_sim.mapping.region.traffic import Lines, Traffic, add_head, line_of_a_shard
 
 
 @lru_cache(maxsize=64)
 def prompt_traffic(layout: Layout, count: int, *, spare: bool = False, last: bool = True) -> Traffic:
     """Of a prompt of `count` tokens, not of its hand-over; `spare` and `last` as in `prefill_cycles`."""
     (words_x, words_y), (queues_x, queues_y) = layout.line_words, layout.line_queues(spare=spare)
-    x = _Lines(plan(layout.wafer, layout.width, words=words_x, queues=queues_x))
-    y = _Lines(plan(layout.wafer, layout.height, words=words_y, queues=queues_y))
+    x = Lines(plan(layout.wafer, layout.width, words=words_x, queues=queues_x))
+    y = Lines(plan(layout.wafer, layout.height, words=words_y, queues=queues_y))
     tree = line_of_a_shard(layout)
-    inside = _Lines(tree) if tree else x
+    inside = Lines(tree) if tree else x
     work = _Prompt(layout, count, x, y, inside)
     work.layer()
     if inside is not x:
-        x.hops += layout.shards * inside.hops
-        for start in range(0, layout.width, inside.tree.length):
-            x.loads[:, start : start + inside.tree.length - 1] += inside.loads
+        x.add_stretches(inside)
     for lines in (x, y):  # all are alike
         lines.loads *= len(layout.held)
         lines.hops *= len(layout.held)
@@ -88,7 +38,7 @@ def prompt_traffic(layout: Layout, count: int, *, spare: bool = False, last: boo
     if last:
         work.end()
     if layout.head:
-        work.head()
+        add_head(layout, x, y, count - 1)
     return Traffic(x.hops + y.hops, x.busiest, y.busiest)
 
 
@@ -98,7 +48,7 @@ class _Prompt:
     inside  lines along x within a shard: those of one
     """
 
-    def __init__(self, layout: Layout, count: int, x: _Lines, y: _Lines, inside: _Lines) -> None:
+    def __init__(self, layout: Layout, count: int, x: Lines, y: Lines, inside: Lines) -> None:
         self.layout, self.count, self.x, self.y, self.inside = layout, count, x, y, inside
         full, more = divmod(count, layout.height)
         self.rows = [(full + 1, more), (full, layout.height - more)] if more else [(full, layout.height)]
@@ -136,14 +86,7 @@ class _Prompt:
         y.spread(layout.residual.size, layout.dtype, layout.width)
         self._turn(x, layout.residual, layout.hidden, 1)
 
-    def head(self) -> None:
-        """Logits and the next token."""
-        layout, x, y = self.layout, self.x, self.y
-        for words in along_y_of_head(layout):
-            y.sum(words, f32, layout.width)
-        x.sum(1, f32, layout.height, times=2)
-
-    def _sum_rows(self, elements: int, dtype: DType, *, times: int = 1, along: _Lines | None = None) -> None:
+    def _sum_rows(self, elements: int, dtype: DType, *, times: int = 1, along: Lines | None = None) -> None:
         """So many of each token, along x."""
         for here, lines in self.rows:
             (along or self.x).sum(here * elements, dtype, lines, times=times, busiest=here == self.rows[0][0])
@@ -153,7 +96,7 @@ class _Prompt:
         self.y.bring(owners, tile, self.layout.dtype, self.layout.width)
         self.y.spread(panel, self.layout.dtype, self.layout.width, times=-(-len(owners) // a_panel))
 
-    def _panels_of_rows(self, along: _Lines, owners: range, a_panel: int, tile: int, panel: int) -> None:
+    def _panels_of_rows(self, along: Lines, owners: range, a_panel: int, tile: int, panel: int) -> None:
         """Panels along x, of so many elements for each token."""
         for here, lines in self.rows:
             most = here == self.rows[0][0]
@@ -184,7 +127,7 @@ class _Prompt:
         self._panels_of_rows(self.inside, columns, a_panel, heads * of.kept, heads * of.spread)
         self._panels(runs, a_panel * of.runs, of.size * of.rows, of.size * of.spread)
 
-    def _turn(self, lines: _Lines, source: Blocks, target: Blocks, rows: int, *, times: int = 1) -> None:
+    def _turn(self, lines: Lines, source: Blocks, target: Blocks, rows: int, *, times: int = 1) -> None:
         """Each line fetches the tiles that have its elements; the first one's links count as the busiest."""
         ends = target.starts + target.counts
         for line, (start, end) in enumerate(zip(target.starts.tolist(), ends.tolist(), strict=True)):
@@ -192,18 +135,3 @@ class _Prompt:
                 tile = rows * source.size
                 lines.bring(range(owner, owner + 1), tile, self.layout.dtype, 1, times=times, busiest=line == 0)
                 lines.spread(tile, self.layout.dtype, 1, times=times, busiest=line == 0)
-
-
-@lru_cache(maxsize=16)
-def _ways(tree: Tree) -> Loads:
-    """[owner, ...]: times that tiles of all positions before an owner's cross each link on their way to the root."""
-    following = dict(tree.wires)
-    found: Loads = np.zeros((tree.length + 1, 2, tree.length - 1), np.int64)
-    for owner in range(tree.length):
-        at = owner
-        while at in following:
-            to = following[at]
-            found[owner + 1, int(at > to), min(at, to) : max(at, to)] += 1
-            at = to
-    return found.cumsum(axis=0)
-
