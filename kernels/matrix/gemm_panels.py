@@ -44,9 +44,7 @@ class Panels:
     low: Buffer
     high: Buffer
 
-    def emit(
-        self, pe: Code, first: Register, count: int | Register, tile: View, place: Place, panel: View
-    ) -> None:
+    def emit(self, pe: Code, first: Register, count: int | Register, tile: View, place: Place, panel: View) -> None:
         """panel = the tiles of `count` PEs from position `first` on, the one with index i at place(i)."""
         with pe.builder.section("panel"):
             with pe.scope():
@@ -113,16 +111,16 @@ def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DTy
     n      elements of a tile
     panel  elements of the panel; None: those of the tiles
 
-    Tile after tile, each PE asks whether it is the owner and, input by input, whether the owner is behind it; a tile
-    begins to move on where the PE is through with that and with the tile before.
+    Tile after tile, each PE asks whether it is the owner and, input by input, whether the owner is behind it, also
+    after the one that was; a tile begins to move on where the PE is through with that and with the tile before.
     """
     t, price, paths = Timing(wafer), Price(wafer), _paths(tree)
     words = wavelets(n, dtype)
     stream = words * t.wavelet("mov", dtype, dtype, dtype) + t.pauses(words)
     alone, issue = price.elements("mov", n, dtype, dtype), t.issue(2)
-    turn = wafer.loop_edge_cycles + price.scalar("iadd load ieq")
-    look = price.scalar("load load ile ilt iand")
-    missed, hit = look + wafer.branch_taken_cycles, look + wafer.branch_not_taken_cycles
+    yes, no = wafer.branch_not_taken_cycles, wafer.branch_taken_cycles
+    turn, look = wafer.loop_edge_cycles + price.scalar("iadd load ieq"), price.scalar("load load ile ilt iand")
+    place = price.scalar("imul")
     ramps, hop, begun = t.stage(0), wafer.hop_cycles, wafer.loop_start_cycles - wafer.loop_edge_cycles
     free: dict[int, tuple[int, int]] = {}  # positions that something came to: when they were through, and with whom
     start, hops, inputs = (begun, first - 1), paths.hops, paths.inputs
@@ -130,15 +128,18 @@ def cost(wafer: Wafer, tree: Tree, first: int, count: int, n: int, *, dtype: DTy
         way, arrived = paths.way(owner), 0
         for position, asked in way:
             at, after = free.get(position, start)
-            now = at + (owner - after - 1) * (turn + inputs[position] * missed) + turn
-            if position != owner:
-                now += asked * missed + hit
+            now = at + (owner - after - 1) * (turn + no + inputs[position] * (look + no)) + turn
+            left = inputs[position] - asked
+            if position == owner:
+                now += yes
+            else:
+                now, left = now + no + asked * (look + no) + look + yes, left - 1
+            if position == tree.root:
+                now += place
             begin = max(now + issue, arrived)
             arrived = begin + ramps + hops[position] * hop
-            free[position] = begin + (stream if len(way) > 1 else alone), owner
-    at, after = free.get(tree.root, start)
-    last = at + (first + count - after - 1) * (turn + inputs[tree.root] * missed)
-    last += price.scalar("mov") + wafer.branch_not_taken_cycles
+            free[position] = begin + (stream if len(way) > 1 else alone) + left * (look + no), owner
+    last = free[tree.root][0] + price.scalar("iadd mov") + wafer.branch_not_taken_cycles
     return last + broadcast.cost(wafer, tree.length, tree.root, panel or count * n, dtype=dtype)
 
 

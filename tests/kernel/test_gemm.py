@@ -12,13 +12,17 @@ from kernel.small_grid import WAFERS, SmallGrid
 from numpy.typing import NDArray
 
 from wse_sim import WSE2, DType, ProgramError, f16, f32
+from wse_sim.engine.machine import Machine
 from wse_sim.kernels.axis import Axis
 from wse_sim.kernels.blocks import Blocks, counts_of, matrix_tiles
+from wse_sim.kernels.collective.line import make_line
 from wse_sim.kernels.collective.plan import plan
 from wse_sim.kernels.collective.shapes import chain
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import gemm_nn, gemm_nt, gemv
 from wse_sim.kernels.matrix.gemm_panels import behind, make_panels
+from wse_sim.kernels.matrix.gemm_panels import cost as cost_of_panel
+from wse_sim.program.builder import Builder
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(5)
@@ -53,6 +57,20 @@ def test_panels_hold_the_tiles_of_any_neighbours(side, n, first, dtype, wafer) -
     found = grid.run(wafer).read(panel)
     wanted = values[:, first : first + count].reshape(side[1], 1, -1)
     np.testing.assert_array_equal(found, np.broadcast_to(wanted, found.shape))
+
+
+@pytest.mark.parametrize(("length", "first", "count"), [(9, 0, 6), (10, 1, 9), (9, 5, 1), (30, 22, 8), (64, 0, 3)])
+@pytest.mark.parametrize("n", [1, 2, 16])
+@pytest.mark.parametrize("words", [1, 8])
+def test_a_panel_takes_what_its_closed_form_says(length: int, first: int, count: int, n: int, words: int) -> None:
+    """Short tiles as well, in which the questions of each PE take longer than the words."""
+    build = Builder(length, 1)
+    line = make_line(build, build.grid, Axis.X, name="line", wafer=WSE2, words=words)
+    tile, panel = build.buffer("tile", f16, n), build.buffer("panel", f16, n * count)
+    pe = build.main()
+    make_panels(build, line).emit(pe, pe.integer(first), count, tile[:], lambda i: panel.at(i * n, n), panel[:])
+    found = Machine(build.finish(), WSE2.crop(length, 1)).launch() - WSE2.task_switch_cycles
+    assert found == cost_of_panel(WSE2, line.tree, first, count, n, dtype=f16)
 
 
 # -- products -----------------------------------------------------------------------------------------

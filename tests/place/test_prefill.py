@@ -263,6 +263,16 @@ def test_the_closed_form_is_close(config, width, height, length, wafer, precisio
     assert abs(found - expected) <= 0.3 * expected + 50 * (config.n_layer + 1)
 
 
+@pytest.mark.parametrize("width", [3, 6, 9])
+@pytest.mark.parametrize("features", [6, 12])
+def test_the_closed_form_is_close_where_most_pes_hold_nothing(width: int, features: int) -> None:
+    config = GPTConfig("few", 2, features, 2, n_inner=12, n_positions=4, vocab_size=20)
+    layout = Layout(config=config, wafer=WSE2, width=width, height=10, prompt=4, dtype=f16, accumulate=f16)
+    found = Session(layout, lively(config, 0)).prefill([0])
+    expected = prefill_cycles(layout, 1).total
+    assert abs(found - expected) <= 0.03 * expected
+
+
 @pytest.mark.parametrize("every_position", [False, True])
 def test_sampled_composes_prefill_and_steps(every_position) -> None:
     config = GPTConfig("deep", 6, 12, 2, n_positions=12, vocab_size=20)
