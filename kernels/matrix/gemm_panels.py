@@ -44,7 +44,9 @@ class Panels:
     low: Buffer
     high: Buffer
 
-    def emit(self, pe: Code, first: Register, count: int | Register, tile: View, place: Place, panel: View) -> None:
+    def emit(
+        self, pe: Code, first: Register, count: int | Register, tile: View, place: Place, panel: View
+    ) -> None:
         """panel = the tiles of `count` PEs from position `first` on, the one with index i at place(i)."""
         with pe.builder.section("panel"):
             with pe.scope():

