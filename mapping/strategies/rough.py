@@ -13,7 +13,7 @@ from wse_sim.mapping.plan.estimate import prompt_cycles
 from wse_sim.mapping.region.fit import bytes_needed
 from wse_sim.mapping.region.layout import Layout
 
-PANEL = 8  # elements of a panel in a prefill, about
+PANEL = 8  # elements of a panel in a prefill without room for any
 BUFFER = 8  # bytes lost between one buffer and the next, on average
 
 
@@ -23,7 +23,8 @@ def rough_cycles(layout: Layout, position: int) -> float:
     Of a layout that takes prompts the closed form of a prompt, for which there is nothing rougher.
     """
     if layout.prompt:
-        return prompt_cycles(layout, layout.prompt, spare=layout.streamed or not layout.whole, width=PANEL).total
+        width = None if rough_bytes(layout) <= layout.wafer.user_sram_bytes else PANEL
+        return prompt_cycles(layout, layout.prompt, spare=layout.streamed or not layout.whole, width=width).total
     layers = len(layout.held)
     found = layers * _layer(layout, position) if layers else 0.0
     wafer, hidden, tokens = layout.wafer, layout.hidden.size, layout.vocabulary.size
