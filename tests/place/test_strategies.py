@@ -14,7 +14,7 @@ from wse_sim import WSE2, WSE3, f16, f32, toy
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.model import GPTConfig, preset
 from wse_sim.mapping.plan.checks import checks, why_not
-from wse_sim.mapping.plan.estimate import estimate
+from wse_sim.mapping.plan.estimate import estimate, prompt_cycles
 from wse_sim.mapping.plan.mapping import Mapping, Phase
 from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.fit import bytes_needed, fit
@@ -22,7 +22,7 @@ from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.strategies import STRATEGIES, Problem, strategy
 from wse_sim.mapping.strategies.arrange import Space, arrange
 from wse_sim.mapping.strategies.build import Choice
-from wse_sim.mapping.strategies.choices import shards, stages
+from wse_sim.mapping.strategies.choices import choices, layouts_of, shards, stages
 from wse_sim.mapping.strategies.rings import many, room_for
 from wse_sim.mapping.strategies.rough import rough_bytes, rough_cycles
 
@@ -67,6 +67,15 @@ def test_the_layer_sequential_plan_is_near_the_best_square() -> None:
     sides = [Layout(config=SMALL, wafer=WSE2, width=n, height=n, dtype=f16) for n in range(4, 41)]
     best = min(stage_cycles(layout, 63).total for layout in sides if fit(layout).fits)
     assert estimate(strategy("layer-sequential").plan(problem)).cycles_per_token <= 1.15 * best
+
+
+@pytest.mark.parametrize("wafer", [WSE2, WSE3], ids=lambda wafer: wafer.name)
+def test_prompts_get_the_best_square_for_panels_as_wide_as_there_is_room_for(wafer) -> None:
+    problem = Problem(config=preset("cerebras-gpt-111m"), wafer=wafer, dtype=f16, phase="prefill", prompt=1024)
+    [place] = strategy("layer-sequential").plan(problem).places
+    sides = [layout for choice in choices(problem, 1, 1) for layout in layouts_of(problem, choice)]
+    least = min(sides, key=lambda layout: prompt_cycles(layout, problem.prompt).total)
+    assert (place.width, place.height) == (least.width, least.height)
 
 
 def test_what_is_asked_for_is_what_comes() -> None:
