@@ -260,7 +260,7 @@ def test_the_closed_form_is_close(config, width, height, length, wafer, precisio
     )  # fmt: skip
     found = Session(layout, lively(config, 0)).prefill(ids)
     expected = prefill_cycles(layout, len(ids)).total
-    assert abs(found - expected) <= 0.3 * expected + 50 * (config.n_layer + 1)
+    assert abs(found - expected) <= 0.05 * expected + 30 * (config.n_layer + 1)
 
 
 @pytest.mark.parametrize("width", [3, 6, 9])
