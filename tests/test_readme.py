@@ -39,7 +39,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_options_of_the_readme_exist(line: str) -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     name, *words = shlex.split(line)[1:]
-    known = {option for parameter in commands[name].params for option in parameter.opts}
+    known = {"--help", *(option for parameter in commands[name].params for option in parameter.opts)}
     assert {word for word in words if word.startswith("--")} <= known
 
 
