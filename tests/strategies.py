@@ -86,7 +86,7 @@ def random_case(
     host   words come from the host, too, and filters thin colours out
     """
     width, height = grid or rng.choice(GRIDS)
-    columns, rows = _sides_of_wafer(rng, width, height) if host else (width, height)
+    columns, rows = _sides_of_wafer(rng, width, height, larger=host)
     sides = _at_the_edge(width, height, columns, rows) if host else ()
     timed = timed and not plain
     draft = Draft(rng, width, height, timed=timed, plain=plain, sides=sides, slots=slots)
@@ -99,9 +99,10 @@ def random_case(
     return Case(program, wafer, launches, " ".join(draft.notes), draft.streams)
 
 
-def _sides_of_wafer(rng: Random, width: int, height: int) -> tuple[int, int]:
-    """As large as the grid or larger, upright or on its side."""
-    sides = width + rng.choice((0, 0, 1, 4)), height + rng.choice((0, 0, 1, 4))
+def _sides_of_wafer(rng: Random, width: int, height: int, *, larger: bool) -> tuple[int, int]:
+    """As large as the grid, or larger, upright or on its side."""
+    more = (0, 0, 1, 4) if larger else (0,)
+    sides = width + rng.choice(more), height + rng.choice(more)
     return sides if rng.random() < 0.7 else sides[::-1]
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from outcomes import assert_same, run_engine, run_naive
 from strategies import Case, programs, random_case
+
+from wse_sim import f32, toy
+from wse_sim.kernels.axis import Axis
+from wse_sim.kernels.collective.line import make_line
+from wse_sim.program.builder import Builder
 
 bounded = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 
@@ -62,3 +68,17 @@ def test_nothing_depends_on_threads_or_on_the_run() -> None:
         once = run_engine(case.program, case.wafer, case.launches)
         assert_same(run_engine(case.program, case.wafer, case.launches), once, case.note)
         assert_same(run_engine(case.program, case.wafer, case.launches, threads=2), once, case.note)
+
+
+def test_dies_of_a_program_on_its_side() -> None:
+    """Its columns are the wafer's rows: both machines take the cycles that they take upright on dies turned over."""
+    build = Builder(6, 3)
+    x = build.buffer("x", f32, 4, init=1.5)
+    make_line(build, build.grid, Axis.X).all_reduce(build.main(), x)
+    program = build.finish()
+    upright = replace(toy(6, 3), die_columns=(2, 5), die_rows=(1,), die_crossing_cycles=9)
+    on_its_side = replace(toy(3, 6), die_columns=(1,), die_rows=(2, 5), die_crossing_cycles=9)
+    expected = run_engine(program, upright)
+    assert expected.cycles[0] > run_engine(program, toy(6, 3)).cycles[0]
+    for found in (run_engine(program, on_its_side), run_naive(program, on_its_side)):
+        assert_same(found, expected)

@@ -206,8 +206,10 @@ class NaiveMachine:
         if (x + port.dx, y + port.dy) not in self.program.grid:
             return wafer.hop_cycles  # from the host
         columns, rows = {x, x + port.dx}, {y, y + port.dy}
-        first = max(columns) if len(columns) > 1 else max(rows)
-        edges = wafer.die_columns if len(columns) > 1 else wafer.die_rows
+        along_x = len(columns) > 1
+        first = max(columns) if along_x else max(rows)
+        on_its_side = self.program.width > wafer.width or self.program.height > wafer.height
+        edges = wafer.die_columns if along_x != on_its_side else wafer.die_rows
         return wafer.hop_cycles + (wafer.die_crossing_cycles if first in edges else 0)
 
     def _input_queues(self, pe: Pe) -> dict[Color, Fifo]:

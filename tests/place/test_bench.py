@@ -32,7 +32,7 @@ def test_json(capsys, monkeypatch) -> None:
     assert found["grid"] == [32, 32]
     assert [m["engine"] for m in (found, streamed, timed)] == ["cycle", "stream", "timing"]
     assert found["cycles"] == streamed["cycles"] == timed["cycles"]
-    assert found["bytes_per_node"] == 0 < streamed["bytes_per_node"]
+    assert found["bytes_per_node"] == 0 < streamed["bytes_per_node"] < 130  # without what any component has room for
 
 
 def test_table(capsys, monkeypatch) -> None:

@@ -238,3 +238,10 @@ def test_a_rectangle_may_lie_on_its_side() -> None:
     assert WSE2.holds(1, 994)
     assert not WSE2.holds(751, 751)
     assert not WSE2.holds(995, 1)
+
+
+def test_dies_as_a_rectangle_on_its_side_counts_them() -> None:
+    wafer = dataclasses.replace(toy(8, 20), die_columns=(3, 7), die_rows=(5, 9, 18))
+    assert wafer.dies(8, 12) == ((3, 7), (5, 9))
+    assert wafer.dies(7, 5) == ((3,), ())
+    assert wafer.dies(12, 8) == ((5, 9), (3, 7))

@@ -131,15 +131,9 @@ def _crossing(wafer: Wafer) -> int:
 def _crosses(wafer: Wafer, width: int, height: int) -> np.ndarray:
     """Ports whose links come from another die, (ports and queue, PEs)."""
     found = np.zeros((QUEUE + 1, height, width), np.bool_)
-    for edges, before, behind, length in (
-        (wafer.die_columns, Direction.WEST, Direction.EAST, width),
-        (wafer.die_rows, Direction.NORTH, Direction.SOUTH, height),
-    ):
-        first = np.array([edge for edge in edges if edge < length], np.int64)
-        if before is Direction.WEST:
-            found[before, :, first] = found[behind, :, first - 1] = True
-        else:
-            found[before, first, :] = found[behind, first - 1, :] = True
+    columns, rows = (np.array(edges, np.int64) for edges in wafer.dies(width, height))
+    found[Direction.WEST, :, columns] = found[Direction.EAST, :, columns - 1] = True
+    found[Direction.NORTH, rows, :] = found[Direction.SOUTH, rows - 1, :] = True
     return found.reshape(QUEUE + 1, -1)
 
 

@@ -41,8 +41,8 @@ class Edges:
 
 
 def edges_of(wafer: Wafer, width: int, height: int) -> Edges:
-    """Those of a wafer for a program of so many columns and rows, which lies on its side if it has no room upright."""
-    lies = width > wafer.width or height > wafer.height
+    """Those of a wafer for a program of so many columns and rows, upright or on its side."""
+    lies = wafer.lies(width, height)
     across, down = (wafer.height, wafer.width) if lies else (wafer.width, wafer.height)
     # transposed: what was east is south, what was north is west
     turned = {Direction.EAST: Direction.SOUTH, Direction.SOUTH: Direction.EAST,

@@ -169,6 +169,16 @@ class Wafer:
             self.width, self.height
         )
 
+    def lies(self, width: int, height: int) -> bool:
+        """Whether a rectangle has no room upright, so that its columns lie along the wafer's rows."""
+        return width > self.width or height > self.height
+
+    def dies(self, width: int, height: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """First columns and first rows of dies that begin within a rectangle, as it counts its own."""
+        edges = (self.die_columns, self.die_rows)
+        columns, rows = reversed(edges) if self.lies(width, height) else edges
+        return tuple(e for e in columns if e < width), tuple(e for e in rows if e < height)
+
     @property
     def user_sram_bytes(self) -> int:
         """SRAM of a PE left for buffers."""

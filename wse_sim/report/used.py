@@ -28,8 +28,7 @@ def fields_used(program: Program, wafer: Wafer, *, host: bool) -> tuple[str, ...
     """
     found = set(_GRID) | {f.name for f in numbers(wafer) if f.metadata["group"] == "energy"}
     found.update(_fabric(program))
-    edges = ((wafer.die_columns, program.width), (wafer.die_rows, program.height))
-    if any(edge < length for dies, length in edges for edge in dies):
+    if any(wafer.dies(program.width, program.height)):
         found.update(("die_columns", "die_rows", "die_crossing_cycles"))
     if program.placed:
         found.add("task_switch_cycles")

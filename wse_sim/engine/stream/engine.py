@@ -11,6 +11,7 @@ from wse_sim.engine.shares import Left
 from wse_sim.engine.state import Cores, State, Tally
 from wse_sim.engine.stream.cover import OF_ITS_OWN, REASONS, uncovered, written
 from wse_sim.engine.stream.run import begin_component, go
+from wse_sim.engine.stream.stairs import after_drafts
 from wse_sim.engine.stream.tables import (
     COMPONENT,
     CONTROL,
@@ -169,13 +170,14 @@ class StreamEngine:
 
     @property
     def bytes_per_node(self) -> float:
-        """Bytes in use, words left out, over the nodes dated in the largest component: operations and places.
+        """Bytes in use over the nodes dated in the largest component: operations and places.
 
-        A place is a message at a FIFO.
+        A place is a message at a FIFO. Words are left out, and what a component has room for whatever its size.
         """
         nodes = int(self._most[OPERATIONS] + self._most[PLACES])
-        names = ("operation", "message", "place", "step")
-        trace = sum(getattr(self._trace, n)[:1].nbytes * int(c) for n, c in zip(names, self._most, strict=False))
+        drafts = after_drafts(self._trace.draft.shape[1])
+        names, used = ("operation", "message", "place", "step"), self._most - (0, 0, 0, drafts)
+        trace = sum(getattr(self._trace, n)[:1].nbytes * int(c) for n, c in zip(names, used, strict=True))
         share = self._most_pes() / max(len(self._progress.last), 1)
         fixed = sum(array.nbytes for array in (*self._trees, *self._progress, *self._parts))
         return (trace + share * fixed) / max(nodes, 1)

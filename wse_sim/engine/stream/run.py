@@ -13,7 +13,7 @@ from wse_sim.engine.stream.dates import delay_until
 from wse_sim.engine.stream.flow import enqueue, next_open_slot, run_round
 from wse_sim.engine.stream.numbers import begin_numbers, compute_numbers
 from wse_sim.engine.stream.settle import NOTHING, settle
-from wse_sim.engine.stream.stairs import DRAFTS, GROUND, draft_size, free_pace
+from wse_sim.engine.stream.stairs import GROUND, after_drafts, draft_size, free_pace
 from wse_sim.engine.stream.tables import (
     ACTING,
     CASTING,
@@ -79,7 +79,7 @@ def clear_trace(stream: Stream) -> None:
     counter[TRACED], slots = -1, stream.state.cores.threads - 1
     step = stream.trace.step
     step[GROUND - 1, PACE], step[GROUND, FIRST], step[GROUND, LAG] = free_pace(stream), 0, 0
-    counter[STEPS] = DRAFTS + 2 * (draft_size(stream) + 1)
+    counter[STEPS] = after_drafts(draft_size(stream))
     for index in range(parts.first[component], parts.first[component + 1]):
         pe = parts.pe[index]
         progress.done[pe] = progress.contended[pe] = progress.slotted[pe] = 0

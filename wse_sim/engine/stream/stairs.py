@@ -74,8 +74,14 @@ def draft_size(stream: Stream) -> int:
 
 
 @jit
+def after_drafts(size: int) -> int:
+    """The first step that is not of the ground or of two drafts of a size."""
+    return DRAFTS + 2 * (size + 1)
+
+
+@jit
 def is_draft(stream: Stream, stair: Stair) -> bool:
-    return stair[0] > GROUND and stair[0] < DRAFTS + 2 * (draft_size(stream) + 1)
+    return stair[0] > GROUND and stair[0] < after_drafts(draft_size(stream))
 
 
 @jit
