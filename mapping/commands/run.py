@@ -149,6 +149,12 @@ def _require_writable(folder: Path) -> None:
     """Finds out before the run, not after it."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: it is a file; expected a folder, or a name that is free")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--out {folder}: cannot be made ({error.strerror}); expected a folder, or the name of one in a folder that "
+            "can be written"
+        ) from error
     if not os.access(folder, os.W_OK):
         raise UsageError(f"--out {folder}: cannot write there; expected a folder that can be written")

@@ -28,22 +28,21 @@ _OPTIONAL = (
     "embeddings_scale",
     "scale_qk_dot_by_d",
 )
+_MUP = ("width_scale", "embeddings_scale", "scale_qk_dot_by_d")  # also written with mup_ before it
 # Options that would change the numbers and are not built: key, test of the value, what the value should be.
 _REFUSED: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("add_cross_attention", bool, "false (a decoder without an encoder)"),
     ("position_embedding_type", lambda value: value != "learned", "'learned'"),
     ("alibi", bool, "false"),
     ("quantization_config", bool, "weights that are not quantised"),
-    ("mup_width_scale", bool, "muP written as width_scale, embeddings_scale and scale_qk_dot_by_d"),
-    ("mup_embeddings_scale", bool, "muP written as width_scale, embeddings_scale and scale_qk_dot_by_d"),
-    ("mup_scale_qk_dot_by_d", bool, "muP written as width_scale, embeddings_scale and scale_qk_dot_by_d"),
 )
 
 
 def read(settings: Mapping[str, object], *, name: str = "checkpoint") -> GPTConfig:
     """The GPTConfig that `settings` describe.
 
-    `n_inner` null is 4 n_embd; the old `n_ctx` stands in for `n_positions`.
+    `n_inner` null is 4 n_embd; the old `n_ctx` stands in for `n_positions`; muP may be spelled `mup_width_scale` and so
+    on, and its `mup_output_alpha` multiplies logits, too.
     CheckpointError names the key, its value and what is supported.
     """
     _require_gpt2(settings, name)
@@ -54,7 +53,7 @@ def read(settings: Mapping[str, object], *, name: str = "checkpoint") -> GPTConf
                 "try another checkpoint"
             )
     chosen: dict[str, Any] = {key: _required(settings, key, name) for key in _REQUIRED}
-    chosen |= {key: settings[key] for key in _OPTIONAL if settings.get(key) is not None}
+    chosen |= {key: settings[key] for key in _OPTIONAL if settings.get(key) is not None} | _mup(settings, name)
     chosen["n_positions"] = _required(settings, "n_positions" if "n_positions" in settings else "n_ctx", name)
     chosen["n_inner"] = _inner(settings, name)
     chosen["activation"] = _activation(settings, name)
@@ -87,6 +86,25 @@ def _required(settings: Mapping[str, object], key: str, name: str) -> object:
         shown = "n_positions" if key == "n_ctx" else key
         raise CheckpointError(f"{name}: config.json lacks {shown}: expected a whole number; try adding it")
     return settings[key]
+
+
+def _mup(settings: Mapping[str, object], name: str) -> dict[str, Any]:
+    """Options of muP that are there under their longer names."""
+    found: dict[str, Any] = {}
+    for key in _MUP:
+        if settings.get(f"mup_{key}") is None:
+            continue
+        if settings.get(key) is not None:
+            raise CheckpointError(f"{name}: config.json has both {key} and mup_{key}: expected one of them")
+        found[key] = settings[f"mup_{key}"]
+    alpha = settings.get("mup_output_alpha")
+    if alpha is None:
+        return found
+    width = found.get("width_scale", settings.get("width_scale", 1.0))
+    for key, value in (("mup_output_alpha", alpha), ("width_scale", width)):
+        if type(value) not in (int, float):
+            raise CheckpointError(f"{name}: {key} in config.json is {value!r}: expected a finite number above 0")
+    return found | {"width_scale": float(width) * float(alpha)}
 
 
 def _inner(settings: Mapping[str, object], name: str) -> object:

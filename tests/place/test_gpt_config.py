@@ -125,6 +125,10 @@ def test_from_hf():
     assert GPTConfig.from_hf(HF | {"tie_word_embeddings": False}).tie_word_embeddings is False
     mup = GPTConfig.from_hf(HF | {"width_scale": 0.12, "embeddings_scale": 10, "scale_qk_dot_by_d": True})
     assert (mup.width_scale, mup.embeddings_scale, mup.scale_qk_dot_by_d) == (0.12, 10, True)
+    longer = {"mup_width_scale": 0.12, "mup_embeddings_scale": 10, "mup_scale_qk_dot_by_d": True}
+    assert GPTConfig.from_hf(HF | longer) == mup
+    assert GPTConfig.from_hf(HF | longer | {"mup_output_alpha": 2}).width_scale == 0.24
+    assert GPTConfig.from_hf(HF | {"mup_output_alpha": 3.0}).width_scale == 3.0
 
 
 def test_from_hf_old_spelling():
@@ -174,10 +178,10 @@ def test_activation_aliases(name, activation):
             {"quantization_config": {"bits": 4}},
             r"quantization_config .* expected weights that are not quantised",
         ),
-        (
-            {"mup_width_scale": 0.1},
-            r"mup_width_scale = 0\.1 is not supported: expected muP written as width_scale",
-        ),
+        ({"mup_width_scale": 0.1, "width_scale": 0.1}, r"toy: .* has both width_scale and mup_width_scale: expected one"),
+        ({"mup_width_scale": "x"}, r"width_scale is 'x': expected a finite number above 0"),
+        ({"mup_output_alpha": "x"}, r"toy: mup_output_alpha in config\.json is 'x': expected a finite number above 0"),
+        ({"mup_output_alpha": -1}, r"width_scale is -1\.0: expected a finite number above 0"),
         ({"n_layer": None}, r"toy: config\.json lacks n_layer: expected a whole number; try adding it"),
         ({"n_positions": None}, r"config\.json lacks n_positions"),
         ({"n_embd": 13}, r"config\.json of GPTConfig 'toy': n_embd 13 is not divisible by n_head 3"),
