@@ -153,8 +153,8 @@ def _require_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"--out {folder}: cannot be made ({error.strerror}); expected a folder, or the name of one in a folder that "
-            "can be written"
+            f"--out {folder}: cannot be made ({error.strerror}); expected a folder, or the name of one where folders "
+            "can be made"
         ) from error
     if not os.access(folder, os.W_OK):
         raise UsageError(f"--out {folder}: cannot write there; expected a folder that can be written")

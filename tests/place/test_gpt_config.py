@@ -178,7 +178,7 @@ def test_activation_aliases(name, activation):
             {"quantization_config": {"bits": 4}},
             r"quantization_config .* expected weights that are not quantised",
         ),
-        ({"mup_width_scale": 0.1, "width_scale": 0.1}, r"toy: .* has both width_scale and mup_width_scale: expected one"),
+        ({"mup_width_scale": 0.1, "width_scale": 0.1}, r"toy: .* both width_scale and mup_width_scale: expected one"),
         ({"mup_width_scale": "x"}, r"width_scale is 'x': expected a finite number above 0"),
         ({"mup_output_alpha": "x"}, r"toy: mup_output_alpha in config\.json is 'x': expected a finite number above 0"),
         ({"mup_output_alpha": -1}, r"width_scale is -1\.0: expected a finite number above 0"),
