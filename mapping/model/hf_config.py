@@ -97,14 +97,17 @@ def _mup(settings: Mapping[str, object], name: str) -> dict[str, Any]:
         if settings.get(key) is not None:
             raise CheckpointError(f"{name}: config.json has both {key} and mup_{key}: expected one of them")
         found[key] = settings[f"mup_{key}"]
-    alpha = settings.get("mup_output_alpha")
-    if alpha is None:
-        return found
-    width = found.get("width_scale", settings.get("width_scale", 1.0))
-    for key, value in (("mup_output_alpha", alpha), ("width_scale", width)):
-        if type(value) not in (int, float):
-            raise CheckpointError(f"{name}: {key} in config.json is {value!r}: expected a finite number above 0")
-    return found | {"width_scale": float(width) * float(alpha)}
+    if settings.get("mup_output_alpha") is not None:
+        width = found.get("width_scale", settings.get("width_scale", 1.0))
+        found["width_scale"] = _number(width, "width_scale", name)
+        found["width_scale"] *= _number(settings["mup_output_alpha"], "mup_output_alpha", name)
+    return found
+
+
+def _number(value: object, key: str, name: str) -> float:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise CheckpointError(f"{name}: {key} in config.json is {value!r}: expected a finite number above 0")
 
 
 def _inner(settings: Mapping[str, object], name: str) -> object:
