@@ -90,6 +90,8 @@ def _handovers(mapping: Mapping) -> Check:
     links = [(a, b, laid) for ring in distinct_rings(mapping) for (a, b), laid in zip(pairs, ring, strict=True)]
     bad = [link for link in links if not link[2]]
     text = f"{mapping.replicas * len(pairs)} hand-overs"
+    if mapping.replica(0, prompts=True):
+        text += ", and keys and values of prompts"
     if bad:
         a, b, laid = bad[0]
         text = f"no lanes from {a.region!r}, {a.holds()}, to {b.region!r}, {b.holds()}: {laid.why_not}"

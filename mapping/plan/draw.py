@@ -6,6 +6,8 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from wse_sim.hardware import Region
 from wse_sim.report.pictures.heat import map_axes
 from wse_sim.report.pictures.style import SERIES, legend_beside, name_axes, set_title
@@ -27,16 +29,20 @@ _EMPTY = 8  # times as many PEs as are in use: then only those are shown
 def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
     """Places as rectangles on the wafer, darker from layer to layer; arrows for the way of the hidden state.
 
-    The dashed arrow takes a new token back to the embedding. Crosses are dead PEs; where there are some, thin lines are
+    The dashed arrow takes a new token back to the embedding, the dotted one keys and values of prompts to the place that
+    decodes. Dotted lines lie between shards, dark ones round copies of the model. Crosses are dead PEs; where there are some, thin lines are
     the lanes that go round them. Of a wafer that is mostly empty only the part in use is shown.
     """
     wafer, shown = mapping.wafer, _window(mapping)
     ax = map_axes(shown.width, shown.height) if ax is None else ax
     for place in mapping.places:
         _draw_place(ax, mapping, place)
+    if mapping.replicas > 1:
+        _draw_copies(ax, mapping)
     if mapping.replicas <= _FLOWS:
         for index in range(mapping.replicas):
             _draw_flows(ax, mapping.parts(index))
+            _draw_caches(ax, mapping, index)
     if mapping.dead:
         _draw_lanes(ax, mapping)
         xs, ys = zip(*sorted(mapping.dead), strict=True)
@@ -46,7 +52,7 @@ def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
     ax.set_aspect("equal")
     name_axes(ax, shown.width, shown.height)
     c = mapping.config
-    area = f"{mapping.area:,} of {wafer.width * wafer.height:,} PEs in {len(mapping.places)} regions"
+    area = f"{mapping.area:,} of {wafer.width * wafer.height:,} PEs {_regions(mapping)}"
     set_title(ax, f"{c.name}, {mapping.phase}, {mapping.strategy}", f"{wafer.name}: {area}")
     _legend(ax, mapping)
     return ax
@@ -69,6 +75,17 @@ def describe_html(mapping: Mapping) -> str:
     )
 
 
+def _regions(mapping: Mapping) -> str:
+    """How many there are, as copies, parts and shards."""
+    parts = mapping.parts(0)
+    shards = {part.places[0].shards for part in parts}
+    dealt = "shards" if len(shards) == 1 else "shards at most"
+    numbers = [(mapping.replicas, "copies"), (len(parts), "parts"), (max(shards), dealt)]
+    several = [f"{number} {what}" for number, what in numbers if number > 1]
+    product = f": {' of '.join(several)}" if len(several) > 1 else ""
+    return f"in {len(mapping.places)} region{'s' * (len(mapping.places) > 1)}{product}"
+
+
 def _kind(place: Place) -> str:
     held = (("embedding", place.embedding), ("layers", bool(place.layers)), ("head", place.head))
     parts = [name for name, has in held if has]
@@ -88,7 +105,12 @@ def _draw_place(ax: Axes, mapping: Mapping, place: Place) -> None:
             hatch="//" if place.streamed else None, label="_place", gid=place.holds(),
         )
     )  # fmt: skip
-    ax.add_patch(Rectangle(corner, place.width, place.height, fill=False, edgecolor="white", linewidth=1.0))
+    ax.add_patch(
+        Rectangle(
+            corner, place.width, place.height, fill=False, edgecolor="white", linewidth=1.0,
+            linestyle=":" if place.shards > 1 else "-",
+        )
+    )  # fmt: skip
     text = place.holds().replace(", ", "\n")
     size = 8 if len(mapping.places) <= 16 else 6
     filled = _filled(ax, mapping, place, text, size)
@@ -101,7 +123,7 @@ def _draw_place(ax: Axes, mapping: Mapping, place: Place) -> None:
 
 
 def _has_flows(mapping: Mapping) -> bool:
-    return mapping.replicas <= _FLOWS and any(len(mapping.parts(index)) > 1 for index in range(mapping.replicas))
+    return mapping.replicas <= _FLOWS and (len(mapping.parts(0)) > 1 or bool(mapping.replica(0, prompts=True)))
 
 
 def _filled(ax: Axes, mapping: Mapping, place: Place, text: str, size: int) -> float:
@@ -142,6 +164,32 @@ def _draw_lanes(ax: Axes, mapping: Mapping) -> None:
                     ax.plot(xs, ys, "-", color="0.35", linewidth=0.6, label="_lane")
 
 
+def _draw_copies(ax: Axes, mapping: Mapping) -> None:
+    """Lines round the places of each copy: between neighbouring cells of the places' edges that differ in theirs."""
+    from matplotlib.collections import LineCollection
+
+    places = mapping.places
+    xs = sorted({edge for place in places for edge in (place.x, place.x + place.width)})
+    ys = sorted({edge for place in places for edge in (place.y, place.y + place.height)})
+    copy = np.zeros((len(ys) + 1, len(xs) + 1), int)  # 0: nobody's, as a rim all round
+    for place in places:
+        rows = slice(ys.index(place.y) + 1, ys.index(place.y + place.height) + 1)
+        copy[rows, xs.index(place.x) + 1 : xs.index(place.x + place.width) + 1] = place.replica + 1
+    beside, below = np.argwhere(copy[:, 1:] != copy[:, :-1]), np.argwhere(copy[1:] != copy[:-1])
+    lines = [((xs[x], ys[y - 1]), (xs[x], ys[y])) for y, x in beside]
+    lines += [((xs[x - 1], ys[y]), (xs[x], ys[y])) for y, x in below]
+    ax.add_collection(LineCollection(np.array(lines) - 0.5, colors="black", linewidths=1.0, label="_copies"))
+
+
+def _draw_caches(ax: Axes, mapping: Mapping, replica: int) -> None:
+    """From the place that takes prompts alone to the one that decodes."""
+    taking = mapping.prompt_part(replica)
+    if taking is not None and taking.places[0].prompts:
+        arrow = {"arrowstyle": "-|>", "color": "black", "shrinkA": 6, "shrinkB": 6, "linewidth": 1.2, "linestyle": ":"}
+        way = {**arrow, "connectionstyle": "arc3,rad=0.12"}
+        ax.annotate("", _middle(mapping.parts(replica)[0]), _middle(taking), arrowprops=way)
+
+
 def _draw_flows(ax: Axes, parts: tuple[Part, ...]) -> None:
     """From part to part, and from the last back to the first."""
     arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": "black", "shrinkA": 6, "shrinkB": 6, "linewidth": 1.2}
@@ -165,8 +213,14 @@ def _legend(ax: Axes, mapping: Mapping) -> None:
     handles: list[Any] = [Patch(color=color, alpha=0.75, label=kind) for kind, color in _KINDS.items() if kind in met]
     if any(place.streamed for place in mapping.places):
         handles.append(Patch(facecolor="white", edgecolor="black", hatch="//", label="weights streamed"))
-    if any(len(mapping.parts(index)) > 1 for index in range(mapping.replicas)):
+    if mapping.replicas <= _FLOWS and len(mapping.parts(0)) > 1:
         handles.append(Line2D([], [], color="black", label="hidden state"))
         handles.append(Line2D([], [], color="black", linestyle="--", label="next token"))
+    if mapping.replicas <= _FLOWS and mapping.replica(0, prompts=True):
+        handles.append(Line2D([], [], color="black", linestyle=":", label="keys and values"))
+    if any(place.shards > 1 for place in mapping.places):
+        handles.append(Patch(facecolor="0.8", edgecolor="black", linestyle=":", label="shards"))
+    if mapping.replicas > 1:
+        handles.append(Patch(facecolor="white", edgecolor="black", label="copies of the model"))
     handles += [line for line in ax.lines if not str(line.get_label()).startswith("_")]
     legend_beside(ax, handles=handles)

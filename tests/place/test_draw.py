@@ -58,7 +58,7 @@ def test_places_lie_where_they_are() -> None:
     assert ax.get_xlim() == (-0.5, 99.5)
     assert ax.get_ylim() == (109.5, -0.5)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("PE, x (east)", "PE, y (south)")
-    assert ax.get_title() == "alice, decode, layer-pipelined\nWSE-2: 4,400 of 11,000 PEs in 6 regions"
+    assert ax.get_title() == "alice, decode, layer-pipelined\nWSE-2: 4,400 of 11,000 PEs in 6 regions: 4 parts of 2 shards at most"
     texts = {text.get_text() for text in ax.texts}
     assert {"embedding", "layers 0-1\nshard 1 of 2", "head"} <= texts
     heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
@@ -75,7 +75,7 @@ def test_arrows_follow_the_hidden_state_and_the_token() -> None:
     legend = ax.get_legend()
     assert legend is not None
     names = {text.get_text() for text in legend.get_texts()}
-    assert names == {"embedding", "head", "layers", "hidden state", "next token", "1 dead PEs"}
+    assert names == {"embedding", "head", "layers", "hidden state", "next token", "shards", "1 dead PEs"}
     *ways, crosses = ax.lines
     assert len(ways) == sum(len(laid.lanes) for laid in ring_lanes(pipeline(), 0)) > 20
     assert (crosses.get_xdata()[0], crosses.get_ydata()[0]) == (95, 5)
@@ -92,9 +92,40 @@ def test_one_region_has_no_flows_and_replicas_have_their_own() -> None:
     assert two.regions == regions_of(two)
     legend = two.draw().get_legend()
     assert legend is not None
-    assert {text.get_text() for text in legend.get_texts()} == {"whole model", "weights streamed"}
+    assert {text.get_text() for text in legend.get_texts()} == {"whole model", "weights streamed", "copies of the model"}
     (name,) = one.draw().texts
     assert name.get_position()[1] == 0.5 * 10 - 0.5, "in the middle, where there are no arrows"
+
+
+def test_copies_are_outlined_and_shards_within_them_dotted() -> None:
+    whole = Place(x=0, y=0, width=5, height=10, layers=range(4), embedding=True, head=True, shards=2)
+    places = [replace(whole, x=5 * n, shard=n % 2, replica=n // 2) for n in range(4)]
+    mapping = Mapping(
+        config=four_layers(), wafer=WSE2.crop(24, 12), strategy="hybrid", places=tuple(places)
+    )
+    ax = mapping.draw()
+    (lines,) = ax.collections
+    found = {tuple(map(tuple, line)) for line in lines.get_segments()}
+    sides = {((x - 0.5, -0.5), (x - 0.5, 9.5)) for x in (0, 10, 20)}
+    ends = {((x - 0.5, y - 0.5), (x + 4.5, y - 0.5)) for x in (0, 5, 10, 15) for y in (0, 10)}
+    assert found == sides | ends, "round both copies; no line between shards"
+    edges = [p.get_linestyle() for p in ax.patches if isinstance(p, Rectangle) and not p.get_fill()]
+    assert edges == [":"] * 4
+    assert ax.get_title().endswith("200 of 288 PEs in 4 regions: 2 copies of 2 shards")
+
+
+def test_keys_and_values_of_prompts_have_an_arrow() -> None:
+    whole = Place(x=0, y=0, width=10, height=10, layers=range(4), embedding=True, head=True)
+    places = (whole, replace(whole, x=12, prompts=True))
+    mapping = Mapping(
+        config=four_layers(), wafer=WSE2.crop(24, 12), strategy="prefill-decode", places=places, prompt=8
+    )
+    ax = mapping.draw()
+    (arrow,) = (text for text in ax.texts if isinstance(text, Annotation))
+    assert (tuple(arrow.xyann), tuple(arrow.xy)) == ((16.5, 4.5), (4.5, 4.5))
+    legend = ax.get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == {"whole model", "keys and values"}
 
 
 def test_names_that_have_no_room_are_left_out() -> None:
