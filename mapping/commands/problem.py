@@ -80,7 +80,12 @@ def config_of(model: str) -> GPTConfig:
     if model.lower() == SHIPPED:
         return load_shipped().config
     folder = Path(model)
-    return load_checkpoint(folder).config if folder.is_dir() else preset(model)
+    if folder.is_dir():
+        return load_checkpoint(folder).config
+    try:
+        return preset(model)
+    except UsageError as error:
+        raise UsageError(f"{error}, {SHIPPED}, or the folder of a checkpoint") from None
 
 
 def dead_of(text: str | None, seed: int, width: int, height: int) -> frozenset[Pe]:

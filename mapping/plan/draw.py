@@ -23,15 +23,17 @@ _KINDS = {
 }  # fmt: skip
 _NAMED = 64  # places up to which each has its name written in it
 _FLOWS = 16  # replicas up to which flows are drawn
+_LANE = "_lane"  # what matplotlib leaves out of legends
 _EMPTY = 8  # times as many PEs as are in use: then only those are shown
 
 
 def draw_mapping(mapping: Mapping, *, ax: Axes | None = None) -> Axes:
     """Places as rectangles on the wafer, darker from layer to layer; arrows for the way of the hidden state.
 
-    The dashed arrow takes a new token back to the embedding, the dotted one keys and values of prompts to the place that
-    decodes. Dotted lines lie between shards, dark ones round copies of the model. Crosses are dead PEs; where there are some, thin lines are
-    the lanes that go round them. Of a wafer that is mostly empty only the part in use is shown.
+    The dashed arrow takes a new token back to the embedding, the dotted one keys and values of prompts to the place
+    that decodes. Dotted lines lie between shards, dark ones round copies of the model. Crosses are dead PEs; where
+    there are some, thin lines are the lanes that go round them. Of a wafer that is mostly empty only the part in use
+    is shown.
     """
     wafer, shown = mapping.wafer, _window(mapping)
     ax = map_axes(shown.width, shown.height) if ax is None else ax
@@ -161,7 +163,7 @@ def _draw_lanes(ax: Axes, mapping: Mapping) -> None:
             for laid in ring_lanes(mapping, replica):
                 for lane in laid.lanes:
                     xs, ys = zip(*lane.corners, strict=True)
-                    ax.plot(xs, ys, "-", color="0.35", linewidth=0.6, label="_lane")
+                    ax.plot(xs, ys, "-", color="0.35", linewidth=0.6, label=_LANE)
 
 
 def _draw_copies(ax: Axes, mapping: Mapping) -> None:
@@ -222,5 +224,7 @@ def _legend(ax: Axes, mapping: Mapping) -> None:
         handles.append(Patch(facecolor="0.8", edgecolor="black", linestyle=":", label="shards"))
     if mapping.replicas > 1:
         handles.append(Patch(facecolor="white", edgecolor="black", label="copies of the model"))
+    if any(line.get_label() == _LANE for line in ax.lines):
+        handles.append(Line2D([], [], color="0.35", linewidth=0.6, label="lanes of hand-overs"))
     handles += [line for line in ax.lines if not str(line.get_label()).startswith("_")]
     legend_beside(ax, handles=handles)

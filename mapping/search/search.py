@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -144,7 +144,9 @@ def _kept(
 def _why_nothing(found: Sequence[tuple[Candidate, dict[str, Any]]], limits: Limits | None) -> str:
     possible = sum(row["feasible"] for _, row in found)
     if possible:
-        return f"none of {possible} mappings that can be keeps to {limits}: expected wider limits"
+        asked = {name: limit for name, limit in asdict(limits or Limits()).items() if limit is not None}
+        given = ", ".join(f"{name} {limit:,g}" for name, limit in asked.items())
+        return f"none of {possible} mappings that can be keeps to {given}: expected wider limits"
     reasons = dict.fromkeys(f"{c.strategy}: {row['why_not']}" for c, row in found)
     return "no mapping can be; " + "; ".join(list(reasons)[:3])
 

@@ -209,7 +209,7 @@ def test_compare_and_map_as_text(capsys, monkeypatch, tmp_path) -> None:
     ("arguments", "message"),
     [
         (["map", "--model", "alice", "--strategy", "magic"], "unknown strategy 'magic'"),
-        (["map", "--model", "nothing"], "no model preset 'nothing'"),
+        (["map", "--model", "nothing"], "gpt2-xl, alice, or the folder of a checkpoint"),
         (["compare", "--model", "alice", "--strategies", "pipeline,magic"], "unknown strategy 'magic'"),
         (["compare", "--model", "alice", "--fidelity", "guess", "--grid", "30x30"], "fidelity 'guess'"),
         (["compare", "--model", "alice", "--grid", "9000x1"], "width 9000 on WSE-2: expected 1 to 750"),

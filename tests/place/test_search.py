@@ -61,7 +61,7 @@ def test_a_search_gives_mappings_that_do_what_its_rows_say(tmp_path: Path) -> No
     assert told[-1][1] == told[-1][2] == len(every) - 10 > 4
     few = search(PROBLEM, **options, limits=Limits(max_pes=40))
     assert (few.pes <= 40).all()
-    with pytest.raises(FitError, match=r"keeps to Limits.*expected wider limits"):
+    with pytest.raises(FitError, match=r"keeps to \w+ [\d.,e+-]+: expected wider limits"):
         search(PROBLEM, **options, limits=Limits(max_cycles_per_token=1))
 
 
@@ -233,7 +233,7 @@ def test_the_command(capsys, monkeypatch, tmp_path) -> None:
     assert code == 0
     assert "best throughput first" in text
     for more, message in (
-        ([str(out), "--max-pes", "1"], "keeps to Limits"),
+        ([str(out), "--max-pes", "1"], "keeps to max_pes 1: expected wider limits"),
         ([str(out), "--goal", "beauty"], "goal 'beauty'"),
         ([str(out), "--context", "16"], "belongs to another search: "),
         (["/dev/full"], "No space left on device"),
