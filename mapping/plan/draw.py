@@ -178,9 +178,9 @@ def _draw_copies(ax: Axes, mapping: Mapping) -> None:
         rows = slice(ys.index(place.y) + 1, ys.index(place.y + place.height) + 1)
         copy[rows, xs.index(place.x) + 1 : xs.index(place.x + place.width) + 1] = place.replica + 1
     beside, below = np.argwhere(copy[:, 1:] != copy[:, :-1]), np.argwhere(copy[1:] != copy[:-1])
-    lines = [((xs[x], ys[y - 1]), (xs[x], ys[y])) for y, x in beside]
-    lines += [((xs[x - 1], ys[y]), (xs[x], ys[y])) for y, x in below]
-    ax.add_collection(LineCollection(np.array(lines) - 0.5, colors="black", linewidths=1.0, label="_copies"))
+    ends = [(x, y - 1, x, y) for y, x in beside] + [(x - 1, y, x, y) for y, x in below]
+    lines = [[(xs[a] - 0.5, ys[b] - 0.5), (xs[c] - 0.5, ys[d] - 0.5)] for a, b, c, d in ends]
+    ax.add_collection(LineCollection(lines, colors="black", linewidths=1.0, label="_copies"))
 
 
 def _draw_caches(ax: Axes, mapping: Mapping, replica: int) -> None:
