@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -157,7 +157,7 @@ def generate_batch(
 
     As `generate` for each of them, on a new session.
     """
-    check_batch(session.layout, prompts, new_tokens)
+    prompts = check_batch(session.layout, prompts, new_tokens)
     vocabulary = session.layout.config.vocab_size
     progress = [Progress(prompt, new_tokens) for prompt in prompts]
     kept: list[list[tuple[int, Floats]]] = [[] for _ in prompts]
@@ -190,9 +190,8 @@ def _generation(one: Progress, rows: list[tuple[int, Floats]], vocabulary: int) 
     )
 
 
-def check_batch(layout: Layout, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
-    """UsageError unless the layout has room for the sequences and each of them fits its context."""
+def check_batch(layout: Layout, prompts: Sequence[Sequence[int]], new_tokens: int) -> list[list[int]]:
+    """The prompts' tokens; UsageError unless the layout has room for the sequences, and each fits its context."""
     if not 1 <= len(prompts) <= layout.batch:
         raise UsageError(f"{len(prompts)} prompts for a batch of {layout.batch}: expected 1 to {layout.batch}")
-    for prompt in prompts:
-        check_length(replace(layout, batch=1), prompt, new_tokens)
+    return [check_length(layout, prompt, new_tokens) for prompt in prompts]

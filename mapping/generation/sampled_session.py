@@ -58,7 +58,7 @@ def generate_sampled(
              none stops the generation
     """
     layout = with_candidates(layout, sampling)
-    check_batch(layout, prompts, new_tokens)
+    prompts = check_batch(layout, prompts, new_tokens)
     found = []
     for number, prompt in enumerate(prompts):
         if tensors is None:

@@ -13,6 +13,7 @@ from wse_sim.errors import UsageError
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.model.tokens import token_ids
 from wse_sim.mapping.region.decode import HEAD, OWN_TOKEN, Decoder
 from wse_sim.mapping.region.finite import outgrown
 from wse_sim.mapping.region.layout import Layout
@@ -113,8 +114,7 @@ class Session:
                 f"a prompt of {len(ids)} tokens at once at position {self.position}: expected 1 to "
                 f"{self.layout.prompt} tokens (the layout's prompt) at position 0; feed the rest token by token"
             )
-        check_length(self.layout, ids, 0)
-        prefill.write(self.machine, ids)
+        prefill.write(self.machine, check_length(self.layout, ids, 0))
         cycles = self._launch(Launch(OWN_TOKEN, len(ids) - 1, sample, prompt_tokens=len(ids)))
         self.position = self._prompt = len(ids)
         return cycles
@@ -180,7 +180,7 @@ def generate(
     every_position  computes logits at each prompt position, not only at the last
     errors          RunError where logits are not finite: the token that follows means nothing
     """
-    check_length(session.layout, prompt_ids, new_tokens, used=session.position)
+    prompt_ids = check_length(session.layout, prompt_ids, new_tokens, used=session.position)
     at_once = takes_at_once(session.layout, prompt_ids, session.position)
     launches = schedule(prompt_ids, new_tokens, at_once=at_once, every_position=every_position)
     cycles: list[int] = []
@@ -227,18 +227,15 @@ def _run(session: Session, launch: Launch, prompt_ids: Sequence[int]) -> int:
     return session.step(launch.token, sample=launch.sample)
 
 
-def check_length(layout: Layout, prompt_ids: Sequence[int], new_tokens: int, *, used: int = 0) -> None:
-    """UsageError unless the tokens exist and the context has room for them after `used` ones."""
-    if not prompt_ids:
-        raise UsageError("the prompt is empty: expected one token or more")
+def check_length(layout: Layout, prompt_ids: Sequence[int], new_tokens: int, *, used: int = 0) -> list[int]:
+    """The prompt's tokens; UsageError unless they exist and the context has room for them after `used` ones."""
+    ids = token_ids(layout.config, prompt_ids)
     if new_tokens < 0:
         raise UsageError(f"{new_tokens} tokens asked for: expected 0 or more")
-    outside = next((token for token in prompt_ids if not 0 <= token < layout.config.vocab_size), None)
-    if outside is not None:
-        raise UsageError(f"token {outside:,}: expected 0 to {layout.config.vocab_size - 1:,}")
-    needed = used + len(prompt_ids) + max(new_tokens - 1, 0)
+    needed = used + len(ids) + max(new_tokens - 1, 0)
     if needed > layout.context:
         raise UsageError(
-            f"a prompt of {len(prompt_ids):,} tokens and {new_tokens:,} new ones need {needed:,} positions, but the "
+            f"a prompt of {len(ids):,} tokens and {new_tokens:,} new ones need {needed:,} positions, but the "
             f"context has {layout.context:,}; shorten the prompt, or ask for fewer tokens"
         )
+    return ids

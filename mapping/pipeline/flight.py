@@ -10,6 +10,7 @@ import numpy as np
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.model.tokens import token_ids
 from wse_sim.mapping.pipeline.program import Pipeline
 from wse_sim.mapping.pipeline.streaming import Streaming
 from wse_sim.mapping.plan.mapping import Mapping
@@ -63,7 +64,7 @@ class Flight:
         All sequences take as many steps: what shorter prompts choose beyond `new_tokens` is in their caches, too.
         errors  RunError where numbers are not finite, as far as `require_finite` finds it: the tokens mean nothing
         """
-        self._require(prompts, new_tokens)
+        prompts = self._checked(prompts, new_tokens)
         longest = max(map(len, prompts))
         shape = (self.mapping.replicas, self.mapping.sequences)
         chosen: list[list[int]] = [[] for _ in prompts]
@@ -118,22 +119,18 @@ class Flight:
             if counts:
                 tokens.extend(row)
 
-    def _require(self, prompts: Prompts, new_tokens: int) -> None:
+    def _checked(self, prompts: Prompts, new_tokens: int) -> list[list[int]]:
         if len(prompts) != self.sequences:
             raise UsageError(f"{len(prompts)} prompts for {self.sequences} sequences: expected one for each")
-        if not all(prompts):
-            raise UsageError("a prompt is empty: expected one token or more in each")
         if new_tokens < 0:
             raise UsageError(f"{new_tokens} tokens asked for: expected 0 or more")
-        vocabulary = self.mapping.config.vocab_size
-        for prompt in prompts:
-            for token in prompt:
-                if not 0 <= token < vocabulary:
-                    raise UsageError(f"token {token}: expected 0 to {vocabulary - 1}")
-        needed = self.position + max(map(len, prompts)) + max(new_tokens - 1, 0)
+        found = [token_ids(self.mapping.config, prompt) for prompt in prompts]
+        longest = max(map(len, found))
+        needed = self.position + longest + max(new_tokens - 1, 0)
         if needed > self.mapping.context:
             raise UsageError(
-                f"prompts of up to {max(map(len, prompts)):,} tokens and {new_tokens:,} new ones at position "
+                f"prompts of up to {longest:,} tokens and {new_tokens:,} new ones at position "
                 f"{self.position:,} need {needed:,} positions, but the context has {self.mapping.context:,}: expected "
                 "shorter prompts, or fewer tokens"
             )
+        return found

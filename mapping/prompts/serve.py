@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.mapping.model.reference import Weights
+from wse_sim.mapping.model.tokens import token_ids
 from wse_sim.mapping.plan.mapping import Mapping
 from wse_sim.mapping.prompts.pipeline import PromptPipeline
 from wse_sim.mapping.prompts.program import Prompts
@@ -57,14 +58,14 @@ class Serving:
 
         errors  RunError where numbers are not finite, as far as `require_finite` finds it after each round of requests
         """
-        self._require(prompts, new_tokens)
+        prompts = self._checked(prompts, new_tokens)
         slots, waiting = self.slots, list(enumerate(prompts))
         found: list[list[int]] = [[] for _ in prompts]
         launches: list[int] = []
         here: list[int] = []
         while waiting or here:
             coming, waiting = waiting[:slots], waiting[slots:]
-            launches += self._go_on(here, found, [list(prompt) for _, prompt in coming], new_tokens - 1)
+            launches += self._go_on(here, found, [prompt for _, prompt in coming], new_tokens - 1)
             here = [number for number, _ in coming] if self.decodes and new_tokens > 1 else []
             for (number, _), token in zip(coming, self.program.first(self.machine), strict=False):
                 found[number].append(token)
@@ -105,20 +106,19 @@ class Serving:
             if last:
                 return cycles
 
-    def _require(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+    def _checked(self, prompts: Sequence[Sequence[int]], new_tokens: int) -> list[list[int]]:
         mapping = self.mapping
         if new_tokens < 1 or (new_tokens > 1 and not self.decodes):
             few = "1" if not self.decodes else "1 or more"
             raise UsageError(f"{new_tokens} tokens after each prompt by {mapping.strategy}: expected {few}")
-        for prompt in prompts:
-            if not 1 <= len(prompt) <= mapping.prompt or len(prompt) + new_tokens - 1 > mapping.context:
+        found = [token_ids(mapping.config, prompt) for prompt in prompts]
+        for ids in found:
+            if len(ids) > mapping.prompt or len(ids) + new_tokens - 1 > mapping.context:
                 raise UsageError(
-                    f"a prompt of {len(prompt)} tokens and {new_tokens} new ones: expected 1 to {mapping.prompt} "
+                    f"a prompt of {len(ids)} tokens and {new_tokens} new ones: expected 1 to {mapping.prompt} "
                     f"tokens at once, and {mapping.context} of context in all"
                 )
-            for token in prompt:
-                if not 0 <= token < mapping.config.vocab_size:
-                    raise UsageError(f"token {token}: expected 0 to {mapping.config.vocab_size - 1}")
+        return found
 
 
 def _program(mapping: Mapping) -> Prompts | PromptPipeline | PromptStreaming:

@@ -246,7 +246,7 @@ def test_messages() -> None:
     flight = Flight(apart, weights)
     with pytest.raises(UsageError, match="1 prompts for 2 sequences"):
         flight.generate([[1]], 1)
-    with pytest.raises(UsageError, match="a prompt is empty"):
+    with pytest.raises(UsageError, match="the prompt is empty"):
         flight.generate([[1], []], 1)
     with pytest.raises(UsageError, match="token 50: expected 0 to 49"):
         flight.generate([[1], [50]], 1)
