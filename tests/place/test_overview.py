@@ -10,6 +10,7 @@ from wse_sim.hardware import by_name
 from wse_sim.mapping.comparison.overview import MODELS, WAFERS, overview
 from wse_sim.mapping.plan.mapping import Phase
 from wse_sim.mapping.strategies import STRATEGIES
+from wse_sim.mapping.strategies.table import table as strategy_table
 
 README = Path(__file__).parents[2] / "README.md"
 PHASES: tuple[Phase, ...] = ("decode", "prefill")
@@ -32,6 +33,11 @@ def test_the_tables_have_a_column_for_each_strategy_and_name_every_model(phase: 
     every = [f"{model.removeprefix('cerebras-gpt-').upper()}, {wafer.name}" for model in MODELS for wafer in WAFERS]
     assert named == every
     assert all(cell.strip() for row in rows for cell in row.split("|")[1:-1])
+
+
+def test_the_formulas_of_the_strategies_are_those_of_the_code() -> None:
+    text = README.read_text().split("<!-- strategies -->\n")[1].split("\n<!-- end of strategies -->")[0]
+    assert text.splitlines() == [*strategy_table()]
 
 
 @pytest.mark.slow
