@@ -1,4 +1,4 @@
-"""The formulas of the strategies in one table, as the README has it: `python -m wse_sim.mapping.strategies.table` prints it."""
+"""The formulas of the strategies, as the README has them: `python -m wse_sim.mapping.strategies.table` prints them."""
 
 from __future__ import annotations
 
