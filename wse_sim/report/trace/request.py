@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from wse_sim.errors import UsageError
 from wse_sim.hardware.geometry import Region
@@ -71,8 +72,8 @@ class Trace:
 
     def __post_init__(self) -> None:
         if self.window is not None:
-            first, last = self.window
-            if not 0 <= first < last:
+            whole = len(self.window) == 2 and all(isinstance(cycle, Integral) for cycle in self.window)
+            if not whole or not 0 <= self.window[0] < self.window[1]:
                 raise UsageError(
                     f"trace window {self.window}: expected a first cycle of 0 or more, and a later one at which it ends"
                 )
