@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -30,6 +31,9 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 1e-3 <= self.temperature <= 1e3:
             raise UsageError(f"temperature {self.temperature:g}: expected 0.001 to 1000, or 0 for no draw")
+        for name, value in (("top_k", self.top_k), ("seed", self.seed)):
+            if not isinstance(value, Integral):
+                raise UsageError(f"{name} {value}: expected a whole number")
         if self.top_k < 1:
             raise UsageError(f"top_k {self.top_k}: expected 1 candidate or more")
         if not 0 < self.top_p <= 1:

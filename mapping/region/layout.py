@@ -63,11 +63,16 @@ class Layout:
             )
         if self.batch < 1:
             raise UsageError(f"a batch of {self.batch} sequences: expected 1 or more")
+        if self.sequences < 1:
+            raise UsageError(f"caches for {self.sequences} sequences: expected 1 or more")
         if not 0 <= self.candidates <= self.config.vocab_size:
             raise UsageError(
                 f"{self.candidates} candidates for the next token: {self.config.name} has {self.config.vocab_size} "
                 "tokens; expected no more; give a smaller --top-k"
             )
+        layers = self.layers
+        if layers and not (layers.step == 1 and layers.start >= 0 and layers.stop <= self.config.n_layer):
+            raise UsageError(f"{layers} of {self.config.name}: expected some of its {self.config.n_layer} layers")
         if not 1 <= self.context <= self.config.n_positions:
             raise UsageError(
                 f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "

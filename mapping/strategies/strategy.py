@@ -61,12 +61,20 @@ class Problem:
             if given == 0:
                 object.__setattr__(self, name, limit)
         placement(self.placement)
+        for name in ("stages", "shards", "sequences", "replicas", "seed"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} {getattr(self, name)}: expected 0 or more")
         for x, y in self.dead:
             if not (0 <= x < self.wafer.width and 0 <= y < self.wafer.height):
                 wide, high = self.wafer.width, self.wafer.height
                 raise UsageError(f"dead PE ({x}, {y}) on {self.wafer.name}: expected one of its {wide} x {high} PEs")
         if self.context == 0:
             object.__setattr__(self, "context", self.config.n_positions)
+        if not 1 <= self.context <= self.config.n_positions:
+            raise UsageError(
+                f"context {self.context}: {self.config.name} has {self.config.n_positions} positions; "
+                f"expected 1 to {self.config.n_positions}"
+            )
         if not 0 <= self.prompt <= self.context:
             raise UsageError(f"prompts of {self.prompt} tokens: expected 1 to {self.context}, or 0 for all the context")
         if self.prompt == 0:

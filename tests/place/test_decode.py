@@ -123,6 +123,16 @@ def test_messages() -> None:
         generate(session, [1, 5], 0)
     with pytest.raises(UsageError, match=r"6 candidates for the next token: t has 5 tokens.*smaller --top-k"):
         Session(Layout(config=tiny, wafer=WSE2, width=1, height=1), random_weights(tiny, 0), sampling=Sampling(top_k=6))
+    for changes, message in (
+        ({"sequences": 0}, "caches for 0 sequences: expected 1 or more"),
+        ({"layers": range(5, 7)}, r"range\(5, 7\) of t: expected some of its 1 layers"),
+        ({"layers": range(-1, 1)}, "of t: expected some of its 1 layers"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            Layout(config=tiny, wafer=WSE2, width=1, height=1, **changes)
+    for wrong, message in (({"top_k": 2.5}, "top_k 2.5: expected a whole number"), ({"seed": 0.5}, "seed 0.5")):
+        with pytest.raises(UsageError, match=message):
+            Sampling(**wrong)
 
 
 def test_a_tight_layout_and_one_on_its_side_fit_where_others_do_not() -> None:

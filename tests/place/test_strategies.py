@@ -54,6 +54,21 @@ def _check(mapping: Mapping, problem: Problem, name: str) -> None:
     assert estimate(mapping).cycles_per_token > 0
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"stages": -1}, "stages -1: expected 0 or more"),
+        ({"replicas": -1}, "replicas -1: expected 0 or more"),
+        ({"seed": -1}, "seed -1: expected 0 or more"),
+        ({"context": -3}, "context -3: small has 64 positions; expected 1 to 64"),
+        ({"context": 65}, "context 65: small has 64 positions"),
+    ],
+)
+def test_numbers_that_no_mapping_has_are_refused(asked: dict[str, int], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Problem(config=replace(SMALL, n_positions=64), wafer=toy(9, 9), **asked)
+
+
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
 def test_plans_for_a_small_model_can_be(name: str) -> None:
     mapping = strategy(name).plan(Problem(config=SMALL, wafer=toy(60, 60), dtype=f16))
@@ -189,7 +204,7 @@ def test_caches_take_fewer_sequences_where_there_is_no_room_for_all() -> None:
     dead=st.frozensets(st.tuples(st.integers(0, 29), st.integers(0, 19)), max_size=5),
 )  # fmt: skip
 def test_replicas_are_disjoint_alive_and_as_many_as_there_is_room_for(widths, height, copies, dead) -> None:
-    problem = Problem(config=SMALL, wafer=toy(30, 20), dead=dead, replicas=copies)
+    problem = Problem(config=replace(SMALL, n_layer=5), wafer=toy(30, 20), dead=dead, replicas=copies)
     choice = Choice(tuple(range(len(widths) + 1)), tuple(widths), height)
     with contextlib.suppress(FitError):
         rings = many(problem, choice)
