@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,7 @@ def _in_shard(shard: dict[str, StoredTensor], tensor: str, index: Path, file: st
 
 
 def _open_pickled(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of one file of torch's; those of the format that is a zip archive are left on disk."""
     try:
         import torch
     except ImportError as error:
@@ -135,7 +137,7 @@ def _open_pickled(path: Path) -> dict[str, StoredTensor]:
             "try pip install torch, or saving the model once as safetensors"
         ) from error
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zipfile(path))
     except Exception as error:  # torch raises many kinds for a broken or unsafe pickle
         raise CheckpointError(f"{path}: torch cannot read it ({_first_line(error)}); try {SINGLE} instead") from error
     if not isinstance(state, dict):

@@ -282,6 +282,26 @@ def test_pickled_shards(folder, weights):
     refused(folder, r"shard 'pytorch_model-00002-of-00002\.bin' is missing: expected it beside the index")
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_pickled_tensors_stay_on_disk_where_the_format_lets_them(folder, weights, zipped, monkeypatch):
+    torch = pytest.importorskip("torch")
+    write(folder, weights)
+    (folder / "model.safetensors").unlink()
+    state = {f"transformer.{name}": torch.tensor(array) for name, array in weights.items()}
+    torch.save(state, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+    load, mapped = torch.load, []
+
+    def noted(*args, **options):
+        mapped.append(options["mmap"])
+        return load(*args, **options)
+
+    monkeypatch.setattr(torch, "load", noted)
+    assert_same(load_checkpoint(folder), weights)
+    assert mapped == [zipped]
+    (folder / "pytorch_model.bin").write_bytes(b"no tensors")
+    refused(folder, r"pytorch_model\.bin: torch cannot read it \(.*\); try model\.safetensors instead")
+
+
 def test_pickled_without_torch(folder, monkeypatch):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(SETTINGS))
