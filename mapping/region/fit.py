@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wse_sim.errors import FitError
-from wse_sim.hardware import Wafer, i32
+from wse_sim.hardware import Wafer, f32, i32
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import Prefill
 from wse_sim.mapping.region.prefill_work import WIDTHS
@@ -143,7 +143,7 @@ def _require_room(layout: Layout) -> None:
     if needed > room:
         raise FitError(
             f"{_what(layout)} has {needed:,} bytes of weights, but all of {layout.wafer.name} holds {room:,}; "
-            "try --dtype f16, or a smaller model"
+            f"try {_tries(layout, weights=True)}"
         )
 
 
@@ -165,7 +165,18 @@ def _advice(layout: Layout) -> str:
     whole = fitting(replace(layout, width=wafer.width, height=wafer.height))
     if fit(whole).fits:
         return f"a grid of {whole.width}x{whole.height} would fit"
-    return f"all of {wafer.name} is too small: try --dtype f16, a shorter --context, or a smaller model"
+    return f"all of {wafer.name} is too small: try {_tries(layout)}"
+
+
+def _tries(layout: Layout, *, weights: bool = False) -> str:
+    """What takes less room; `weights` if only what makes these smaller helps."""
+    lighter = {
+        "--dtype f16": layout.dtype is f32,
+        "fewer sequences": not weights and layout.sequences * layout.batch > 1,
+        "prompts that are shorter or taken token by token": not weights and layout.prompt > 0,
+        "a shorter --context": not weights,
+    }
+    return ", ".join([*(name for name, helps in lighter.items() if helps), "or a smaller model"]).removeprefix("or ")
 
 
 def comfortable(layout: Layout) -> Layout:

@@ -105,8 +105,15 @@ def test_messages() -> None:
     message = r"needs [\d,]+ bytes a PE, [\d,]+ more than the [\d,]+ there are; most of it: .*a grid of 994x750 would"
     with pytest.raises(FitError, match=message):
         require_fit(Layout(config=config, wafer=WSE2, width=20, height=20, dtype=f16))
-    with pytest.raises(FitError, match=r"f32.* has 51,413,544,960 bytes of weights, but all of WSE-2 holds 33,529,"):
-        require_fit(Layout(config=config, wafer=WSE2, width=750, height=994))
+    whole = Layout(config=config, wafer=WSE2, width=750, height=994)
+    for layout, message in (
+        (whole, r"f32.* has 51,413,544,960 bytes of weights, but all of WSE-2 holds 33,529,.*; try --dtype f16, or a"),
+        (replace(whole, dtype=f16, batch=20), r"small: try fewer sequences, a shorter --context, or a smaller"),
+        (replace(whole, dtype=f16, prompt=256), r"small: try prompts that are shorter or taken token by token,"),
+        (replace(whole, config=replace(config, n_layer=80), dtype=f16), r"holds 33,529,608,000; try a smaller model$"),
+    ):
+        with pytest.raises(FitError, match=message):
+            require_fit(layout)
     with pytest.raises(FitError, match=r"grid 2000x3 on .*750x994"):
         Layout(config=config, wafer=WSE2, width=2000, height=3)
     with pytest.raises(UsageError, match="context 99999"):

@@ -19,12 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from wse_sim.engine.machine import Machine
 from wse_sim.errors import UsageError
 from wse_sim.hardware import WSE2, WSE3, f16
 from wse_sim.mapping.cli import SECONDS, app
 from wse_sim.mapping.commands.validate import TITLES, markdown
 from wse_sim.mapping.model import preset
 from wse_sim.mapping.region.cycles import stage_cycles
+from wse_sim.mapping.region.decode import Decoder
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.validation.cases import Case, Skipped, cases_of
 from wse_sim.mapping.validation.compare import compare
@@ -34,6 +36,7 @@ from wse_sim.mapping.validation.harness import BESIDE
 from wse_sim.mapping.validation.machine import cycles_of
 from wse_sim.mapping.validation.rows import COLUMNS, FIGURE, MESH_GEMM, MESH_GEMV, RELAY, Row, read_rows, shipped_rows
 from wse_sim.mapping.validation.used import FIGURES, TABLES, used_by
+from wse_sim.report.breakdown import breakdown, phase_of
 
 SHIPPED = shipped_rows()
 
@@ -203,6 +206,16 @@ def test_decode_beside_a_published_system_is_what_the_closed_forms_give() -> Non
         layout = Layout(config=config, wafer=WSE2, width=420, height=420, dtype=f16, accumulate=f16)
         cycles = f"{stage_cycles(layout, 4095).of_a_layer:,}"
         assert f"GPT {name.upper()}, {wide} wide, {config.n_layer} layers | 420 x 420 | {cycles} |" in text
+
+
+@pytest.mark.slow
+def test_decode_beside_a_published_system_is_what_simulation_gives() -> None:
+    config = replace(preset("cerebras-gpt-6.7b"), n_positions=4096)
+    layout = Layout(config=config, wafer=WSE2, width=420, height=420, dtype=f16, accumulate=f16, layers=range(2))
+    machine = Machine(Decoder(layout).program, WSE2, values=False)
+    machine.launch({"token": 0, "position": 4095, "sample": 0})
+    cycles = {line.name: f"{line.cycles:,.0f}" for line in breakdown(machine.report(), phase_of)}
+    assert f"takes {cycles['layer 1']}, or {cycles['layer 0']} if it is the first" in README.read_text("utf-8")
 
 
 # -- files ----------------------------------------------------------------------------------------------------
