@@ -15,7 +15,15 @@ from wse_sim.mapping.generation.rounded import RoundedGPT
 from wse_sim.mapping.generation.sampled import Make, Step, sampled
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.schedule import Launch, schedule, takes_at_once
-from wse_sim.mapping.generation.session import NO_STOP, Floats, Generation, OnStep, finite, with_candidates
+from wse_sim.mapping.generation.session import (
+    NO_STOP,
+    Floats,
+    Generation,
+    OnStep,
+    finite,
+    require_resident,
+    with_candidates,
+)
 from wse_sim.mapping.generation.turns import Progress, turns
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.region.batch import BatchDecoder
@@ -57,6 +65,7 @@ def generate_sampled(
     tensors  weights, to compute the numbers by the wafer's arithmetic outside the fabric; None: no token is known, and
              none stops the generation
     """
+    require_resident(layout)
     layout = with_candidates(layout, sampling)
     prompts = check_batch(layout, prompts, new_tokens)
     found = []

@@ -14,6 +14,7 @@ from place.small_models import lively, settings_of, small_models
 from wse_sim import WSE2, WSE3, DType, f16, f32
 from wse_sim.errors import FitError, UsageError
 from wse_sim.mapping.generation.batch_session import BatchSession
+from wse_sim.mapping.generation.sampled_session import generate_sampled
 from wse_sim.mapping.generation.sampling import Sampling
 from wse_sim.mapping.generation.session import Session, generate
 from wse_sim.mapping.model import GPTConfig, load_shipped, preset, random_weights
@@ -175,5 +176,7 @@ def test_a_session_is_for_all_of_a_model_and_one_sequence(changes: dict[str, obj
     with pytest.raises(UsageError, match=message):
         Session(replace(layout, **changes), random_weights(config, 0))
     if "batch" not in changes:
+        with pytest.raises(UsageError, match=message):
+            generate_sampled(replace(layout, **changes), [[1]], 1)
         with pytest.raises(UsageError, match=message):
             BatchSession(replace(layout, batch=2, **changes), random_weights(config, 0))
