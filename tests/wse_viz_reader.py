@@ -143,7 +143,7 @@ def delivered(log: Log, ident: str, *, begins: int, ends: int, inside: set[Pe]) 
         for port in hop.departing.replace("R", ""):
             dx, dy, side = STEP[port]
             place = (hop.pe[0] + dx, hop.pe[1] + dy)
-            if place in inside and hop.cycle + 1 < ends:
+            if place in inside and hop.cycle + 1 <= ends:
                 expected.add((place, hop.cycle + 1, side))
     for pe, cycle, side in landings - expected:
         dx, dy, _ = STEP.get(side, (0, 0, ""))
