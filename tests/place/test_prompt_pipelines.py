@@ -115,11 +115,11 @@ def test_prompts_overlap_and_take_what_the_closed_forms_say(widths, wafer) -> No
     alone = serving.take([[0] * 24, [], []])
     once, thrice = (serving.take([[0] * 24] * 3, times=times) for times in (1, 3))
     period = (thrice - once) / 6
-    assert abs(guess.latency / alone - 1) < 0.08
-    assert abs(guess.period / period - 1) < 0.08
+    assert abs(guess.latency / alone - 1) < 0.03
+    assert abs(guess.period / period - 1) < 0.03
     assert period < 0.6 * alone
     slowest = max(turn.busy for turn in guess.turns)
-    assert abs(period / slowest - 1) < 0.08
+    assert abs(period / slowest - 1) < 0.05
 
 
 def test_what_is_refused() -> None:
