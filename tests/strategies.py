@@ -39,7 +39,7 @@ from wse_sim.hardware import (
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
-from wse_sim.program.instruction import Completion, Task, activate, unblock
+from wse_sim.program.instruction import Completion, HighPriority, Slot, Task, activate, unblock
 from wse_sim.program.memory import Buffer, View, each
 from wse_sim.program.program import Program
 from wse_sim.program.register import Register
@@ -652,11 +652,14 @@ class Draft:
         for pe, color, carry, n in receives:
             self.take(self.at(self.one(pe)), color, carry, n, None)
 
-    def slot(self, p: float) -> int | None:
-        """A background slot with this probability, else the main thread."""
-        return self.rng.randrange(SLOTS) if self.slots and self.chance(p) else None
+    def slot(self, p: float) -> Slot | None:
+        """A background slot with this probability, of either priority in any program; else the main thread."""
+        if not self.slots or not self.chance(p):
+            return None
+        slot = self.rng.randrange(SLOTS)
+        return HighPriority(slot) if not self.plain and self.chance(0.4) else slot
 
-    def give(self, code: Code, color: Color, carry: DType, n: int, slot: int | None) -> None:
+    def give(self, code: Code, color: Color, carry: DType, n: int, slot: Slot | None) -> None:
         """Sends n elements of the carried type."""
         with code.scope() if slot is None else nullcontext():
             form = self.rng.randrange(4)
@@ -670,7 +673,7 @@ class Draft:
                 code.vector(self.unary(carry, a.dtype), color, a, carry=carry, slot=slot)
 
     def take(
-        self, code: Code, color: Color, carry: DType, n: int, slot: int | None, then: Completion | None = None
+        self, code: Code, color: Color, carry: DType, n: int, slot: Slot | None, then: Completion | None = None
     ) -> None:
         """Receives n elements of the carried type."""
         with code.scope() if slot is None else nullcontext():
@@ -695,7 +698,7 @@ class Draft:
             else:
                 code.vector(self.unary(dtype, carry), to, color, carry=carry, slot=slot, then=then)
 
-    def stream_view(self, code: Code, dtype: DType, n: int, slot: int | None) -> View:
+    def stream_view(self, code: Code, dtype: DType, n: int, slot: Slot | None) -> View:
         """An operand beside a stream; in a slot its registers and its buffer are its own."""
         made = self.view(code, dtype, n, static=slot is not None)
         if self.where and self.chance(0.2):
@@ -703,7 +706,7 @@ class Draft:
             return wide.view(0, n).at(self.where.pop(), advance=self.chance(0.5))
         return made
 
-    def stream_operand(self, code: Code, dtype: DType, n: int, slot: int | None) -> View | float:
+    def stream_operand(self, code: Code, dtype: DType, n: int, slot: Slot | None) -> View | float:
         if self.chance(0.5):
             return self.number(dtype)
         return self.stream_view(code, self.partner(dtype), n, slot)

@@ -4,8 +4,8 @@ tiles    (height, width, n) on the host: each PE's n numbers of a part
 memory   two buffers of n numbers on each PE, in turn: part k arrives in buffer k % 2
 how      the host's words enter every row where it ends at the wafer's west or east edge; if it does at both, each half
          hears those from its own end. A filter lets each PE take every so manieth, so that all get theirs at an even
-         pace. A background slot receives, between what the main thread does; the link rests only when both buffers are
-         in use.
+         pace. A background slot of high priority receives, before what the main thread does; the link rests only when
+         both buffers are in use.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
 from wse_sim.program.host import HostStream
+from wse_sim.program.instruction import HighPriority
 from wse_sim.program.memory import Buffer
 
 SLOT = HANDOVER + 1  # background slot that receives
@@ -83,7 +84,7 @@ class Feed:
     def post(self, pe: Code, part: int) -> None:
         """Begins to receive a part; what its buffer held is lost."""
         buffer = self.buffers[part % 2]
-        pe.mov(buffer, self.color, slot=SLOT)
+        pe.mov(buffer, self.color, slot=HighPriority(SLOT))
 
     def join(self, pe: Code, part: int) -> Buffer:
         """Waits for the part that was posted; gives its buffer."""

@@ -68,11 +68,13 @@ def cost(
     words = wavelets(parts.elements, weights)
     link = feed.cycles(wafer, region, words)
     work = gemv.local_cost(wafer, parts.rows_of_part, parts.cols, weights=weights, dtype=dtype)
+    held = parts.rows_of_part * Price(wafer).elements("mac", parts.cols, dtype, weights)
+    receiving = words * held // work  # words come evenly, and delay what holds the issue slot
     work += feed.cost_of_posting(wafer)
     clear = Price(wafer).vector("mov", parts.cols, dtype, None)
     way = Timing(wafer).stage(max(map(len, feed.halves(wafer, region).values())))
     along = all_reduce.cost(wafer, tree, parts.cols, dtype=dtype)
-    return link + way + clear + (parts.count - 1) * max(link, work + words) + work + along
+    return link + way + clear + (parts.count - 1) * max(link, work + receiving) + work + along
 
 
 def emit(pe: Code, line: Line, source: Feed, parts: Parts, *, x: Buffer, y: Buffer) -> None:

@@ -15,13 +15,12 @@ from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings
 from wse_sim.mapping.plan.share import TOKEN_BYTES, step_of
-from wse_sim.mapping.region.arrivals import words_of_a_layer
 from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
-from wse_sim.mapping.region.held import blocked_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_cycles import PrefillCycles, prefill_cycles
+from wse_sim.mapping.region.receiving import receiving_cycles, words_of_a_step
 
 
 @dataclass(frozen=True)
@@ -111,8 +110,7 @@ def workers(mapping: Mapping) -> tuple[Part, ...]:
 def estimate(mapping: Mapping, *, position: int | None = None) -> Estimate:
     """A step whose last token is at `position`; by default the last that the context, or the prompt, has room for.
 
-    Of streamed weights the link's time or the PEs', whichever is longer; where few PEs share a row, which compute
-    longer without a pause than their queues have room for, the link's is what `region.held` says.
+    Of streamed weights the link's time or the PEs', whichever is longer; the PEs' holds what receiving takes of it.
     """
     room = mapping.prompt if mapping.phase == "prefill" else mapping.context
     at = room - 1 if position is None else position
@@ -123,7 +121,7 @@ def _token(mapping: Mapping, position: int) -> Estimate:
     turns = turns_of(mapping, position)
     latency, slowest = sum(turn.busy for turn in turns), max(turn.busy for turn in turns)
     link = link_cycles(mapping)
-    cycles = max(latency, turns_in_a_step(mapping) * slowest, link + _blocked(mapping, position) if link else 0)
+    cycles = max(latency, turns_in_a_step(mapping) * slowest, link)
     flops = _flops(step_of(mapping, past=position))
     return Estimate(mapping=mapping, position=position, tokens=1, cycles=cycles, turns=turns, flops=flops, link=link)
 
@@ -144,9 +142,10 @@ def _prompt(mapping: Mapping, position: int) -> Estimate:
 
 def _streamed_prompts(mapping: Mapping, tokens: int, flops: int) -> Estimate:
     """Prompts that share a pass of the weights; one alone waits for its first layer."""
-    layout, link, posting = mapping.layout(mapping.parts(0)[0]), link_cycles(mapping), _posting(mapping)
+    layout, link = mapping.layout(mapping.parts(0)[0]), link_cycles(mapping)
+    receiving = _posting(layout) + words_of_a_step(layout)  # PEs hardly ever wait for each other
     work = prompt_cycles(layout, tokens, spare=True)
-    alone, turn = Turn(work, posting), Turn(work.of(mapping.sequences), posting)
+    alone, turn = Turn(work, receiving), Turn(work.of(mapping.sequences), receiving)
     return Estimate(
         mapping=mapping, position=tokens - 1, tokens=tokens, cycles=max(turn.busy, link), turns=(turn,), flops=flops,
         link=link, latency=max(alone.busy, link) + link // max(work.layers, 1),
@@ -210,18 +209,12 @@ def link_cycles(mapping: Mapping) -> int:
         return 0
     [part] = mapping.parts(0)
     layout = mapping.layout(part)
-    return feed.cycles(layout.wafer, part.region, len(layout.held) * words_of_a_layer(layout))
+    return feed.cycles(layout.wafer, part.region, words_of_a_step(layout))
 
 
-def _posting(mapping: Mapping) -> int:
+def _posting(layout: Layout) -> int:
     """Cycles in which PEs have the weights of a step sent."""
-    place = mapping.places[0]
-    return len(place.layers) * feed.cost_of_posting(mapping.wafer) if place.streamed else 0
-
-
-def _blocked(mapping: Mapping, position: int) -> int:
-    [part] = mapping.parts(0)
-    return blocked_cycles(mapping.layout(part), part.region, position)
+    return len(layout.held) * feed.cost_of_posting(layout.wafer)
 
 
 def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
@@ -229,7 +222,9 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     parts = mapping.parts(0)
     if len(parts) == 1:
         layout = mapping.layout(parts[0])
-        return (Turn(work_cycles(layout, position, spare=layout.streamed), _posting(mapping)),)
+        work = work_cycles(layout, position, spare=layout.streamed)
+        receiving = _posting(layout) + receiving_cycles(layout, position, work.total) if layout.streamed else 0
+        return (Turn(work, receiving),)
     layouts = [mapping.layout(part) for part in parts]
     links = zip(*distinct_rings(mapping), strict=True)
     return tuple(

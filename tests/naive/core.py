@@ -43,14 +43,19 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class Beat:
-    """One cycle of the main thread; it holds the issue slot if HELD."""
+    """One cycle of the main thread; it holds the issue slot if HELD.
+
+    more  whether the next cycle is overhead of the same kind
+    """
 
     mode: Mode
     state: State
+    more: bool = False
 
 
 Beats = Iterator[Beat]
 FREE = Beat(Mode.FREE, State.IDLE)
+STANDS_STILL = Beat(Mode.HELD, State.OVERHEAD)
 
 
 @dataclass
@@ -87,6 +92,7 @@ class Core:
         self.awaited = 0  # slot that the main thread waits for
         self.now = 0
         self.main = self._main_thread()
+        self.overhead_left = False  # so that the main thread does not need the issue slot
         self.states = [0] * len(State)
         self.idle = True
         self.finish = 0
@@ -99,8 +105,13 @@ class Core:
         self.now = now
         self.acted = False
         self._completions()
-        beat = next(self.main)
-        group = self._issue_slot() if beat.mode is not Mode.HELD else None
+        group = self._issue_slot(high=True)
+        beat = STANDS_STILL
+        if group is None or self.overhead_left:
+            beat = next(self.main)
+            self.overhead_left = beat.more
+        if group is None and beat.mode is not Mode.HELD:
+            group = self._issue_slot()
         self._note_endings()
         self._finish_or_not(beat)
         self.stuck = self._is_stuck(beat)
@@ -144,12 +155,12 @@ class Core:
         if then is not None and then.done is Done.UNBLOCK:
             self.blocked.discard(then.task)
 
-    def _issue_slot(self) -> State | None:
-        """Lets one slot do a group; the state of its operation."""
+    def _issue_slot(self, *, high: bool = False) -> State | None:
+        """Lets one slot do a group, if `high` one that goes before the main thread; the state of its operation."""
         count = len(self.slots)
         for index in [(self.next_slot + i) % count for i in range(count)]:
             slot = self.slots[index]
-            if slot is None or not slot.waits(self.now):
+            if slot is None or not slot.waits(self.now) or (high and not slot.work.vector.high):
                 continue
             lack = self._lack(slot.work)
             if lack is None:
@@ -329,8 +340,9 @@ class Core:
         yield from _overhead(self._loads(vector) + start_cycles)
         if is_map:
             for step in range(work.steps):
-                yield from self._reload(vector)
-                yield from self._elements(work, step, self.wafer.map_step_cycles, self.wafer.map_gap_cycles)
+                yield from self._elements(
+                    work, step, self.wafer.map_step_cycles, self.wafer.map_gap_cycles, self._reload(vector)
+                )
         elif work.streams:
             yield from self._stream(work)
         else:
@@ -343,16 +355,15 @@ class Core:
     def _loads(self, vector: Vector) -> int:
         return self.wafer.dsr_load_cycles * len(descriptors(vector))
 
-    def _reload(self, vector: Vector) -> Beats:
-        """The descriptors that a step of a map loads."""
+    def _reload(self, vector: Vector) -> int:
+        """Cycles for the descriptors that a step of a map loads."""
         assert isinstance(vector.b, Each)
-        if vector.b.reload:
-            yield from _overhead(self._loads(replace(vector, b=None)))
+        return self._loads(replace(vector, b=None)) if vector.b.reload else 0
 
-    def _elements(self, work: Work, step: int, least: int = 0, apart: int = 0) -> Beats:
-        """All elements in memory, in `least` cycles or more, `apart` of them or more for nothing."""
+    def _elements(self, work: Work, step: int, least: int = 0, apart: int = 0, before: int = 0) -> Beats:
+        """All elements in memory, in `least` cycles or more, `apart` of them or more for nothing, some before those."""
         states = element_states(work, self.wafer, step)
-        yield from _overhead(max(apart, least - len(states)))
+        yield from _overhead(before + max(apart, least - len(states)))
         for first in range(0, work.n, work.lanes):
             work.compute(first, min(work.lanes, work.n - first), step)
         for state in states:
@@ -384,8 +395,8 @@ class Core:
 
 
 def _overhead(cycles: int, state: State = State.OVERHEAD) -> Beats:
-    for _ in range(cycles):
-        yield Beat(Mode.OVERHEAD, state)
+    for left in reversed(range(cycles)):
+        yield Beat(Mode.OVERHEAD, state, more=left > 0)
 
 
 def _held(cycles: int, state: State) -> Beats:

@@ -212,6 +212,15 @@ def test_fit_counts_what_prefill_takes() -> None:
     assert fit(layout).needed > fit(replace(layout, prompt=0)).needed
 
 
+def test_products_are_left_to_the_cycle_engine_before_the_other_has_dated_them() -> None:
+    """On few PEs, too: each of them is the owner of tiles of its own, and dating them took fifty times as long."""
+    config = GPTConfig("wide", 1, 256, 8, n_positions=64, vocab_size=50)
+    layout = Layout(config=config, wafer=WSE2, width=16, height=16, dtype=f16, accumulate=f16, prompt=64)
+    session = Session(layout, lively(config, 0))
+    session.prefill([1] * 64)
+    assert "most of which do what no other does" in session.report().provenance.parts[-1]
+
+
 def test_messages() -> None:
     config = GPTConfig("tiny", 1, 4, 2, n_positions=6, vocab_size=9)
     weights = lively(config, 0)

@@ -143,27 +143,15 @@ def test_a_step_takes_what_the_link_takes_or_what_the_pes_take(
 
 @pytest.mark.parametrize(
     ("side", "sequences", "dtype", "words", "wafer"),
-    [(6, 1, f32, 1.0, WSE2), (8, 1, f32, 0.3, WSE2), (12, 1, f16, 1.0, WSE2), (8, 2, f32, 1.0, WSE2),
-     (6, 1, f16, 1.0, WSE3), (8, 2, f32, 1.0, WSE3)],
+    [(4, 1, f16, 1.0, WSE2), (6, 1, f32, 1.0, WSE2), (8, 1, f32, 0.3, WSE2), (12, 1, f16, 1.0, WSE2),
+     (8, 2, f32, 1.0, WSE2), (6, 1, f16, 1.0, WSE3), (8, 2, f32, 1.0, WSE3)],
 )  # fmt: skip
-def test_few_pes_that_compute_without_a_pause_hold_the_link_up(side, sequences, dtype, words, wafer) -> None:
-    """Rows that hear a word in nearly every cycle: the longer of link and PEs is up to 42 % less than it takes."""
+def test_pes_that_compute_without_a_pause_do_not_hold_the_link_up(side, sequences, dtype, words, wafer) -> None:
+    """Rows that hear a word in nearly every cycle."""
     mapping = with_pace(streamed(SMALL, side, side, sequences=sequences, dtype=dtype, wafer=wafer), words)
     guess = estimate(mapping, position=24)
-    period, _ = steady(mapping)
-    assert max(guess.link, guess.turns[0].busy) < 0.9 * period
-    assert guess.cycles == pytest.approx(period, rel=0.05)
-
-
-@pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("dtype", [f16, f32])
-@pytest.mark.parametrize("wafer", [WSE2, WSE3])
-def test_rows_of_many_pes_are_not_held_up(wafer: Wafer, dtype: DType, whole: bool) -> None:
-    """In the wafer's corner, and on a wafer cut to the region's size, with the whole link."""
-    for side, sequences in ((24, 1), (24, 4), (40, 1)):
-        cut = streamed(SMALL, side, side, wafer=wafer, sequences=sequences, dtype=dtype)
-        guess = estimate(replace(cut, wafer=wafer) if whole else cut)
-        assert guess.cycles == max(guess.link, guess.turns[0].busy)
+    assert guess.cycles == max(guess.link, guess.turns[0].busy)
+    assert steady(mapping)[0] == pytest.approx(guess.cycles, rel=0.05)
 
 
 def test_every_layer_waits_in_a_section_of_its_own() -> None:

@@ -14,7 +14,7 @@ from wse_sim.hardware.operations import SCALAR_OPERATIONS
 from wse_sim.program.builder import Builder
 from wse_sim.program.code import Code
 from wse_sim.program.fabric import Color
-from wse_sim.program.instruction import Completion, activate, unblock
+from wse_sim.program.instruction import Completion, HighPriority, activate, unblock
 from wse_sim.program.memory import View, each
 
 BOTH = pytest.mark.parametrize("run", [run_naive, run_engine], ids=["naive", "engine"])
@@ -413,6 +413,39 @@ GO_ON = SWITCH + 2 * LOAD + 4  # cycle at which the main thread goes on after it
 def move(code: Code, n: int, slot: int, then: Completion | None = None) -> None:
     """Moves two elements of n per cycle in a slot."""
     code.mov(held(code, f32, n, 0), held(code, f32, n), slot=slot, then=then)
+
+
+@BOTH
+@pytest.mark.parametrize("high", [False, True])
+def test_a_slot_of_high_priority_goes_before_elements_of_the_main_thread(run: Runner, high: bool) -> None:
+    """20 groups of a move and 10 of an addition: overhead of the main thread has room for 10, the others delay one."""
+
+    def emit(_: Builder, code: Code) -> None:
+        slot = HighPriority(0) if high else 0
+        code.mov(held(code, f32, 40, 0), held(code, f32, 40), slot=slot)
+        code.add(held(code, f32, 20, 0), held(code, f32, 20), held(code, f32, 20))
+
+    seen = alone(run, W, emit)
+    adds_from = GO_ON + 3 * LOAD + START
+    left = 20 - (adds_from - FIRST)  # groups of the move that are not done by then
+    assert left == 10
+    assert seen.cycles == [adds_from + 10 + left + (0 if high else 6)]  # the move's completion is seen last, or before
+    assert (seen.count(State.MOVE), seen.count(State.ARITH)) == (20, 10)
+
+
+@BOTH
+def test_a_slot_of_high_priority_goes_before_scalar_code(run: Runner) -> None:
+    """Which stands still until all groups are done."""
+
+    def emit(b: Builder, code: Code) -> None:
+        at = b.buffer("at", i32, 1)
+        code.mov(held(code, f32, 8, 0), held(code, f32, 8), slot=HighPriority(0))
+        code.store(at[0], 1)
+        code.store(at[0], code.clock())
+
+    seen = alone(run, W, emit)
+    assert GO_ON < FIRST < GO_ON + 3  # the first store is on its way
+    assert seen.value("at") == GO_ON + 3 + 4
 
 
 @BOTH

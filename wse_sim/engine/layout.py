@@ -60,6 +60,7 @@ RELOAD = next(_next)  # cycles of the loads of descriptors in each step of a map
 LENGTH = next(_next)
 LENGTH_AT = next(_next)  # register with the length; -1: LENGTH
 SLOT = next(_next)  # background slot; -1: synchronous
+HIGH = next(_next)  # 1: the slot goes before the main thread
 DONE = next(_next)  # what completion does: 0 nothing, 1 activate, 2 unblock
 TASK = next(_next)
 COLOR = next(_next)

@@ -78,7 +78,7 @@ def _vector(row: list[int], op: Vector, wafer: Wafer) -> None:
     elif op.b is not None:
         _operand(row, at.B, op.b, op.carry)
     _price(row, op, wafer)
-    row[at.SLOT] = -1 if op.slot is None else op.slot
+    row[at.SLOT], row[at.HIGH] = -1 if op.slot is None else op.slot, int(op.high)
     if op.then is not None:
         row[at.DONE], row[at.TASK] = op.then.done.value, op.then.task.id
 

@@ -16,10 +16,12 @@ from wse_sim.program.instruction import (
     Change,
     Completion,
     Control,
+    HighPriority,
     Instruction,
     Mark,
     Reroute,
     Scalar,
+    Slot,
     Source,
     Target,
     Task,
@@ -114,14 +116,14 @@ class Code:
         *,
         n: int | Register | None = None,
         carry: DType | None = None,
-        slot: int | None = None,
+        slot: Slot | None = None,
         then: Completion | None = None,
     ) -> None:
         """Appends `to = name(a, b)`.
 
         n      elements; needed only when no view tells
         carry  dtype of the elements on the fabric; default: of the first view among a, b, to
-        slot   background slot for an asynchronous operation, with `then` applied at its end
+        slot   background slot for an asynchronous operation, or HighPriority(slot); `then` is applied at its end
         """
         if name not in VECTOR_OPERATIONS:
             raise ProgramError(f"unknown vector operation {name!r}: known are {', '.join(VECTOR_OPERATIONS)}")
@@ -139,60 +141,62 @@ class Code:
         if carry is not None and not isinstance(carry, DType):
             raise ProgramError(f"{name}: carry={carry!r}: expected an element type, as f16")
         kind = carry or carried(target, first, second)
-        at = None if slot is None else whole(slot, f"slot of {name}", least=0)
-        self._emit(Vector(operation, target, first, second, length, kind, at, then))
+        high = isinstance(slot, HighPriority)
+        number = slot.slot if isinstance(slot, HighPriority) else slot
+        at = None if number is None else whole(number, f"slot of {name}", least=0)
+        self._emit(Vector(operation, target, first, second, length, kind, at, high, then))
 
     def mov(self, to: Target | Buffer, a: Source | Buffer, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = a"""
         self.vector("mov", to, a, n=n, carry=carry, slot=slot, then=then)
 
     def add(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = a + b"""
         self.vector("add", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
     def sub(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = a - b"""
         self.vector("sub", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
     def mul(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = a * b"""
         self.vector("mul", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
     def max(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = max(a, b)"""
         self.vector("max", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
     def min(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = min(a, b)"""
         self.vector("min", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
     def mac(self, to: Target | Buffer, a: Source | Buffer, b: Source | Buffer | Each, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = to + a * b, rounded once"""
         self.vector("mac", to, a, b, n=n, carry=carry, slot=slot, then=then)
 
     def neg(self, to: Target | Buffer, a: Source | Buffer, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = -a"""
         self.vector("neg", to, a, n=n, carry=carry, slot=slot, then=then)
 
     def abs(self, to: Target | Buffer, a: Source | Buffer, *,
             n: int | Register | None = None, carry: DType | None = None,
-            slot: int | None = None, then: Completion | None = None) -> None:
+            slot: Slot | None = None, then: Completion | None = None) -> None:
         """to = the magnitude of a"""
         self.vector("abs", to, a, n=n, carry=carry, slot=slot, then=then)
 

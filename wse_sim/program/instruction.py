@@ -70,6 +70,17 @@ def _task(task: object, what: str) -> Task:
     return task
 
 
+@dataclass(frozen=True)
+class HighPriority:
+    """A background slot that goes before the main thread, which stands still meanwhile."""
+
+    slot: int
+
+
+Slot = int | HighPriority
+"""A background slot; of low priority, it goes in the cycles that the main thread leaves free."""
+
+
 @dataclass(frozen=True, eq=False)
 class Vector:
     """One vector operation `to = op(a, b)`; with an `Each` as `b` it is a map.
@@ -77,6 +88,7 @@ class Vector:
     length  elements; a register when known only at run time
     carry   dtype of its elements on the fabric
     slot    background slot of an asynchronous operation, None for a synchronous one
+    high    whether the slot goes before the main thread
     """
 
     operation: VectorOperation
@@ -86,6 +98,7 @@ class Vector:
     length: int | Register
     carry: DType
     slot: int | None = None
+    high: bool = False
     then: Completion | None = None
 
     def __repr__(self) -> str:
@@ -93,7 +106,7 @@ class Vector:
         text += f", {self.b!r}" if self.b is not None else ""
         text += f"  n={self.length!r}"
         text += f" as {self.carry!r}" if any(isinstance(x, Color) for x in (self.to, self.a, self.b)) else ""
-        text += f"  async {self.slot}" if self.slot is not None else ""
+        text += f"  async {self.slot}{' high' if self.high else ''}" if self.slot is not None else ""
         return text + (f" then {self.then!r}" if self.then else "")
 
 

@@ -1,9 +1,10 @@
 """Cores: who issues in a cycle, and what the cycle counts as.
 
-The main thread comes before the background slots, so its own time never depends on them. Where no slot is live it
-runs ahead: instructions on memory and registers are done at once and their cycles counted in bulk. An instruction
-that meets the fabric waits for its cycle. While slots are live the main thread goes one segment at a time: a segment
-is some overhead cycles, in which a slot may issue, and then cycles that hold the issue slot.
+The main thread comes before background slots of low priority, so its own time never depends on them. Where no slot is
+live it runs ahead: instructions on memory and registers are done at once and their cycles counted in bulk. An
+instruction that meets the fabric waits for its cycle. While slots are live the main thread goes one segment at a time:
+a segment is some overhead cycles, in which a slot may issue, and then cycles that hold the issue slot. A slot of high
+priority takes those, too, and the cycles in which a segment would begin; all that follows is then a cycle later.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from wse_sim.engine import layout as at
 from wse_sim.engine.cycle.main_thread import run_main
 from wse_sim.engine.cycle.slots import finish_slots, run_slots
-from wse_sim.engine.cycle.tally import recount, set_label
+from wse_sim.engine.cycle.tally import count_cycles, recount, set_label
 from wse_sim.engine.cycle.wake import wake_core
 from wse_sim.engine.jit import inlined, jit
 from wse_sim.engine.state import GROUP, PLANES, State, Wakes
@@ -82,17 +83,21 @@ def prefetch_streams(state: State, pe: int) -> None:
 
 @jit
 def visit(state: State, pe: int, now: int, strip: int) -> None:
-    """Completions first, then the main thread, then a background slot in what the main thread leaves free."""
+    """Completions, a slot of high priority or the main thread, then any slot in what the main thread leaves free."""
     core = state.cores.state
     if core[pe, at.LIVE] == 0 and core[pe, at.READY] > now:
         wake_core(state.wakes, pe, now, core[pe, at.READY])
         return
+    issued = np.int64(-1)
     if core[pe, at.LIVE] > 0:
         finish_slots(state, pe, now)
-    run_main(state, pe, now, strip)
-    issued = -1
-    if core[pe, at.LIVE] > 0 and not core[pe, at.OCCUPIED] <= now < core[pe, at.READY]:
-        issued = run_slots(state, pe, now)
+        issued = run_slots(state, pe, now, True)
+    if issued < 0:
+        run_main(state, pe, now, strip)
+        if core[pe, at.LIVE] > 0 and not is_held(core, pe, now):
+            issued = run_slots(state, pe, now, False)
+    elif is_held(core, pe, now):
+        stand_still(state, pe, now, strip)
     if issued >= 0:
         if core[pe, at.SINCE] > now:
             recount(state, pe, strip, core[pe, at.BUBBLE], issued)
@@ -100,7 +105,32 @@ def visit(state: State, pe: int, now: int, strip: int) -> None:
             set_label(state, pe, now, strip, issued)
     elif core[pe, at.READY] <= now:
         set_label(state, pe, now, strip, waiting_label(state, pe))
+    elif core[pe, at.SINCE] <= now:
+        set_label(state, pe, now, strip, label_of_group(state, pe))
     book_next(state, pe, now, issued >= 0)
+
+
+@inlined
+def is_held(core: np.ndarray, pe: int, now: int) -> bool:
+    """Whether the main thread holds the issue slot."""
+    return core[pe, at.OCCUPIED] <= now < core[pe, at.READY]
+
+
+@jit
+def stand_still(state: State, pe: int, now: int, strip: int) -> None:
+    """The main thread loses a cycle of those in which it holds the issue slot: it goes on a cycle later."""
+    core = state.cores.state
+    core[pe, at.OCCUPIED] += 1
+    core[pe, at.READY] += 1
+    if core[pe, at.SINCE] > now:  # they are counted already
+        count_cycles(state, pe, strip, core[pe, at.BUBBLE], np.int64(1))
+        core[pe, at.SINCE] += 1
+
+
+@jit
+def label_of_group(state: State, pe: int) -> int:
+    """What a cycle counts as that the last group of the main thread's stream operation takes."""
+    return state.code.row[state.cores.thread[pe * state.cores.threads, at.T_ROW], at.STATE]
 
 
 @jit
@@ -134,5 +164,7 @@ def book_next(state: State, pe: int, now: int, issued: bool) -> None:
                 ready = state.cores.thread[first + slot, at.T_READY]
                 if ready > now:
                     due = min(due, ready)
+                elif state.cores.thread[first + slot, at.T_START] == now:  # one of high priority may go next
+                    due = now + 1
     if due < NEVER:
         wake_core(state.wakes, pe, now, due)

@@ -46,17 +46,22 @@ def end_slot(state: State, thread: int) -> None:
 
 
 @jit
-def run_slots(state: State, pe: int, now: int) -> int:
-    """Lets one slot issue, asked round-robin; returns the state it works in, -1: none could."""
-    core, record = state.cores.state, state.cores.thread
+def run_slots(state: State, pe: int, now: int, high: bool) -> int:
+    """Lets one slot issue, asked round-robin; returns the state it works in, -1: none could.
+
+    high  whether to ask only those that go before the main thread, which has not started anything in this cycle yet
+    """
+    core, record, rows = state.cores.state, state.cores.thread, state.code.row
     slots = state.cores.threads - 1
     for k in range(slots):
         slot = (core[pe, at.TURN] + k) % slots
         thread = pe * state.cores.threads + 1 + slot
         if record[thread, at.T_STATE] != at.WORKING or record[thread, at.T_READY] > now:
             continue
+        if high and (not rows[record[thread, at.T_ROW], at.HIGH] or record[thread, at.T_START] == now):
+            continue
         if step(state, pe, thread, now):
             core[pe, at.TURN] = (slot + 1) % slots
             core[pe, at.ISSUED] = now
-            return state.code.row[record[thread, at.T_ROW], at.STATE]
+            return rows[record[thread, at.T_ROW], at.STATE]
     return -1

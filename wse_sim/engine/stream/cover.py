@@ -11,6 +11,7 @@ from wse_sim.engine.stream.tables import ROUTER_FIFOS
 REROUTES = "meets a colour whose routes are rewritten"
 NOT_COVERED = (
     "has background slots that start tasks",
+    "has background slots of high priority",
     REROUTES,
     "adds a stream to itself",
 )
@@ -75,7 +76,10 @@ def _rows(row: np.ndarray) -> np.ndarray:
     kind = row[:, at.KIND]
     streams = (row[:, at.A + at.O_KIND] == at.STREAM) & (row[:, at.B + at.O_KIND] == at.STREAM)
     same = streams & (row[:, at.A + at.O_BASE] == row[:, at.B + at.O_BASE])
-    found = [(kind == at.VECTOR) & (row[:, at.DONE] != 0), kind == at.REROUTE, (kind == at.VECTOR) & same]
+    vector = kind == at.VECTOR
+    found = [
+        vector & (row[:, at.DONE] != 0), vector & (row[:, at.HIGH] != 0), kind == at.REROUTE, vector & same
+    ]  # fmt: skip
     return np.select(found, list(range(len(found))), -1)
 
 

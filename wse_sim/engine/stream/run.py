@@ -46,7 +46,8 @@ from wse_sim.engine.stream.tables import (
 from wse_sim.engine.stream.tangle import is_tangled
 from wse_sim.engine.stream.twins import is_twin, take_over
 
-MOST_OF_THEIR_OWN = 1 << 10  # scripts of a component; more are not written if most PEs need one to themselves
+SOME_OF_THEIR_OWN = 1 << 6  # scripts of a component; more are not written if most of its PEs need one to themselves
+MOST_OF_THEIR_OWN = 1 << 10  # or if most of the PEs looked at so far do
 
 
 @jit
@@ -116,7 +117,9 @@ def cast_component(stream: Stream) -> None:
             enqueue(stream, pe)
         counter[PLACE_IN] += 1
         written = counter[SCRIPTS] - counter[SCRIPTS_BEFORE]
-        if stream.begin[3] and written > MOST_OF_THEIR_OWN and 2 * written > counter[PLACE_IN]:
+        of_all = written > SOME_OF_THEIR_OWN and 2 * written > parts.first[component + 1] - first
+        so_far = written > MOST_OF_THEIR_OWN and 2 * written > counter[PLACE_IN]
+        if stream.begin[3] and (of_all or so_far):
             stream.failed[0] = SINGULAR
             return
     if is_twin(stream):
