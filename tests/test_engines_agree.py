@@ -70,6 +70,11 @@ def test_nothing_depends_on_threads_or_on_the_run() -> None:
         assert_same(run_engine(case.program, case.wafer, case.launches, threads=2), once, case.note)
 
 
+def test_a_slot_that_ends_amid_a_group_of_the_main_thread() -> None:
+    """Its last group delays the main thread's, whose cycles left are the main thread's again."""
+    _both_agree(random_case(Random(21643), phases=6, host=True))
+
+
 def test_dies_of_a_program_on_its_side() -> None:
     """Its columns are the wafer's rows: both machines take the cycles that they take upright on dies turned over."""
     build = Builder(6, 3)

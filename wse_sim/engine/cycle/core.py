@@ -93,6 +93,8 @@ def visit(state: State, pe: int, now: int, strip: int) -> None:
         finish_slots(state, pe, now)
         issued = run_slots(state, pe, now, True)
     if issued < 0:
+        if core[pe, at.SINCE] <= now < core[pe, at.READY]:  # it may have stood still
+            set_label(state, pe, now, strip, label_of_group(state, pe))
         run_main(state, pe, now, strip)
         if core[pe, at.LIVE] > 0 and not is_held(core, pe, now):
             issued = run_slots(state, pe, now, False)
@@ -105,8 +107,6 @@ def visit(state: State, pe: int, now: int, strip: int) -> None:
             set_label(state, pe, now, strip, issued)
     elif core[pe, at.READY] <= now:
         set_label(state, pe, now, strip, waiting_label(state, pe))
-    elif core[pe, at.SINCE] <= now:
-        set_label(state, pe, now, strip, label_of_group(state, pe))
     book_next(state, pe, now, issued >= 0)
 
 
@@ -129,7 +129,7 @@ def stand_still(state: State, pe: int, now: int, strip: int) -> None:
 
 @jit
 def label_of_group(state: State, pe: int) -> int:
-    """What a cycle counts as that the last group of the main thread's stream operation takes."""
+    """What a cycle counts as that the latest group of the main thread's stream operation takes."""
     return state.code.row[state.cores.thread[pe * state.cores.threads, at.T_ROW], at.STATE]
 
 
