@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wse_sim.hardware import EAST, NORTH, RAMP, SOUTH, WEST, WSE2, f16, f32, i32
-from wse_sim.program import Builder, Program, activate, check, each, unblock
+from wse_sim.program import Builder, HighPriority, Program, activate, check, each, unblock
 
 Golden = Callable[[str, str], None]
 
@@ -58,7 +58,7 @@ def everything() -> Program:
                 pe.otherwise()
                 pe.add(c, c, c)
         pe.load(place)
-    pe.on(grid[:, 0]).mov(south, a, slot=0, then=unblock(done))
+    pe.on(grid[:, 0]).mov(south, a, slot=HighPriority(0), then=unblock(done))
     pe.on(grid[:, 1:]).add(c, south, a[:16].rows(4, 8), n=8, carry=f16, slot=1, then=activate(done))
     pe.on(grid[1, 0]).mov(data, 1.5, n=1)
     pe.on(grid[2, 0]).reroute(data, WEST >> RAMP | NORTH)
@@ -125,6 +125,7 @@ CHANGES: dict[str, Callable[[Builder, Any, Any], Any]] = {
     "code": lambda b, x, red: b.main().mov(x, red),
     "what is carried": lambda b, x, red: b.main().mov(x, red, carry=f16),
     "a slot": lambda b, x, red: b.main().mov(x, red, slot=0),
+    "a priority": lambda b, x, red: b.main().mov(x, red, slot=HighPriority(0)),
     "a section": lambda b, x, red: in_section(b, x, red),
     "a region": lambda b, x, red: b.main(b.grid[0, :]).mov(x, red),
     "a step": lambda b, x, red: b.main().mov(x[:2].stepping(1), red),
