@@ -45,7 +45,7 @@ def by_estimate(mapping: Mapping, position: int) -> Found:
     """Closed forms only."""
     found, streamed = estimate(mapping, position=position), mapping.places[0].streamed
     parts = [mapping.layout(part) for part in workers(mapping)]
-    spare = len(parts) > 1 or streamed
+    spare = mapping.spare
     if mapping.phase == "prefill":
         sent = [prompt_traffic(x, found.tokens, spare=spare, last=x is parts[-1]) for x in parts]
         handed = wavelets_of_kept(mapping, found.tokens)

@@ -32,9 +32,8 @@ def by_parts(mapping: Mapping, position: int) -> Found:
     if mapping.places[0].streamed:
         return by_layers(mapping, lambda few: by_simulation(few, position))
     whole = estimate(mapping, position=position)
-    spare = len(mapping.parts(0)) > 1
     parts = [
-        solo_report(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare=spare)
+        solo_report(replace(layout, layers=range(len(layout.held)), sequences=1), position, spare=mapping.spare)
         for layout in ring_layouts(mapping)
     ]
     busy = [report.cycles + turn.take + turn.send for report, turn in zip(parts, whole.turns, strict=True)]

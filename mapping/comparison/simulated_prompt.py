@@ -34,9 +34,9 @@ def by_parts(mapping: Mapping, position: int) -> Found:
     tokens, guess = position + 1, estimate(mapping, position=position)
     parts = workers(mapping)
     laid = [mapping.layout(part) for part in parts]
+    alone = [replace(layout, layers=range(len(layout.held)), sequences=1) for layout in laid]
     reports = [
-        solo_prompt(replace(layout, layers=range(len(layout.held)), sequences=1), tokens, last=layout is laid[-1])
-        for layout in laid
+        solo_prompt(layout, tokens, last=layout is alone[-1], spare=mapping.spare) for layout in alone
     ]
     more = [report.cycles - turn.work.total for report, turn in zip(reports, guess.turns, strict=True)]
     slowest = max(turn.busy + extra for turn, extra in zip(guess.turns, more, strict=True))
@@ -81,10 +81,10 @@ def by_simulation(mapping: Mapping, position: int) -> Found:
 
 
 @lru_cache(maxsize=64)
-def solo_prompt(layout: Layout, tokens: int, *, last: bool = True) -> Report:
-    """A prompt on a region, of like layers a few simulated and the rest composed."""
+def solo_prompt(layout: Layout, tokens: int, *, last: bool = True, spare: bool = False) -> Report:
+    """A prompt on a region, of like layers a few simulated and the rest composed; `spare` as in `Stage`."""
     width = panel_width(layout)
-    if layout.whole:
+    if layout.whole and not spare:
         arguments = Launch(OWN_TOKEN, tokens - 1, True, prompt_tokens=tokens).arguments(layout, None)
         return sampled(
             lambda count: Decoder(replace(layout, layers=range(count)), panel_width=width).program,

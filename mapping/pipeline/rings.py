@@ -50,7 +50,7 @@ class Rings(ABC, Generic[R]):
     def _stages(self, parts: tuple[Part, ...]) -> list[Stage]:
         """The regions, which leave a queue for hand-overs where there are any."""
         return [
-            Stage(self._build, self.mapping.layout(part), part.region, color=self._palette, spare=len(parts) > 1)
+            Stage(self._build, self.mapping.layout(part), part.region, color=self._palette, spare=self.mapping.spare)
             for part in parts
         ]
 

@@ -65,8 +65,7 @@ def _sram(mapping: Mapping) -> Check:
 
 def _colors(mapping: Mapping) -> Check:
     streamed = mapping.places[0].streamed
-    spare = len(mapping.parts(0)) > 1 or streamed
-    lines = max(_line_colors(layout, spare=spare) for layout in layouts(mapping)) + streamed
+    lines = max(_line_colors(layout, spare=mapping.spare) for layout in layouts(mapping)) + streamed
     needed = lines + max((1 + n for ring in ring_colors(mapping) for bundles in ring for n in bundles), default=0)
     needed += 2 * bool(mapping.replica(0, prompts=True))
     limit = len(mapping.wafer.user_colors)

@@ -133,7 +133,8 @@ def _prompt(mapping: Mapping, position: int) -> Estimate:
         return _prompts(mapping, tokens, flops)
     if mapping.places[0].streamed:
         return _streamed_prompts(mapping, tokens, flops)
-    turn = Turn(prompt_cycles(mapping.layout(workers(mapping)[0]), tokens), send=hand_over_cycles(mapping, tokens))
+    work = prompt_cycles(mapping.layout(workers(mapping)[0]), tokens, spare=mapping.spare)
+    turn = Turn(work, send=hand_over_cycles(mapping, tokens))
     return Estimate(
         mapping=mapping, position=position, tokens=tokens, cycles=turn.busy, turns=(turn,), flops=flops,
         latency=turn.busy,
@@ -222,7 +223,7 @@ def turns_of(mapping: Mapping, position: int) -> tuple[Turn, ...]:
     parts = mapping.parts(0)
     if len(parts) == 1:
         layout = mapping.layout(parts[0])
-        work = work_cycles(layout, position, spare=layout.streamed)
+        work = work_cycles(layout, position, spare=mapping.spare)
         receiving = _posting(layout) + receiving_cycles(layout, position, work.total) if layout.streamed else 0
         return (Turn(work, receiving),)
     layouts = [mapping.layout(part) for part in parts]

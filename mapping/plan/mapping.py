@@ -195,6 +195,11 @@ class Mapping:
             return Part(found)
         return self.parts(index)[0] if self.phase == "prefill" and len(self.parts(index)) == 1 else None
 
+    @property
+    def spare(self) -> bool:
+        """Whether regions leave PEs an input queue, for what comes from other regions or from the host."""
+        return len(self.parts(0)) > 1 or self.places[0].streamed or bool(self.replica(0, prompts=True))
+
     def layout(self, part: Part) -> Layout:
         """How tensors are dealt to the PEs of a part."""
         place = part.places[0]

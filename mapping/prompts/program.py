@@ -21,7 +21,7 @@ from wse_sim.kernels.rows import each_row
 from wse_sim.kernels.transformer.kv_cache import KVCache
 from wse_sim.mapping.model.reference import Weights
 from wse_sim.mapping.plan.checks import why_not
-from wse_sim.mapping.plan.mapping import Mapping
+from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.region.prefill import Prefill
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
 from wse_sim.mapping.region.stage import Here, Stage
@@ -84,7 +84,7 @@ class Prompts:
     def _replica(self, index: int, panel_width: int | None) -> tuple[Taking, Decoding | None]:
         build, part = self._build, self.mapping.prompt_part(index)
         assert part is not None
-        taker = Stage(build, self.mapping.layout(part), part.region, color=self._palette)
+        taker = self._stage(part)
         decoding = self._decoding(index, taker) if part.places[0].prompts else None
         prefill = Prefill(build, taker, width=panel_width)
         taking = Taking(taker, prefill, build.buffer("prompt.count", i32, 1, on=part.region))
@@ -95,9 +95,14 @@ class Prompts:
                 self._decode(build.main(decoding.stage.region), decoding)
         return taking, decoding
 
+    def _stage(self, part: Part) -> Stage:
+        """A region, which leaves a queue for what is handed over where that is done."""
+        layout = self.mapping.layout(part)
+        return Stage(self._build, layout, part.region, color=self._palette, spare=self.mapping.spare)
+
     def _decoding(self, index: int, taker: Stage) -> Decoding:
         build, [part] = self._build, self.mapping.parts(index)
-        stage = Stage(build, self.mapping.layout(part), part.region, color=self._palette)
+        stage = self._stage(part)
 
         def integers(name: str, length: int = 1) -> Buffer:
             return build.buffer(name, i32, length, on=part.region)

@@ -103,6 +103,16 @@ def order(wafers: list[Wafer], config: GPTConfig, phase: Phase) -> tuple[float, 
     return float(np.corrcoef(ranks(guessed), ranks(simulated))[0, 1]), float(np.mean(errors))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_plans_are_programs_that_the_wafer_takes(name: str) -> None:
+    """Also where lines would have all queues of a PE, and keys and values come beside."""
+    config = GPTConfig(name="larger", n_layer=2, n_embd=96, n_head=6, n_positions=64, vocab_size=300)
+    problem = Problem(
+        config=config, wafer=WSE2.crop(36, 30), dtype=f32, phase="prefill", prompt=64, replicas=copies(name, 3)
+    )
+    Serving(strategy(name).plan(problem), None)
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_estimates_order_strategies_as_simulation_does(phase) -> None:
     correlation, error = order([toy(12, 12), WSE3.crop(10, 12)], CONFIG, phase)
