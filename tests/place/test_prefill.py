@@ -73,6 +73,7 @@ def test_random_models_grids_and_prompts(config, width, height, seed, wafer, pre
         config=config, wafer=wafer, width=width, height=height, prompt=prompt, dtype=precision[0],
         accumulate=precision[1],
     )  # fmt: skip
+    assume(has_room(layout))
     check(layout, lively(config, seed), ids)
 
 
