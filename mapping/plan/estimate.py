@@ -15,12 +15,13 @@ from wse_sim.mapping.plan.graph import model_graph, totals
 from wse_sim.mapping.plan.mapping import Mapping, Part
 from wse_sim.mapping.plan.ring import distinct_rings
 from wse_sim.mapping.plan.share import TOKEN_BYTES, step_of
+from wse_sim.mapping.region.arrivals import words_of_a_step
 from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import StageCycles, stage_cycles
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.prefill import panel_width
 from wse_sim.mapping.region.prefill_cycles import PrefillCycles, prefill_cycles
-from wse_sim.mapping.region.receiving import receiving_cycles, words_of_a_step
+from wse_sim.mapping.region.receiving import receiving_cycles
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,11 @@ def words_of_a_layer(layout: Layout) -> int:
     return wavelets(sum(tile_sizes(layout).values()), layout.dtype)
 
 
+def words_of_a_step(layout: Layout) -> int:
+    """The same for all layers that it holds."""
+    return len(layout.held) * words_of_a_layer(layout)
+
+
 @dataclass(frozen=True)
 class Arrivals:
     """The feed of a region, and the matrices in its buffers.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wse_sim.kernels import rounding
 from wse_sim.kernels.rounding import Floats
 from wse_sim.mapping.model.reference import Weights
-from wse_sim.mapping.region.arrivals import Arrivals, words_of_a_layer
+from wse_sim.mapping.region.arrivals import Arrivals, words_of_a_step
 from wse_sim.mapping.region.resident import Layer, Linear, Resident, weight_tiles
 from wse_sim.program.code import Code
 from wse_sim.program.register import Register
@@ -105,7 +105,7 @@ class Source:
             if self._words is not None:
                 machine.stream(stream, self._words[stream.name], times=passes)
             else:
-                words = self._arrivals.feed.share(stream) * words_of_a_layer(layout) * len(layout.held)
+                words = self._arrivals.feed.share(stream) * words_of_a_step(layout)
                 machine.stream(stream, np.zeros((1, 1), np.uint32), times=words * passes)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from wse_sim.hardware import Wafer
 from wse_sim.kernels.collective import all_reduce
-from wse_sim.mapping.region.arrivals import words_of_a_layer
+from wse_sim.mapping.region.arrivals import words_of_a_step
 from wse_sim.mapping.region.batch_cycles import batch_cycles
 from wse_sim.mapping.region.cycles import stage_cycles
 from wse_sim.mapping.region.layout import Layout
@@ -21,11 +21,6 @@ _OVERHEAD = (
     "dsr_load", "op_start", "async_issue", "map_start", "map_step", "map_gap", "loop_start", "loop_edge",
     "branch_taken", "branch_not_taken", "completion",
 )  # fmt: skip
-
-
-def words_of_a_step(layout: Layout) -> int:
-    """Words of weights that each PE receives."""
-    return len(layout.held) * words_of_a_layer(layout)
 
 
 def receiving_cycles(layout: Layout, position: int, cycles: int) -> int:

@@ -15,7 +15,7 @@ from wse_sim.kernels.collective.timing import wavelets
 from wse_sim.kernels.collective.tree import Tree
 from wse_sim.kernels.matrix import feed
 from wse_sim.kernels.transformer.heads import head_slots
-from wse_sim.mapping.region.arrivals import words_of_a_layer
+from wse_sim.mapping.region.arrivals import words_of_a_step
 from wse_sim.mapping.region.layout import Layout
 
 Loads = NDArray[np.int64]  # [towards higher, towards lower positions; link of a line]
@@ -37,7 +37,7 @@ class Traffic:
 
 def streamed_traffic(layout: Layout, region: Region) -> Traffic:
     """Of a step's weights from the host: every word goes along all columns that hear its side."""
-    words = len(layout.held) * words_of_a_layer(layout)
+    words = words_of_a_step(layout)
     parts = [len(columns) for columns in feed.halves(layout.wafer, region).values()]
     hops = layout.height * sum(words * n * (n - 1) for n in parts)
     return Traffic(hops, words * max(parts) if max(parts) > 1 else 0, 0)

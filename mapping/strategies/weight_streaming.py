@@ -11,7 +11,7 @@ from wse_sim.hardware.link import edges_of
 from wse_sim.kernels.matrix import feed
 from wse_sim.mapping.plan.estimate import estimate
 from wse_sim.mapping.plan.mapping import Mapping, Place
-from wse_sim.mapping.region.arrivals import tile_sizes, words_of_a_layer
+from wse_sim.mapping.region.arrivals import tile_sizes, words_of_a_step
 from wse_sim.mapping.region.fit import bytes_needed, fits
 from wse_sim.mapping.region.layout import Layout
 from wse_sim.mapping.region.rounds import MOST_ROUNDS
@@ -118,7 +118,7 @@ def _rough(layout: Layout, region: Region) -> float:
 
 
 def _link(layout: Layout, region: Region) -> int:
-    return feed.cycles(layout.wafer, region, len(layout.held) * words_of_a_layer(layout))
+    return feed.cycles(layout.wafer, region, words_of_a_step(layout))
 
 
 def _work(layout: Layout) -> float:

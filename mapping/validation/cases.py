@@ -32,11 +32,11 @@ LISTED = 32  # values that a formula is compared at, of each size
 class Case:
     """A published figure and how to get the simulator's.
 
-    seconds  about what the simulation takes
-    used     constants of the machine or of kernels that this very figure sized
-    same     names the measurement, where another row may give it again
-    derived  whether the row gives it as the distance of a model from it
-    steps    how to compose it where the whole simulation takes long; None: it cannot be composed
+    seconds   about what the simulation takes
+    used      constants of the machine or of kernels that this very figure sized
+    same      names the measurement, where another row may give it again
+    derived   whether the row gives it as the distance of a model from it
+    steps     how to compose it where the whole simulation takes long; None: it cannot be composed
     fidelity  what `simulate` is
     """
 

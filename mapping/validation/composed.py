@@ -38,7 +38,7 @@ class Steps:
     side: int
     simulate: Callable[[int], float]
     seconds: Callable[[int], float]
-    crossings: Callable[[], int] = int
+    crossings: Callable[[], int]
 
     @property
     def too_many(self) -> bool:
